@@ -1,0 +1,201 @@
+//! Where the octets of files are kept: staged while they arrive, stored for good once committed (DESIGN 4, STO-15).
+//!
+//! A file that arrives is [`Staged`]: it can be written anywhere, read, cut, suspended, and it is always local. A commit
+//! turns it into an immutable [`Stored`] file of the backend, or, up to 16 KiB, into an [`InlinePayload`] for the
+//! database row, so that a small file costs no synchronisation of its own. Content is sealed with a key of its own for
+//! each file (STO-22), which the [`KeyWrap`] wraps (STO-25); the format is `GHP1`, see `format.rs`.
+//!
+//! Nothing here knows the database. The order for a caller is: commit, then one transaction; sweep what a crash between
+//! the two left over.
+
+
+mod disk;
+mod error;
+
+mod inline;
+mod keywrap;
+pub mod local;
+mod options;
+
+mod staged;
+mod stored;
+mod sweep;
+
+
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use disk::{Disk, DiskFile, Entry, Found, RealDisk, Space};
+pub use error::{ErrorKind, Part, StoreError};
+pub use inline::{INLINE_OCTETS_MAX, InlinePayload};
+pub use keywrap::KeyWrap;
+pub use options::{StoreLimits, StoreOptions, StoreParts};
+pub use staged::Staged;
+pub use stored::Stored;
+pub use sweep::{Known, Swept, sweep};
+
+/// Names a payload for life: random, part of everything that is sealed for it.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct FileUuid(pub [u8; 16]);
+
+impl FileUuid {
+    /// A new name.
+    ///
+    /// # Errors
+    /// [`StoreError`] of kind `Io` if the system has no random numbers.
+    pub fn random() -> Result<Self, StoreError> {
+        base::random().map(Self).map_err(|e| StoreError::io("random numbers", &e))
+    }
+}
+
+impl fmt::Display for FileUuid {
+    /// 32 lower-case hexadecimal digits, as in file names and the database.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&base::hex(&self.0))
+    }
+}
+
+impl FromStr for FileUuid {
+    type Err = StoreError;
+
+    fn from_str(text: &str) -> Result<Self, StoreError> {
+        let octets = base::unhex(text).and_then(|octets| octets.try_into().ok());
+        octets.map(Self).ok_or(StoreError::Name { given: base::octets_text(text.as_bytes()) })
+    }
+}
+
+/// What is known of a stored file.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct StoredInfo {
+    /// Octets of the content.
+    pub size: u64,
+    /// SHA-256 of the content; `None` if the store hashes nothing.
+    pub sha256: Option<[u8; 32]>,
+}
+
+/// What a commit gave. The content is durable for [`Sealed::File`]; for [`Sealed::Inline`] it is once its row is.
+#[derive(Debug)]
+pub enum Sealed {
+    /// At most 16 KiB, for the database row (`payload.inline_sealed`).
+    Inline(InlinePayload, StoredInfo),
+    /// A file of the backend.
+    File(StoredInfo),
+}
+
+impl Sealed {
+    /// Size and digest, whichever form it has.
+    #[must_use]
+    pub const fn info(&self) -> &StoredInfo {
+        match self {
+            Self::Inline(_, info) | Self::File(info) => info,
+        }
+    }
+}
+
+/// How far a staged file is durable, and what is needed to go on with it (`payload.durable_to`, `payload.hash_state`).
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Saved {
+    /// Octets from the start that outlive a crash.
+    pub durable_to: u64,
+    /// Sealed state of the running hash; may be lost, which costs reading the file again.
+    pub state: Vec<u8>,
+}
+
+/// What was found when a staged file was opened again.
+#[derive(Debug)]
+pub enum Resumed {
+    /// It goes on; [`Staged::size`] tells from where.
+    Staged(Staged),
+    /// A crash came between its commit and the caller's transaction: it is whole and durable under its final name.
+    Complete(StoredInfo),
+}
+
+/// A place for committed files: the door for another backend, such as an object store. Staging is always local.
+#[async_trait]
+pub trait Store: Send + Sync + fmt::Debug {
+    /// Name of the backend, as in [`STORES`] and `payload.store`.
+    fn name(&self) -> &'static str;
+
+    /// Begins a file. Touches no disk until there is more than a buffer of it.
+    fn create(&self, uuid: FileUuid) -> Staged;
+
+    /// Goes on with a staged file after a suspension or a crash; tail chunks that do not open are dropped.
+    ///
+    /// # Errors
+    /// Kind `Absent` if it is gone although some of it was durable, `Busy` if another holder writes it.
+    async fn resume(&self, uuid: FileUuid, saved: &Saved) -> Result<Resumed, StoreError>;
+
+    /// Makes the file final and durable. On error the staged file stays as after a crash: resume or discard it.
+    ///
+    /// # Errors
+    /// Whatever the disk says; nothing is then visible under the final name.
+    async fn commit(&self, staged: Staged) -> Result<Sealed, StoreError>;
+
+    /// Opens a committed file and checks that it is the one that `info` (of the database) tells of.
+    ///
+    /// # Errors
+    /// Kind `Absent`, or `Corrupt` if header, length, size or digest differ.
+    async fn open(&self, uuid: FileUuid, info: &StoredInfo) -> Result<Stored, StoreError>;
+
+    /// Opens content that stands in its database row.
+    ///
+    /// # Errors
+    /// Kind `Corrupt` if it does not open or differs from `info`.
+    fn open_inline(&self, uuid: FileUuid, payload: &InlinePayload, info: &StoredInfo) -> Result<Stored, StoreError>;
+
+    /// Removes a committed file; it may be gone already.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    async fn remove(&self, uuid: FileUuid) -> Result<(), StoreError>;
+
+    /// Removes a staged file; it may be gone already.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    async fn discard(&self, uuid: FileUuid) -> Result<(), StoreError>;
+
+    /// Wraps the data key of a committed file anew with the present master key; the content is not rewritten (STO-25).
+    ///
+    /// # Errors
+    /// As for `open`; after an error the old or the new wrapping opens.
+    async fn rewrap(&self, uuid: FileUuid) -> Result<(), StoreError>;
+
+    /// Staged files that are there.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    async fn staged_files(&self) -> Result<Vec<Found>, StoreError>;
+
+    /// Committed files whose name begins with the octet `first`: 256 calls show all.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    async fn committed_files(&self, first: u8) -> Result<Vec<Found>, StoreError>;
+
+    /// Room on the disk of the staging folder.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    async fn space(&self) -> Result<Space, StoreError>;
+}
+
+/// Opens a backend from its parts.
+pub type OpenStore = fn(StoreParts) -> Result<Arc<dyn Store>, StoreError>;
+
+/// A new backend is its folder and one line here.
+pub static STORES: &[(&str, OpenStore)] = &[(local::NAME, local::open)];
+
+/// Opens the backend called `name`.
+///
+/// # Errors
+/// Kind `Invalid` for a name that is not in [`STORES`]; else what the backend says.
+pub fn open_store(name: &str, parts: StoreParts) -> Result<Arc<dyn Store>, StoreError> {
+    let found = STORES.iter().find(|(known, _)| *known == name);
+    let (_, open) = found.ok_or_else(|| StoreError::Backend { given: base::octets_text(name.as_bytes()) })?;
+    open(parts)
+}
