@@ -1,0 +1,249 @@
+//! One connection to either database, with one spelling of SQL: `$1` parameters, values that are integers, texts or
+//! octets, and scripts of several statements that share their parameters.
+//!
+//! Why not sqlx's `Any`: it cannot open SQLite with our pragmas, copies each row with its column names, and hides the
+//! several-statements-in-one-trip that makes a small file cheap (SQLite runs in a thread; each trip costs two wake-ups).
+
+use futures_util::TryStreamExt;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Arguments, AssertSqlSafe, Either, Executor, PgConnection, Row as _, SqliteConnection};
+
+use crate::DbError;
+
+/// A parameter of a statement.
+#[derive(Clone, Debug)]
+pub(crate) enum Value {
+    Int(Option<i64>),
+    Text(Option<String>),
+    Blob(Option<Vec<u8>>),
+}
+
+/// Parameters `$1`, `$2`, …
+pub(crate) type Args = Vec<Value>;
+
+/// Parameters from anything that is an integer, a text or octets.
+macro_rules! args {
+    ($($value:expr),* $(,)?) => { vec![$($crate::sql::Value::from($value)),*] };
+}
+pub(crate) use args;
+
+/// SQL fixed in the program, or put together from fixed pieces.
+#[derive(Clone, Debug)]
+pub(crate) enum Sql {
+    Fixed(&'static str),
+    Built(String),
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(crate) enum Conn {
+    Sqlite(Box<SqliteConnection>),
+    Postgres(Box<PgConnection>),
+}
+
+/// A row of a result; its columns are taken from left to right.
+pub(crate) struct Columns {
+    row: Row,
+    next: usize,
+}
+
+enum Row {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+impl Conn {
+    pub(crate) const fn is_postgres(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
+    /// Runs statements divided by `;`, all with the same parameters. Returns how many rows each changed.
+    pub(crate) async fn script(&mut self, sql: impl Into<Sql>, args: Args) -> Result<Vec<u64>, DbError> {
+        let mut changed = Vec::new();
+        match self {
+            Self::Sqlite(conn) => {
+                let args = sqlite_args(args)?;
+                let mut results = match sql.into() {
+                    Sql::Fixed(text) => conn.fetch_many(sqlx::query_with(text, args)),
+                    Sql::Built(text) => conn.fetch_many(sqlx::query_with(AssertSqlSafe(text), args)),
+                };
+                while let Some(item) = results.try_next().await? {
+                    if let Either::Left(done) = item {
+                        changed.push(done.rows_affected());
+                    }
+                }
+            }
+            Self::Postgres(conn) => {
+                let sql = sql.into();
+                for statement in sql.as_str().split(';').map(str::trim).filter(|s| !s.is_empty()) {
+                    let query = sqlx::query_with(AssertSqlSafe(statement.to_owned()), pg_args(args.clone())?);
+                    changed.push(conn.execute(query).await?.rows_affected());
+                }
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Runs one statement. Returns how many rows it changed.
+    pub(crate) async fn run(&mut self, sql: impl Into<Sql>, args: Args) -> Result<u64, DbError> {
+        Ok(self.script(sql, args).await?.into_iter().sum())
+    }
+
+    /// All rows of one statement.
+    pub(crate) async fn rows(&mut self, sql: impl Into<Sql>, args: Args) -> Result<Vec<Columns>, DbError> {
+        let rows: Vec<Row> = match self {
+            Self::Sqlite(conn) => {
+                let args = sqlite_args(args)?;
+                let rows = match sql.into() {
+                    Sql::Fixed(text) => conn.fetch_all(sqlx::query_with(text, args)).await?,
+                    Sql::Built(text) => conn.fetch_all(sqlx::query_with(AssertSqlSafe(text), args)).await?,
+                };
+                rows.into_iter().map(Row::Sqlite).collect()
+            }
+            Self::Postgres(conn) => {
+                let rows = match sql.into() {
+                    Sql::Fixed(text) => conn.fetch_all(sqlx::query_with(text, pg_args(args)?)).await?,
+                    Sql::Built(text) => conn.fetch_all(sqlx::query_with(AssertSqlSafe(text), pg_args(args)?)).await?,
+                };
+                rows.into_iter().map(Row::Postgres).collect()
+            }
+        };
+        Ok(rows.into_iter().map(|row| Columns { row, next: 0 }).collect())
+    }
+
+    /// The first row of one statement.
+    pub(crate) async fn row(&mut self, sql: impl Into<Sql>, args: Args) -> Result<Option<Columns>, DbError> {
+        Ok(self.rows(sql, args).await?.into_iter().next())
+    }
+}
+
+impl Columns {
+    pub(crate) fn int(&mut self) -> Result<i64, DbError> {
+        self.opt_int()?.ok_or_else(|| self.missing())
+    }
+
+    pub(crate) fn text(&mut self) -> Result<String, DbError> {
+        self.opt_text()?.ok_or_else(|| self.missing())
+    }
+
+    pub(crate) fn blob(&mut self) -> Result<Vec<u8>, DbError> {
+        self.opt_blob()?.ok_or_else(|| self.missing())
+    }
+
+    pub(crate) fn opt_int(&mut self) -> Result<Option<i64>, DbError> {
+        let at = self.step();
+        Ok(match &self.row {
+            Row::Sqlite(row) => row.try_get_unchecked(at)?,
+            Row::Postgres(row) => row.try_get(at)?,
+        })
+    }
+
+    pub(crate) fn opt_text(&mut self) -> Result<Option<String>, DbError> {
+        let at = self.step();
+        Ok(match &self.row {
+            Row::Sqlite(row) => row.try_get_unchecked(at)?,
+            Row::Postgres(row) => row.try_get(at)?,
+        })
+    }
+
+    pub(crate) fn opt_blob(&mut self) -> Result<Option<Vec<u8>>, DbError> {
+        let at = self.step();
+        Ok(match &self.row {
+            Row::Sqlite(row) => row.try_get_unchecked(at)?,
+            Row::Postgres(row) => row.try_get(at)?,
+        })
+    }
+
+    fn step(&mut self) -> usize {
+        let at = self.next;
+        self.next = at.saturating_add(1);
+        at
+    }
+
+    fn missing(&self) -> DbError {
+        DbError::Corrupt { what: format!("nothing in column {}, where a value belongs", self.next) }
+    }
+}
+
+impl Sql {
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::Fixed(text) => text,
+            Self::Built(text) => text,
+        }
+    }
+}
+
+impl From<&'static str> for Sql {
+    fn from(text: &'static str) -> Self {
+        Self::Fixed(text)
+    }
+}
+
+impl From<String> for Sql {
+    fn from(text: String) -> Self {
+        Self::Built(text)
+    }
+}
+
+macro_rules! value_from {
+    ($($source:ty => $variant:ident, $convert:expr;)+) => { $(
+        impl From<$source> for Value {
+            fn from(value: $source) -> Self {
+                let convert: fn($source) -> _ = $convert;
+                Self::$variant(convert(value))
+            }
+        }
+    )+ };
+}
+
+value_from! {
+    i64 => Int, Some;
+    Option<i64> => Int, |v| v;
+    bool => Int, |v| Some(i64::from(v));
+    base::UtcMicros => Int, |v| Some(v.0);
+    Option<base::UtcMicros> => Int, |v| v.map(|t| t.0);
+    base::ObjectId => Int, |v| Some(v.0);
+    Option<base::ObjectId> => Int, |v| v.map(|t| t.0);
+    base::TransferId => Int, |v| Some(v.0);
+    Option<base::TransferId> => Int, |v| v.map(|t| t.0);
+    base::PayloadId => Int, |v| Some(v.0);
+    Option<base::PayloadId> => Int, |v| v.map(|t| t.0);
+    &str => Text, |v| Some(v.to_owned());
+    String => Text, Some;
+    &String => Text, |v| Some(v.clone());
+    Option<String> => Text, |v| v;
+    Option<&str> => Text, |v| v.map(str::to_owned);
+    Vec<u8> => Blob, Some;
+    &[u8] => Blob, |v| Some(v.to_vec());
+    [u8; 32] => Blob, |v| Some(v.to_vec());
+    Option<[u8; 32]> => Blob, |v| v.map(|o| o.to_vec());
+    Option<Vec<u8>> => Blob, |v| v;
+}
+
+fn sqlite_args(args: Args) -> Result<SqliteArguments, DbError> {
+    let mut out = SqliteArguments::default();
+    for arg in args {
+        match arg {
+            Value::Int(v) => out.add(v),
+            Value::Text(v) => out.add(v),
+            Value::Blob(v) => out.add(v),
+        }
+        .map_err(|e| DbError::Sql(e.to_string()))?;
+    }
+    Ok(out)
+}
+
+fn pg_args(args: Args) -> Result<PgArguments, DbError> {
+    let mut out = PgArguments::default();
+    for arg in args {
+        match arg {
+            Value::Int(v) => out.add(v),
+            Value::Text(v) => out.add(v),
+            Value::Blob(v) => out.add(v),
+        }
+        .map_err(|e| DbError::Sql(e.to_string()))?;
+    }
+    Ok(out)
+}
