@@ -1,2 +1,53 @@
-//! Tasks.
-fn main() {}
+//! Tasks of the project: `cargo xtask tidy|test|interop|bench|setup`.
+//!
+//! `test` is what CI runs and calls the others in order; each also stands alone.
+
+mod bench;
+mod interop;
+mod licence;
+mod postgres;
+mod run;
+mod setup;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use run::{Failure, Workplace, say};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            say(&format!("xtask: {failure}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: &[String]) -> Result<(), Failure> {
+    let mut words = arguments.iter().map(String::as_str);
+    let task = words.next();
+    let rest: Vec<&str> = words.collect();
+    match task {
+        Some("tidy") => tidy::run(&Workplace::find()?),
+        Some("test") => test::run(&Workplace::find()?),
+        Some("setup") => setup::run(&Workplace::find()?),
+        Some("licence") => licence::run(&Workplace::find()?),
+        Some("interop") => interop::run_alone(&Workplace::find()?, &rest),
+        Some("bench") => bench::run(&Workplace::find()?, &rest),
+        _ => {
+            say(HELP);
+            Err(Failure::new("no such task: name one of the list above"))
+        }
+    }
+}
+
+const HELP: &str = "\
+cargo xtask test             everything CI checks: format, lints, tidy, licences, hermetic tests, interop
+cargo xtask tidy             the house rules: imports, purity, sizes, shapes, words
+cargo xtask licence          licences, duplicates and sources of all dependencies, against deny.toml
+cargo xtask interop [NAME]   the gateway against real peers (all, or one folder of tests/interop)
+cargo xtask bench [--quick]  the gateway beside its peers, with ratios
+cargo xtask setup            installs what the tests need, or says what to install";

@@ -1,0 +1,168 @@
+//! `setup`: the programs that the tests need, from Debian's packages and PyPI.
+//!
+//! Without the right to install, or on another system, it says exactly what is missing. No service is started.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::run::{self, Failure, Workplace, answers, output, say};
+
+/// Installs what is missing, or says what to install.
+pub(crate) fn run(place: &Workplace) -> Result<(), Failure> {
+    install_packages(place)?;
+    make_venv(place)
+}
+
+/// The folder of PostgreSQL's server programs, the newest version first.
+pub(crate) fn postgres_folder() -> Option<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").ok()?;
+    let mut folders: Vec<PathBuf> = versions.flatten().map(|entry| entry.path().join("bin")).collect();
+    folders.sort();
+    folders.into_iter().rev().find(|folder| folder.join("initdb").exists())
+}
+
+/// True for the super-user.
+pub(crate) fn is_root(place: &Workplace) -> bool {
+    output("id", place.command("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}
+
+fn install_packages(place: &Workplace) -> Result<(), Failure> {
+    let missing: Vec<&str> = PACKAGES.iter().filter(|p| !p.is_there()).map(|p| p.name).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let advice = format!("install these Debian packages: {}", missing.join(" "));
+    if !is_root(place) || !answers(Path::new("apt-get"), "--version") {
+        return Err(Failure::new(format!(
+            "{advice}\n  sudo apt-get install {}",
+            missing.join(" ")
+        )));
+    }
+    say(&format!("setup: installing {}", missing.join(" ")));
+    let _quiet = NoServices::begin()?;
+    output("apt-get update", place.command("apt-get").args(["-qq", "update"]))?;
+    let mut install = place.command("apt-get");
+    install.env("DEBIAN_FRONTEND", "noninteractive");
+    install
+        .args([
+            "-qq",
+            "-y",
+            "-o",
+            "Dpkg::Use-Pty=0",
+            "install",
+            "--no-install-recommends",
+        ])
+        .args(&missing);
+    output("apt-get install", &mut install)
+        .map(drop)
+        .map_err(|e| Failure::new(format!("{e}\n{advice}")))
+}
+
+fn make_venv(place: &Workplace) -> Result<(), Failure> {
+    let wanted = fs::read_to_string(place.root.join(REQUIREMENTS))?;
+    let stamp = place.target.join("venv/requirements.txt");
+    if fs::read_to_string(&stamp).is_ok_and(|have| have == wanted) {
+        return Ok(());
+    }
+    let folder = place.target.join("venv");
+    say("setup: making the Python environment of the tests");
+    fs::create_dir_all(&place.target)?;
+    let system = Path::new("/usr/bin/python3");
+    let maker = if system.exists() { "/usr/bin/python3" } else { "python3" };
+    run::run(
+        "python3 -m venv",
+        place.command(maker).args(["-m", "venv", "--clear"]).arg(&folder),
+    )?;
+    let python = place.python();
+    let mut pip = place.command(&python.to_string_lossy());
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+        "-r",
+        REQUIREMENTS,
+    ]);
+    run::run("pip install", &mut pip)?;
+    fs::write(stamp, wanted)?;
+    Ok(())
+}
+
+/// A Debian package and the file that shows it is there.
+struct Package {
+    name: &'static str,
+    file: &'static str,
+}
+
+impl Package {
+    fn is_there(&self) -> bool {
+        match self.name {
+            "postgresql" => postgres_folder().is_some(),
+            _ => Path::new(self.file).exists(),
+        }
+    }
+}
+
+/// While this lives, Debian's packages start no service on installation.
+struct NoServices {
+    made: bool,
+}
+
+impl NoServices {
+    fn begin() -> Result<Self, Failure> {
+        let file = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o755)
+            .open(POLICY);
+        match file {
+            Ok(mut file) => {
+                file.write_all(b"#!/bin/sh\nexit 101\n")?;
+                Ok(Self { made: true })
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(Self { made: false }),
+            Err(e) => Err(Failure::new(format!("{POLICY}: {e}"))),
+        }
+    }
+}
+
+impl Drop for NoServices {
+    fn drop(&mut self) {
+        if self.made {
+            let _ = fs::remove_file(POLICY);
+        }
+    }
+}
+
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+const REQUIREMENTS: &str = "tests/interop/requirements.txt";
+const PACKAGES: &[Package] = &[
+    Package {
+        name: "openssh-client",
+        file: "/usr/bin/sftp",
+    },
+    Package {
+        name: "openssh-server",
+        file: "/usr/sbin/sshd",
+    },
+    Package {
+        name: "lftp",
+        file: "/usr/bin/lftp",
+    },
+    Package {
+        name: "curl",
+        file: "/usr/bin/curl",
+    },
+    Package {
+        name: "python3-venv",
+        file: "/usr/share/doc/python3-venv",
+    },
+    Package {
+        name: "postgresql",
+        file: "",
+    },
+];
