@@ -1,1 +1,17 @@
-//! Being built.
+//! The operations behind every command: each with its input, right, effect and audit entry.
+//!
+//! A command line, the administration socket and later interfaces all call [`execute`] with the name of an operation and
+//! an [`Input`]; none of them holds a rule of its own. `operations/` has one file for each family.
+
+mod execute;
+mod input;
+mod operation;
+mod operations;
+mod output;
+pub mod socket;
+
+pub use execute::{Context, execute};
+pub use input::{Input, InputError};
+pub use operation::{Effect, OpError, Operation, Param, ParamKind, Resource, Right};
+pub use operations::{OPERATIONS, find};
+pub use output::{Cell, Output};

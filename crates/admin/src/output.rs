@@ -1,0 +1,131 @@
+//! What an operation gives back, for people and for programs.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+/// One value of a table or record.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(untagged)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Cell {
+    Flag(bool),
+    Int(i64),
+    Text(String),
+    List(Vec<String>),
+    None,
+}
+
+/// The result of an operation. How it looks is up to the interface.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "form", rename_all = "snake_case")]
+pub enum Output {
+    /// It is done; one line with command, object and result.
+    Done {
+        /// The line.
+        text: String,
+        /// Facts that a program may want: the identifier of a transfer, the revision.
+        facts: Vec<(String, Cell)>,
+        /// Things to think about, a sentence each.
+        warnings: Vec<String>,
+    },
+    /// Many things of one form.
+    Table {
+        /// Column names.
+        columns: Vec<String>,
+        /// Rows, as many cells as columns.
+        rows: Vec<Vec<Cell>>,
+    },
+    /// One thing.
+    Record {
+        /// Field names and values in order.
+        fields: Vec<(String, Cell)>,
+    },
+    /// A text for people, with the facts behind it for programs.
+    Story {
+        /// Lines.
+        lines: Vec<String>,
+        /// The same as data.
+        facts: serde_json::Value,
+    },
+}
+
+impl Output {
+    /// A line that says it is done.
+    #[must_use]
+    pub fn done(text: impl Into<String>) -> Self {
+        Self::Done { text: text.into(), facts: Vec::new(), warnings: Vec::new() }
+    }
+
+    /// The form for programs (`--json`).
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
+        match self {
+            Self::Done { text, facts, warnings } => {
+                json!({ "result": text, "facts": object(facts), "warnings": warnings })
+            }
+            Self::Table { columns, rows } => rows
+                .iter()
+                .map(|row| columns.iter().zip(row).map(|(c, cell)| (c.clone(), json!(cell))).collect())
+                .map(serde_json::Value::Object)
+                .collect(),
+            Self::Record { fields } => object(fields),
+            Self::Story { facts, .. } => facts.clone(),
+        }
+    }
+}
+
+fn object(fields: &[(String, Cell)]) -> serde_json::Value {
+    serde_json::Value::Object(fields.iter().map(|(name, cell)| (name.clone(), json!(cell))).collect())
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<i64> for Cell {
+    fn from(n: i64) -> Self {
+        Self::Int(n)
+    }
+}
+
+impl From<&model::Value> for Cell {
+    fn from(value: &model::Value) -> Self {
+        match value {
+            model::Value::Flag(flag) => Self::Flag(*flag),
+            model::Value::Int(n) => Self::Int(*n),
+            model::Value::Text(text) => Self::Text(text.clone()),
+            model::Value::List(items) => Self::List(items.clone()),
+        }
+    }
+}
+
+impl std::fmt::Display for Cell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Flag(flag) => f.write_str(if *flag { "Y" } else { "N" }),
+            Self::Int(n) => write!(f, "{n}"),
+            Self::Text(text) => write!(f, "{}", Safe(text)),
+            Self::List(items) => write!(f, "{}", Safe(&items.join(" "))),
+            Self::None => Ok(()),
+        }
+    }
+}
+
+/// Text whose control characters are escaped but whose length is kept.
+struct Safe<'a>(&'a str);
+
+impl std::fmt::Display for Safe<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.chars().try_for_each(|c| {
+            if c.is_control() && c != '\n' { write!(f, "{}", c.escape_default()) } else { write!(f, "{c}") }
+        })
+    }
+}

@@ -1,0 +1,170 @@
+//! The command line: documented names and forms, prompts, files, exit codes 0, 1 and 2 (objects.md section 14).
+
+pub(crate) mod print;
+mod tree;
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::Path;
+
+use admin::{Input, InputError, Operation, Param, ParamKind};
+use base::Secret;
+use clap::ArgMatches;
+
+pub(crate) use tree::LINK_NAMES;
+
+/// Largest file that a command reads to send along, in octets.
+const FILE_OCTETS_MAX: u64 = 1 << 20;
+
+/// What the command line asks for.
+pub(crate) enum Asked {
+    /// Help, as text.
+    Help(String),
+    /// The line is wrong; the text says what is expected.
+    Wrong(String),
+    /// `gatehouse serve`.
+    Serve(ArgMatches),
+    /// `gatehouse demo`.
+    Demo(ArgMatches),
+    /// An operation with its input.
+    Operation(Box<Call>),
+}
+
+/// An operation with its input.
+pub(crate) struct Call {
+    pub(crate) operation: &'static Operation,
+    pub(crate) input: Input,
+    pub(crate) data: Option<String>,
+    pub(crate) json: bool,
+}
+
+/// Reads the arguments; the first is the program's name, which may be that of a link.
+pub(crate) fn ask(args: impl IntoIterator<Item = OsString>) -> Asked {
+    let mut args = args.into_iter();
+    let program = args.next().unwrap_or_default();
+    let link = Path::new(&program).file_name().filter(|n| LINK_NAMES.iter().any(|l| *n == **l)).map(OsString::from);
+    let root = tree::command_tree();
+    let normal = tree::normalise(link.into_iter().chain(args), &root);
+    if let Some(long) = normal.help {
+        return Asked::Help(help(root, &normal.path, long));
+    }
+    let with_name = std::iter::once(OsString::from("gatehouse")).chain(normal.args);
+    match root.clone().try_get_matches_from(with_name) {
+        Ok(matches) => sort(&matches),
+        Err(e) if e.kind() == clap::error::ErrorKind::DisplayVersion => Asked::Help(e.to_string()),
+        Err(e) => Asked::Wrong(format!("{}\nsee: gatehouse {} ?", told(&e), normal.path.join(" "))),
+    }
+}
+
+fn told(error: &clap::Error) -> String {
+    let text = error.to_string();
+    text.lines().take_while(|l| !l.starts_with("Usage:")).collect::<Vec<_>>().join("\n").trim_end().to_owned()
+}
+
+fn help(root: clap::Command, path: &[String], long: bool) -> String {
+    let mut root = root;
+    root.build();
+    let mut at = &mut root;
+    for word in path {
+        at = match at.find_subcommand_mut(word) {
+            Some(below) => below,
+            None => return String::new(),
+        };
+    }
+    if long { at.render_long_help().to_string() } else { at.render_help().to_string() }
+}
+
+fn sort(matches: &ArgMatches) -> Asked {
+    match matches.subcommand() {
+        Some(("serve", m)) => Asked::Serve(m.clone()),
+        Some(("demo", m)) => Asked::Demo(m.clone()),
+        _ => {
+            let mut words = Vec::new();
+            let mut at = matches;
+            while let Some((word, below)) = at.subcommand() {
+                words.push(word);
+                at = below;
+            }
+            let name = words.join(" ");
+            match admin::find(&name) {
+                Some(operation) => call(operation, at),
+                None => Asked::Wrong(InputError::UnknownOperation(name).to_string()),
+            }
+        }
+    }
+}
+
+fn call(operation: &'static Operation, matches: &ArgMatches) -> Asked {
+    let mut input = Input::default();
+    for param in (operation.params)() {
+        if let Err(text) = take(&mut input, &param, matches) {
+            return Asked::Wrong(format!("{}: {text}", operation.name));
+        }
+    }
+    if let Err(error) = input.check(&(operation.params)()) {
+        return Asked::Wrong(format!("{}: {error}\nsee: gatehouse {} ?", operation.name, operation.name));
+    }
+    Asked::Operation(Box::new(Call {
+        operation,
+        input,
+        data: matches.get_one::<String>("data").cloned(),
+        json: matches.get_flag("json"),
+    }))
+}
+
+fn take(input: &mut Input, param: &Param, matches: &ArgMatches) -> Result<(), String> {
+    match param.kind {
+        ParamKind::Switch if matches.get_flag(param.name) => input.give(param, "Y").map_err(|e| e.to_string()),
+        ParamKind::Switch => Ok(()),
+        ParamKind::File => match tree::given(matches, param) {
+            Some(path) => {
+                input.give_file(param, read_file(path)?);
+                Ok(())
+            }
+            None => Ok(()),
+        },
+        ParamKind::Field(_) if param.is_secret() => match secret(param, matches)? {
+            Some(value) => input.give(param, value.expose()).map_err(|e| e.to_string()),
+            None => Ok(()),
+        },
+        ParamKind::Field(_) => match tree::given(matches, param) {
+            Some(text) => input.give(param, text).map_err(|e| e.to_string()),
+            None => Ok(()),
+        },
+    }
+}
+
+/// A secret: from a file, from the line (with a warning), or asked for where its name stands without a value or it is
+/// mandatory and a terminal is there (STO-3).
+fn secret(param: &Param, matches: &ArgMatches) -> Result<Option<Secret<String>>, String> {
+    let file = format!("{}{}", param.name, tree::FROM_FILE);
+    if let Some(path) = matches.get_one::<String>(&file) {
+        let octets = Secret::new(read_file(path)?);
+        let text = std::str::from_utf8(octets.expose()).map_err(|_| format!("{path}: not text"))?;
+        return Ok(Some(Secret::new(text.lines().next().unwrap_or_default().to_owned())));
+    }
+    if let Some(text) = matches.get_one::<String>(param.name) {
+        let hint = format!("warning: -{} on the command line is seen by others; use -{file}, or give it no value", param.name);
+        print::error_line(&hint).map_err(|e| e.to_string())?;
+        return Ok(Some(Secret::new(text.clone())));
+    }
+    if !matches.contains_id(param.name) && !param.required {
+        return Ok(None);
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(format!("no terminal to ask for -{}: give -{file}", param.name));
+    }
+    let text = rpassword::prompt_password(format!("{}: ", param.help)).map_err(|e| e.to_string())?;
+    Ok(Some(Secret::new(text)))
+}
+
+fn read_file(path: &str) -> Result<Vec<u8>, String> {
+    use std::io::Read;
+    let file = std::fs::File::open(path).map_err(|e| format!("{path}: {e}"))?;
+    let mut octets = Vec::new();
+    file.take(FILE_OCTETS_MAX + 1).read_to_end(&mut octets).map_err(|e| format!("{path}: {e}"))?;
+    match u64::try_from(octets.len()) {
+        Ok(len) if len <= FILE_OCTETS_MAX => Ok(octets),
+        _ => Err(format!("{path}: file is larger than {FILE_OCTETS_MAX} octets")),
+    }
+}

@@ -1,0 +1,55 @@
+//! Results on the terminal: tables for people, JSON for programs.
+
+use std::io::{self, Write};
+
+use admin::{Cell, Output};
+use comfy_table::{ContentArrangement, Table, presets};
+
+/// Prints `output` to standard output, warnings to standard error.
+///
+/// # Errors
+/// The terminal's; a closed pipe is none.
+pub(crate) fn output(output: &Output, as_json: bool) -> io::Result<()> {
+    if as_json {
+        return line(&serde_json::to_string_pretty(&output.json()).map_err(io::Error::other)?);
+    }
+    match output {
+        Output::Done { text, warnings, .. } => {
+            line(text)?;
+            warnings.iter().try_for_each(|w| error_line(&format!("warning: {w}")))
+        }
+        Output::Table { columns, rows } => line(&table(columns, rows)),
+        Output::Record { fields } => fields.iter().try_for_each(|(name, cell)| line(&format!("{name}='{cell}'"))),
+        Output::Story { lines, .. } => lines.iter().try_for_each(|text| line(text)),
+    }
+}
+
+fn table(columns: &[String], rows: &[Vec<Cell>]) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(columns);
+    for row in rows {
+        table.add_row(row.iter().map(Cell::to_string));
+    }
+    let text = table.to_string();
+    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+}
+
+/// One line on standard output.
+///
+/// # Errors
+/// The terminal's; a closed pipe is none.
+pub(crate) fn line(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+/// One line on standard error.
+///
+/// # Errors
+/// The terminal's.
+pub(crate) fn error_line(text: &str) -> io::Result<()> {
+    writeln!(io::stderr().lock(), "{text}")
+}

@@ -1,0 +1,257 @@
+//! The command tree, built from the operations, and the form of arguments that the documentation uses.
+
+use std::ffi::OsString;
+
+use admin::{OPERATIONS, Operation, Param, ParamKind};
+use clap::{Arg, ArgAction, Command};
+use model::FieldKind;
+
+/// Programs that exist under their own name too, as links to `gatehouse`.
+pub(crate) const LINK_NAMES: &[&str] = &[
+    "secadm", "secdsp", "secbase", "peladm", "peldsp", "pelbase", "peltrans", "pelctl", "pelmon", "pelpur", "peluconf",
+    "pelencpass", "vfdadm", "vfddsp", "vfdbase",
+];
+
+/// Ending of the argument that reads a secret from a file.
+pub(crate) const FROM_FILE: &str = "_from_file";
+/// Ending of the positional twin of a named argument.
+const BY_POSITION: &str = "@position";
+
+/// The whole tree: `gatehouse serve`, `gatehouse secadm create_sshprof`, …
+pub(crate) fn command_tree() -> Command {
+    let mut root = Command::new("gatehouse")
+        .about("The open gateway through which companies exchange business files")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand_required(true)
+        .disable_help_subcommand(true)
+        .arg(
+            Arg::new("data")
+                .long("data")
+                .global(true)
+                .value_name("DIR")
+                .help("data folder; GATEHOUSE_DATA where not given"),
+        )
+        .arg(Arg::new("json").long("json").global(true).action(ArgAction::SetTrue).help("print JSON, for programs"))
+        .subcommand(serve_command())
+        .subcommand(demo_command());
+    for operation in OPERATIONS.iter().copied().flatten() {
+        let words: Vec<&'static str> = operation.name.split(' ').collect();
+        root = with_operation(root, &words, operation);
+    }
+    bare_help(root)
+}
+
+fn serve_command() -> Command {
+    Command::new("serve")
+        .about("Run the gateway until SIGTERM")
+        .arg(Arg::new("metrics").long("metrics").value_name("ADDRESS:PORT").help("where /metrics and /health answer"))
+        .arg(Arg::new("log").long("log").value_name("FORMAT").value_parser(["text", "json"]).help("form of log lines"))
+}
+
+fn demo_command() -> Command {
+    Command::new("demo")
+        .about("See the main job: a file from partner A arrives, is stored, and goes to partner B")
+        .arg(Arg::new("keep").long("keep").action(ArgAction::SetTrue).help("leave it running and print commands to try"))
+}
+
+fn with_operation(parent: Command, words: &[&'static str], operation: &'static Operation) -> Command {
+    let Some((first, rest)) = words.split_first() else { return parent };
+    let leaf = rest.is_empty();
+    let build = |command: Command| match leaf {
+        true => with_params(command.about(operation.title), &(operation.params)()),
+        false => with_operation(command, rest, operation),
+    };
+    if parent.find_subcommand(first).is_some() {
+        return parent.mut_subcommand(first, build);
+    }
+    let fresh = Command::new(*first).disable_help_subcommand(true);
+    parent.subcommand(build(if leaf { fresh } else { fresh.subcommand_required(true).about(family(first)) }))
+}
+
+/// One line for a family of operations.
+fn family(word: &str) -> &'static str {
+    match word {
+        "secadm" => "Create, change and delete keys, security and network profiles",
+        "secdsp" => "Show keys, security and network profiles",
+        "peladm" => "Create, change and delete sites, gates, applications, models and rules",
+        "peldsp" => "Show sites, gates, applications, models, rules and transfers",
+        "pelctl" => "Control transfers and sites",
+        "vfdadm" => "Create, change and delete virtual folders",
+        "vfddsp" => "Show virtual folders",
+        "listener" => "Addresses and ports that the gateway listens on",
+        "quarantine" => "Keys that unknown partners showed, waiting for a person",
+        "route" => "Where received files go",
+        "explain" => "Say how the gateway would decide, and why",
+        "audit" => "The record of every change",
+        _ => "",
+    }
+}
+
+fn with_params(mut command: Command, params: &[Param]) -> Command {
+    for param in params {
+        command = command.arg(argument(param));
+        if param.is_secret() {
+            let help = format!("file whose first line is the value of -{}", param.name);
+            let name = format!("{}{FROM_FILE}", param.name);
+            command = command.arg(Arg::new(name.clone()).long(name).value_name("FILE").help(help));
+        }
+        if param.positional {
+            let name = format!("{}{BY_POSITION}", param.name);
+            command = command.arg(Arg::new(name).value_name(param.name.to_uppercase()).help(param.help));
+        }
+    }
+    command
+}
+
+fn argument(param: &Param) -> Arg {
+    let mut arg = Arg::new(param.name).long(param.name).help(help_line(param)).allow_hyphen_values(true);
+    for name in param.shorts.iter().chain(param.aliases) {
+        let mut letters = name.chars();
+        arg = match (letters.next(), letters.next()) {
+            (Some(letter), None) => arg.visible_short_alias(letter),
+            _ => arg.visible_alias(*name),
+        };
+    }
+    if !param.detail.is_empty() {
+        arg = arg.long_help(format!("{}\n{}", help_line(param), param.detail));
+    }
+    match param.kind {
+        ParamKind::Switch => arg.action(ArgAction::SetTrue).allow_hyphen_values(false),
+        ParamKind::File => arg.value_name("FILE"),
+        ParamKind::Field(_) if param.is_secret() => arg.num_args(0..=1).allow_hyphen_values(false).value_name("SECRET"),
+        ParamKind::Field(FieldKind::List { .. } | FieldKind::RefList(..)) => arg.value_name("LIST"),
+        ParamKind::Field(FieldKind::Int { .. }) => arg.value_name("NUMBER"),
+        ParamKind::Field(FieldKind::Flag) => arg.value_name("Y|N"),
+        ParamKind::Field(FieldKind::Choice(words)) => arg.value_name(words.join("|")),
+        ParamKind::Field(_) => arg.value_name("TEXT"),
+    }
+}
+
+fn help_line(param: &Param) -> String {
+    let mut text = if param.required { format!("[mandatory] {}", param.help) } else { param.help.to_owned() };
+    match param.kind {
+        ParamKind::Field(FieldKind::Text { max } | FieldKind::Secret { max } | FieldKind::PasswordHash { max }) => {
+            text.push_str(&format!(" (at most {max} characters)"));
+        }
+        ParamKind::Field(FieldKind::Int { min, max, unit }) => {
+            text.push_str(&format!(" ({min} to {max}{}{unit})", if unit.is_empty() { "" } else { " " }));
+        }
+        _ => {}
+    }
+    if let Some(default) = param.default {
+        text.push_str(&format!(" [default: {default}]"));
+    }
+    text
+}
+
+/// Help comes by `?`, `??`, `-h` and `--help`, which [`normalise`] sorts out: clap's own flags would take `-h`.
+fn bare_help(command: Command) -> Command {
+    let names: Vec<String> = command.get_subcommands().map(|c| c.get_name().to_owned()).collect();
+    names.into_iter().fold(command.disable_help_flag(true), |c, name| c.mut_subcommand(name, bare_help))
+}
+
+/// What the arguments ask for, in clap's form.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) struct Normal {
+    /// Arguments behind the program's name.
+    pub(crate) args: Vec<OsString>,
+    /// Help is asked for: short with `?` and `-h`, long with `??` and `--help`.
+    pub(crate) help: Option<bool>,
+    /// The subcommands found on the way.
+    pub(crate) path: Vec<String>,
+}
+
+/// Turns `-name` into `--name` where the command at hand has such an argument, and takes the help signs out. Everything
+/// behind `--` stays as it is.
+pub(crate) fn normalise(args: impl IntoIterator<Item = OsString>, root: &Command) -> Normal {
+    let mut normal = Normal { args: Vec::new(), help: None, path: Vec::new() };
+    let mut at = root;
+    let mut args = args.into_iter();
+    while let Some(arg) = args.next() {
+        let Some(text) = arg.to_str() else {
+            normal.args.push(arg);
+            continue;
+        };
+        match text {
+            "?" | "-h" => normal.help = normal.help.or(Some(false)),
+            "??" | "--help" => normal.help = Some(true),
+            "--" => {
+                normal.args.push(arg);
+                normal.args.extend(args.by_ref());
+            }
+            _ => {
+                if let Some(below) = at.find_subcommand(text) {
+                    normal.path.push(text.to_owned());
+                    at = below;
+                }
+                normal.args.push(long_form(text, &[at, root]).map_or(arg, OsString::from));
+            }
+        }
+    }
+    normal
+}
+
+fn long_form(text: &str, commands: &[&Command]) -> Option<String> {
+    let name = text.strip_prefix('-').filter(|n| n.chars().count() > 1 && !n.starts_with('-'))?;
+    let bare = name.split('=').next().unwrap_or(name);
+    let known = commands.iter().flat_map(|c| c.get_arguments()).any(|a| {
+        a.get_long() == Some(bare) || a.get_all_aliases().is_some_and(|all| all.contains(&bare))
+    });
+    known.then(|| format!("--{name}"))
+}
+
+/// The values given for `param`: by name, else by position.
+pub(crate) fn given<'a>(matches: &'a clap::ArgMatches, param: &Param) -> Option<&'a String> {
+    let by_name = matches.try_get_one::<String>(param.name).ok().flatten();
+    let twin = format!("{}{BY_POSITION}", param.name);
+    by_name.or_else(|| if param.positional { matches.try_get_one::<String>(&twin).ok().flatten() } else { None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Command {
+        let params = [Param::text("sshprof_name", &["shpn"], 31, ""), Param::choice("state", &["s"], &["E", "D"], "")];
+        let create = with_params(Command::new("create_sshprof"), &params);
+        bare_help(Command::new("gatehouse").subcommand(Command::new("secadm").subcommand(create)))
+    }
+
+    fn normal(args: &[&str]) -> Normal {
+        normalise(args.iter().map(OsString::from), &sample())
+    }
+
+    #[test]
+    fn single_dash_names_become_long_ones() {
+        let n = normal(&["secadm", "create_sshprof", "-sshprof_name", "A", "-shpn=B", "-s", "E", "-nosuch", "--", "-shpn"]);
+        assert_eq!(n.args, ["secadm", "create_sshprof", "--sshprof_name", "A", "--shpn=B", "-s", "E", "-nosuch", "--", "-shpn"]);
+        assert_eq!(n.path, ["secadm", "create_sshprof"]);
+    }
+
+    #[test]
+    fn question_marks_ask_for_help() {
+        assert_eq!(normal(&["secadm", "?"]).help, Some(false));
+        assert_eq!(normal(&["secadm", "create_sshprof", "??"]).help, Some(true));
+        assert_eq!(normal(&["secadm", "--", "?"]).help, None);
+    }
+
+    #[test]
+    fn the_whole_tree_is_sound() {
+        command_tree().debug_assert();
+    }
+
+    #[test]
+    fn every_documented_name_of_every_operation_is_taken() {
+        let tree = command_tree();
+        for operation in OPERATIONS.iter().copied().flatten() {
+            let words: Vec<&str> = operation.name.split(' ').collect();
+            for param in (operation.params)() {
+                for name in param.names().filter(|n| n.chars().count() > 1) {
+                    let args = words.iter().map(|w| (*w).to_owned()).chain([format!("-{name}")]).map(OsString::from);
+                    let n = normalise(args, &tree);
+                    assert_eq!(n.args.last(), Some(&OsString::from(format!("--{name}"))), "{} -{name}", operation.name);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What the gateway shows of itself: log lines, `/metrics`, `/health/live`, `/health/ready`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
+use tracing_subscriber::EnvFilter;
+
+use crate::settings::{Log, LogFormat};
+
+/// How often old samples of histograms are folded together.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Sends log lines to standard output in the form that the settings ask for.
+///
+/// # Errors
+/// A sentence, if the level is none.
+pub(crate) fn start_log(log: &Log) -> Result<(), String> {
+    let filter = EnvFilter::try_new(&log.level).map_err(|e| format!("[log] level {:?}: {e}", log.level))?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stdout);
+    let started = match log.format {
+        LogFormat::Text => lines.with_ansi(false).try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    };
+    started.map_err(|e| e.to_string())
+}
+
+/// The port for machines that watch over the gateway.
+pub(crate) struct Observed {
+    pub(crate) address: SocketAddr,
+    ready: Arc<AtomicBool>,
+}
+
+#[derive(Clone)]
+struct Shared {
+    metrics: PrometheusHandle,
+    ready: Arc<AtomicBool>,
+}
+
+impl Observed {
+    /// Opens the port. `/health/ready` says no until [`Observed::set_ready`].
+    ///
+    /// # Errors
+    /// A sentence, if the port is taken.
+    pub(crate) async fn start(address: SocketAddr) -> Result<Self, String> {
+        let metrics = PrometheusBuilder::new().install_recorder().map_err(|e| e.to_string())?;
+        let listener = TcpListener::bind(address).await.map_err(|e| {
+            format!("metrics port {address}: {e}; choose another with --metrics or [metrics] address")
+        })?;
+        let address = listener.local_addr().map_err(|e| e.to_string())?;
+        let ready = Arc::new(AtomicBool::new(false));
+        let shared = Shared { metrics: metrics.clone(), ready: Arc::clone(&ready) };
+        tokio::spawn(async move {
+            let mut tick = tokio::time::interval(UPKEEP);
+            loop {
+                tick.tick().await;
+                metrics.run_upkeep();
+            }
+        });
+        tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, router(shared)).await {
+                tracing::error!(%error, "metrics port failed");
+            }
+        });
+        Ok(Self { address, ready })
+    }
+
+    /// Says whether the gateway takes work.
+    pub(crate) fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Relaxed);
+    }
+}
+
+fn router(shared: Shared) -> Router {
+    Router::new()
+        .route("/metrics", get(|State(s): State<Shared>| async move { s.metrics.render() }))
+        .route("/health/live", get(|| async { "alive\n" }))
+        .route("/health/ready", get(ready))
+        .with_state(shared)
+}
+
+async fn ready(State(shared): State<Shared>) -> (StatusCode, &'static str) {
+    if shared.ready.load(Ordering::Relaxed) {
+        (StatusCode::OK, "ready\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "starting or stopping\n")
+    }
+}
