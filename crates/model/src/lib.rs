@@ -1,1 +1,50 @@
-//! Being built.
+//! What the gateway is told to be: objects as stored, then as meant; and the decisions taken from them.
+//!
+//! Pure: no sockets, files, clock or random numbers. An [`Object`] is a map of typed values, checked by the one list of
+//! fields of its kind ([`descriptor`]) and read once into its meant type ([`SshProfile`], [`Cgate`], …). All of them make
+//! a [`Snapshot`], from which [`match_inbound`], [`choose_gate`] and [`routes_for`] decide, each with its reasons.
+
+#![allow(clippy::todo)]
+
+mod check;
+mod decision;
+mod defaults;
+mod field;
+mod gate;
+mod inbound;
+mod kinds;
+mod object;
+mod problems;
+mod read;
+mod rights;
+mod route;
+mod snapshot;
+pub mod ssh_algorithms;
+mod variables;
+
+pub use check::{body_warnings, check_body, check_name, check_secret, value_from_text};
+pub use decision::{Decision, Reason, Refusal, WHY_MAX};
+pub use defaults::{GATEHOUSE_KEY, SFTP_IN, SFTP_OUT, default_objects};
+pub use field::{Field, FieldKind, NameRule, ObjectDescriptor, Place, descriptor, descriptors};
+pub use gate::{GateMatch, SiteBinding, choose_gate};
+pub use inbound::{Inbound, Matched, Security, match_inbound};
+pub use kinds::addresses::{AddressPattern, CallingRule, EndpointPattern, HostPort, PortPattern, PortSet};
+pub use kinds::application::{Application, TransferDirections};
+pub use kinds::cgate::Cgate;
+pub use kinds::cgate_group::{CgateGroup, Shared};
+pub use kinds::decision_rule::{Condition, DecisionRule, Operator, RuleAction};
+pub use kinds::key::KeyObject;
+pub use kinds::listener::Listener;
+pub use kinds::local_site::LocalSite;
+pub use kinds::network_profile::{NetworkProfile, SecurityOption};
+pub use kinds::remote_site::{RemoteSite, RenamePolicy, Retry, SiteRoles, VerifyPolicy};
+pub use kinds::rule_table::{RuleTable, TableLimits};
+pub use kinds::ssh_profile::{SshCertificates, SshProfile, SshRole};
+pub use kinds::transfer_model::TransferModel;
+pub use kinds::vfd_dir::{DirType, DisplayOption, DuplicatePolicy, VfdDir};
+pub use object::{
+    Body, DEFAULT_GROUP, Draft, KeyEntry, Kind, KindError, Object, ObjectState, Problem, Severity, StateError, Value,
+};
+pub use rights::{DirRights, FileRights, VfdRight, dir_rights, file_rights, within};
+pub use route::{Delivery, ROUTE_DEPTH_MAX, RouteFacts, routes_for};
+pub use snapshot::Snapshot;

@@ -1,0 +1,431 @@
+//! Addresses and ports as profiles, gates and sites state them: patterns, CIDR networks, port sets, `host/port`.
+
+use std::net::{IpAddr, SocketAddr};
+
+use base::{Pattern, QuestionMark};
+
+/// A pattern for an IP address.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum AddressPattern {
+    /// Every address.
+    Any,
+    /// One address.
+    Exact(IpAddr),
+    /// A network, by its first address and prefix length.
+    Network(IpAddr, u8),
+    /// Text with `*` and `?`, compared with the canonical text of the address.
+    Text {
+        /// The pattern, in lower case.
+        pattern: Pattern,
+        /// What `?` stands for: none or one character in network profiles (NET-6), exactly one elsewhere.
+        mark: QuestionMark,
+    },
+}
+
+/// `address/port` of a network profile.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EndpointPattern {
+    /// The address.
+    pub address: AddressPattern,
+    /// The port, as digits.
+    pub port: PortPattern,
+}
+
+/// A pattern for a port in an [`EndpointPattern`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum PortPattern {
+    /// Every port.
+    Any,
+    /// One port.
+    Exact(u16),
+    /// Digits with `*` and `?`.
+    Text(Pattern),
+}
+
+/// Ports of a gate group: `*`, `n`, `n:m`, or several of them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PortSet(pub Vec<std::ops::RangeInclusive<u16>>);
+
+/// One entry of a calling-address list: `pattern:A` or `pattern:D`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CallingRule {
+    /// Which addresses.
+    pub address: AddressPattern,
+    /// Whether they may call.
+    pub allow: bool,
+    /// As written.
+    pub text: String,
+}
+
+/// A partner's address.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct HostPort {
+    /// Host name or IP address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+impl std::fmt::Display for HostPort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.host, self.port)
+    }
+}
+
+impl AddressPattern {
+    /// Reads a pattern, an address, or a CIDR network such as `10.0.0.0/8`; brackets around IPv6 are taken off.
+    ///
+    /// # Errors
+    /// What is wrong with a CIDR network.
+    pub fn parse(text: &str, mark: QuestionMark) -> Result<Self, String> {
+        let text = text.trim().to_ascii_lowercase();
+        let bare = text
+            .strip_prefix('[')
+            .and_then(|t| t.strip_suffix(']'))
+            .unwrap_or(&text);
+        if !bare.is_empty() && bare.chars().all(|c| c == '*') {
+            return Ok(Self::Any);
+        }
+        if let Ok(address) = bare.parse::<IpAddr>() {
+            return Ok(Self::Exact(address.to_canonical()));
+        }
+        let Some((address, length)) = bare.split_once('/') else {
+            return if bare.is_empty() {
+                Err("the address is empty".into())
+            } else {
+                Ok(text_pattern(bare, mark))
+            };
+        };
+        let wrong = || format!("{text:?} is no network: write it as 10.0.0.0/8 or 2001:db8::/32");
+        let address: IpAddr = address.trim_matches(['[', ']']).parse().map_err(|_| wrong())?;
+        let length: u8 = length.parse().map_err(|_| wrong())?;
+        let address = address.to_canonical();
+        if length > address_bits(address) {
+            return Err(wrong());
+        }
+        Ok(if length == 0 && address.is_unspecified() && address.is_ipv6() {
+            Self::Any
+        } else {
+            Self::Network(first_address(address, length), length)
+        })
+    }
+
+    /// Whether `address`, in canonical form, fits (NET-8).
+    #[must_use]
+    pub fn matches(&self, address: IpAddr) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Exact(own) => *own == address,
+            Self::Network(first, length) => {
+                first.is_ipv4() == address.is_ipv4() && first_address(address, *length) == *first
+            }
+            Self::Text { pattern, mark } => text_matches(pattern, &address.to_string(), *mark),
+        }
+    }
+
+    /// How specific it is: sixteenths of a literal character, so that networks and patterns compare (NET-2).
+    #[must_use]
+    pub fn weight(&self) -> u32 {
+        match self {
+            Self::Any => 0,
+            Self::Exact(address) => sixteenths(address.to_string().len()),
+            Self::Network(first, length) => network_weight(*first, *length),
+            Self::Text { pattern, .. } => sixteenths(pattern.literals()),
+        }
+    }
+
+    /// Whether some address might fit both; may say yes too often, never no too often.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Exact(address), pattern) | (pattern, Self::Exact(address)) => pattern.matches(*address),
+            (Self::Network(a, n), Self::Network(b, m)) => {
+                let shorter = *n.min(m);
+                a.is_ipv4() == b.is_ipv4() && first_address(*a, shorter) == first_address(*b, shorter)
+            }
+            (Self::Text { pattern: a, .. }, Self::Text { pattern: b, .. }) => patterns_overlap(a.as_str(), b.as_str()),
+            _ => true,
+        }
+    }
+
+    /// Letters that no address has: the pattern is a host name, which nothing here can match.
+    #[must_use]
+    pub fn is_host_name(&self) -> bool {
+        matches!(self, Self::Text { pattern, .. } if !pattern.as_str().chars().all(|c| {
+            c.is_ascii_hexdigit() || matches!(c, '.' | ':' | '*' | '?')
+        }))
+    }
+}
+
+impl EndpointPattern {
+    /// Reads `address/port`; a CIDR network keeps its own slash: `10.0.0.0/8/*`. Without a port any port is meant.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let (address, port) = text.rsplit_once('/').unwrap_or((text, "*"));
+        Ok(Self {
+            address: AddressPattern::parse(address, QuestionMark::OneOrNone)?,
+            port: PortPattern::parse(port)?,
+        })
+    }
+
+    /// Every address and port.
+    #[must_use]
+    pub const fn any() -> Self {
+        Self {
+            address: AddressPattern::Any,
+            port: PortPattern::Any,
+        }
+    }
+
+    /// The network that `text` probably means, where it says one address and a port: `10.0.0.0/8`.
+    pub(crate) fn looks_like_network(&self, text: &str) -> Option<String> {
+        let (AddressPattern::Exact(address), PortPattern::Exact(port)) = (&self.address, &self.port) else {
+            return None;
+        };
+        let length = u8::try_from(*port)
+            .ok()
+            .filter(|length| *length <= address_bits(*address))?;
+        let first = first_address(*address, length) == *address;
+        let zeros = address_bits(*address) - length;
+        (first && zeros >= 1 && length >= 4 && ends_in_zero(*address)).then(|| format!("{}/*", text.trim()))
+    }
+
+    /// Whether `end`, in canonical form, fits.
+    #[must_use]
+    pub fn matches(&self, end: SocketAddr) -> bool {
+        self.port.matches(end.port()) && self.address.matches(end.ip())
+    }
+}
+
+impl PortPattern {
+    fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if !text.is_empty() && text.chars().all(|c| c == '*') {
+            return Ok(Self::Any);
+        }
+        if let Ok(port) = text.parse() {
+            return Ok(Self::Exact(port));
+        }
+        let fits = !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || matches!(c, '*' | '?'));
+        let wild = text.contains(['*', '?']);
+        if fits && wild {
+            Ok(Self::Text(Pattern::new(text)))
+        } else {
+            Err(format!("{text:?} is no port: give it as 22, 22* or *"))
+        }
+    }
+
+    /// Whether `port` fits.
+    #[must_use]
+    pub fn matches(&self, port: u16) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Exact(own) => *own == port,
+            Self::Text(pattern) => pattern.matches(&port.to_string(), QuestionMark::OneOrNone),
+        }
+    }
+
+    /// How specific it is, as [`AddressPattern::weight`].
+    #[must_use]
+    pub fn weight(&self) -> u32 {
+        match self {
+            Self::Any => 0,
+            Self::Exact(port) => sixteenths(port.to_string().len()),
+            Self::Text(pattern) => sixteenths(pattern.literals()),
+        }
+    }
+
+    /// Whether some port fits both; may say yes too often.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Exact(port), pattern) | (pattern, Self::Exact(port)) => pattern.matches(*port),
+            (Self::Text(a), Self::Text(b)) => patterns_overlap(a.as_str(), b.as_str()),
+            _ => true,
+        }
+    }
+}
+
+impl PortSet {
+    /// Reads `*`, `22`, `2200:2299`, or several parted by spaces.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wrong =
+            |part: &str| format!("{part:?} is no port: give it as *, 22 or 2200:2299, several parted by spaces");
+        let part = |part: &str| match part.split_once(':') {
+            _ if part == "*" => Ok(0..=u16::MAX),
+            Some((from, to)) => match (from.parse::<u16>(), to.parse::<u16>()) {
+                (Ok(from), Ok(to)) if from <= to => Ok(from..=to),
+                _ => Err(wrong(part)),
+            },
+            None => part.parse::<u16>().map(|port| port..=port).map_err(|_| wrong(part)),
+        };
+        let parts: Vec<_> = text.split_whitespace().map(part).collect::<Result<_, _>>()?;
+        if parts.is_empty() {
+            Err(wrong(text))
+        } else {
+            Ok(Self(parts))
+        }
+    }
+
+    /// How many ports the narrowest part that holds `port` has; `None` if no part does.
+    #[must_use]
+    pub fn width(&self, port: u16) -> Option<u32> {
+        let width =
+            |part: &std::ops::RangeInclusive<u16>| u32::from(*part.end()).saturating_sub(u32::from(*part.start()));
+        self.0.iter().filter(|part| part.contains(&port)).map(width).min()
+    }
+}
+
+impl CallingRule {
+    /// Reads `pattern:A` or `pattern:D`.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is no calling address: write it as 10.0.0.*:A (allow) or 10.0.0.*:D (deny)");
+        let (pattern, letter) = text.trim().rsplit_once(':').ok_or_else(wrong)?;
+        let allow = match letter.to_ascii_uppercase().as_str() {
+            "A" => true,
+            "D" => false,
+            _ => return Err(wrong()),
+        };
+        let address = AddressPattern::parse(pattern, QuestionMark::One)?;
+        Ok(Self {
+            address,
+            allow,
+            text: text.trim().to_owned(),
+        })
+    }
+}
+
+impl HostPort {
+    /// Reads `host/port`; `host:port` too where that is clear.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is no address: write it as host/port, such as sftp.example.com/22");
+        let text = text.trim();
+        let colon = || text.split_once(':').filter(|(_, port)| !port.contains(':'));
+        let (host, port) = text.rsplit_once('/').or_else(colon).ok_or_else(wrong)?;
+        let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+        let port: u16 = port.parse().map_err(|_| wrong())?;
+        let fits = host.parse::<IpAddr>().is_ok() || is_host_name(host);
+        if fits && port > 0 {
+            Ok(Self {
+                host: host.to_owned(),
+                port,
+            })
+        } else {
+            Err(wrong())
+        }
+    }
+}
+
+/// A DNS name: labels of letters, digits, `-` and `_` (RFC 1123 section 2.1), at most 253 characters.
+fn is_host_name(host: &str) -> bool {
+    let label = |l: &str| {
+        (1..=63).contains(&l.len())
+            && l.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+            && !l.starts_with('-')
+    };
+    host.len() <= 253 && host.strip_suffix('.').unwrap_or(host).split('.').all(label)
+}
+
+fn text_pattern(text: &str, mark: QuestionMark) -> AddressPattern {
+    AddressPattern::Text {
+        pattern: Pattern::new(text),
+        mark,
+    }
+}
+
+/// [`Pattern::matches`], after a cheap look at what stands before the first and behind the last wildcard.
+fn text_matches(pattern: &Pattern, text: &str, mark: QuestionMark) -> bool {
+    let wild = ['*', '?'];
+    let written = pattern.as_str();
+    let start = written.split(wild).next().unwrap_or_default();
+    let end = written.rsplit(wild).next().unwrap_or_default();
+    text.starts_with(start) && text.ends_with(end) && pattern.matches(text, mark)
+}
+
+fn ends_in_zero(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(a) => a.to_bits() & 0xff == 0,
+        IpAddr::V6(a) => a.to_bits() & 0xffff == 0,
+    }
+}
+
+fn sixteenths(characters: usize) -> u32 {
+    u32::try_from(characters).unwrap_or(u32::MAX / 16).saturating_mul(16)
+}
+
+const fn address_bits(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 32 } else { 128 }
+}
+
+/// `address` with every bit behind the first `length` cleared.
+fn first_address(address: IpAddr, length: u8) -> IpAddr {
+    match address {
+        IpAddr::V4(a) => {
+            let mask = u32::MAX
+                .checked_shl(u32::from(32_u8.saturating_sub(length)))
+                .unwrap_or(0);
+            IpAddr::V4((a.to_bits() & mask).into())
+        }
+        IpAddr::V6(a) => {
+            let mask = u128::MAX
+                .checked_shl(u32::from(128_u8.saturating_sub(length)))
+                .unwrap_or(0);
+            IpAddr::V6((a.to_bits() & mask).into())
+        }
+    }
+}
+
+/// The weight of the text pattern that says as much: the characters of the groups the prefix fixes, and its left bits.
+fn network_weight(first: IpAddr, length: u8) -> u32 {
+    let (groups, size): (Vec<String>, u8) = match first {
+        IpAddr::V4(a) => (a.octets().iter().map(u8::to_string).collect(), 8),
+        IpAddr::V6(a) => (a.segments().iter().map(|s| format!("{s:x}")).collect(), 16),
+    };
+    let fixed = usize::from(length / size);
+    let characters: usize = groups.iter().take(fixed).map(|g| g.len() + 1).sum();
+    let characters = if fixed == groups.len() {
+        characters.saturating_sub(1)
+    } else {
+        characters
+    };
+    sixteenths(characters).saturating_add(u32::from(length % size))
+}
+
+/// Whether some text fits both patterns; `?` is taken as one character or none.
+fn patterns_overlap(a: &str, b: &str) -> bool {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    // row[j]: the part of `a` so far and the first j characters of `b` can stand for one text.
+    let mut row = vec![false; b.len() + 1];
+    for i in 0..=a.len() {
+        let pa = i.checked_sub(1).and_then(|i| a.get(i)).copied();
+        let mut next = Vec::with_capacity(row.len());
+        for j in 0..=b.len() {
+            let pb = j.checked_sub(1).and_then(|j| b.get(j)).copied();
+            let above = row.get(j).copied().unwrap_or(false) && i > 0;
+            let left = next.last().copied().unwrap_or(false) && j > 0;
+            let across = i > 0 && j > 0 && j.checked_sub(1).and_then(|j| row.get(j)).copied().unwrap_or(false);
+            let wild = |p: Option<char>| matches!(p, Some('*' | '?'));
+            let star = |p: Option<char>| p == Some('*');
+            next.push(
+                (i == 0 && j == 0)
+                    || (above && (wild(pa) || star(pb)))
+                    || (left && (wild(pb) || star(pa)))
+                    || (across && (wild(pa) || wild(pb) || pa == pb)),
+            );
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(false)
+}

@@ -1,0 +1,135 @@
+//! A gate: which login comes in, from where, with which keys and rights (objects.md section 7).
+
+use base::{Alias, ObjectId, Pattern};
+
+use super::cgate_group::{CALLING, HOME_DIR, MAX_UPLOAD, PARAM1, PARAM2, ROOT_DIR, Shared, VFD_RIGHT, shared};
+use crate::field::{COMMENTS, Field, FieldKind, NameRule, ObjectDescriptor, STATE};
+use crate::object::Kind;
+use crate::read::{Meant, Reader};
+
+pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
+    kind: Kind::Cgate,
+    title: "gate",
+    about: "Who may log in, from where, with which keys, and with what rights.",
+    name_field: Field::text("name", 32, "name of the gate").shorts(&["n"]).aliases(&["cg_name"]).required(),
+    name_rule: NameRule::Word { max: 32 },
+    fields: &[
+        Field::new("cgategroup", FieldKind::Ref(Kind::CgateGroup), "group that the gate is in")
+            .shorts(&["cgg", "gr"])
+            .aliases(&["group", "cg_group"])
+            .required(),
+        Field::text("login_user", 63, "user name, or a pattern with * and ?")
+            .shorts(&["lu"])
+            .aliases(&["cg_login_user"])
+            .required()
+            .detail("of several gates that fit, the one with most literal characters is taken"),
+        Field::new("login_password", FieldKind::PasswordHash { max: 128 }, "password; only its hash is kept")
+            .shorts(&["lp"])
+            .aliases(&["cg_login_password"]),
+        Field::new("remote_public_key_alias", FieldKind::RefList(Kind::Key, 8), "keys of the partner: only these are accepted")
+            .shorts(&["rpubka"])
+            .aliases(&["cg_remote_public_key_alias"]),
+        Field::text("remote_public_key_group", 31, "group of the partner's keys, and of captured ones")
+            .shorts(&["rpubkg"])
+            .aliases(&["cg_remote_public_key_group"]),
+        CALLING,
+        HOME_DIR,
+        ROOT_DIR,
+        VFD_RIGHT,
+        Field::int("settle_s", (0, 3600), "seconds", "quiet time before an uploaded file is routed")
+            .shorts(&["sts"])
+            .aliases(&["cg_settle_s"])
+            .default("2")
+            .detail("a client that is broken off may close a short file properly; opening it again or renaming starts the time anew"),
+        Field::flag("scp", "N", "the scp command is served too").aliases(&["cg_scp"]),
+        MAX_UPLOAD,
+        Field::text("route_remote_agent", 63, "site that gets the files received")
+            .shorts(&["rra"])
+            .aliases(&["cg_route_remote_agent"])
+            .detail("&(destination) and $(LOGIN_USER) are replaced"),
+        PARAM1,
+        PARAM2,
+        COMMENTS,
+    ],
+    group_field: None,
+    state_field: Some(STATE.aliases(&["cg_state"])),
+    summary: &["cgategroup", "login_user", "remote_public_key_alias", "home_dir", "state"],
+};
+
+/// Who may log in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Cgate {
+    /// Number of its object.
+    pub id: ObjectId,
+    /// Its name.
+    pub name: String,
+    /// Group it is in.
+    pub group: String,
+    /// Logins it takes.
+    pub login: Pattern,
+    /// Whether a password is stored, as secret `login_password`.
+    pub has_password: bool,
+    /// Keys of the partner.
+    pub public_keys: Vec<Alias>,
+    /// Group of its keys.
+    pub public_key_group: Option<String>,
+    /// What is merged with its groups.
+    pub shared: Shared,
+    /// Quiet seconds before an uploaded file is routed.
+    pub settle_s: u16,
+    /// The scp command is served.
+    pub scp: bool,
+    /// Site that gets the files received.
+    pub route_remote_agent: Option<String>,
+    /// Free text.
+    pub comments: String,
+    /// Whether it may be used.
+    pub enabled: bool,
+    /// Why it can't be used: logins that come to it are refused.
+    pub broken: Option<String>,
+}
+
+impl Cgate {
+    /// Whether several logins fit, so that its keys are not one partner's alone.
+    #[must_use]
+    pub fn is_pattern(&self) -> bool {
+        self.login.as_str().contains(['*', '?'])
+    }
+}
+
+impl Meant for Cgate {
+    fn read(r: &mut Reader<'_>) -> Self {
+        let login = r.text_or_empty("login_user");
+        if login.is_empty() {
+            r.error(
+                "login_user",
+                "it must be given",
+                "state the user name, or a pattern such as *",
+            );
+        }
+        let group = r.text_or_empty("cgategroup");
+        if group.is_empty() {
+            r.error(
+                "cgategroup",
+                "it must be given",
+                "name the gate group that serves the port",
+            );
+        }
+        Self {
+            id: r.object.id,
+            name: r.object.name.clone(),
+            group,
+            login: Pattern::new(login),
+            has_password: r.secret("login_password"),
+            public_keys: r.aliases("remote_public_key_alias"),
+            public_key_group: r.text("remote_public_key_group"),
+            shared: shared(r),
+            settle_s: r.int("settle_s"),
+            scp: r.flag("scp"),
+            route_remote_agent: r.text("route_remote_agent"),
+            comments: r.text_or_empty("comments"),
+            enabled: r.enabled(),
+            broken: r.broken(),
+        }
+    }
+}

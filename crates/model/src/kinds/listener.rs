@@ -1,0 +1,86 @@
+//! A port on which the gateway listens (NET-13: a fresh installation has none).
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use base::ObjectId;
+
+use crate::field::{COMMENTS, Field, NameRule, ObjectDescriptor, STATE};
+use crate::object::Kind;
+use crate::read::{Meant, Reader};
+
+pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
+    kind: Kind::Listener,
+    title: "listener",
+    about: "A port on which the gateway listens for one protocol.",
+    name_field: Field::text("name", 31, "name of the listener")
+        .shorts(&["n"])
+        .required(),
+    name_rule: NameRule::Word { max: 31 },
+    fields: &[
+        Field::choice("protocol", &["SFTP"], "protocol served on the port")
+            .shorts(&["pr"])
+            .default("SFTP"),
+        Field::text("address", 45, "local IP address to listen on")
+            .shorts(&["addr"])
+            .default("0.0.0.0")
+            .detail("0.0.0.0 is every IPv4 address, :: every address"),
+        Field::int("port", (0, 65_535), "", "TCP port to listen on")
+            .shorts(&["p"])
+            .required()
+            .detail("0 takes any free port, for trials; ports below 1024 need a right of the operating system"),
+        COMMENTS,
+    ],
+    group_field: None,
+    state_field: Some(STATE),
+    summary: &["protocol", "address", "port", "state"],
+};
+
+/// A port on which the gateway listens.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Listener {
+    /// Number of its object.
+    pub id: ObjectId,
+    /// Its name.
+    pub name: String,
+    /// The protocol served: `SFTP`.
+    pub protocol: String,
+    /// Local address; unspecified for every one.
+    pub address: IpAddr,
+    /// TCP port; 0 for any free one.
+    pub port: u16,
+    /// Free text.
+    pub comments: String,
+    /// Whether it listens.
+    pub enabled: bool,
+}
+
+impl Listener {
+    /// Where it listens.
+    #[must_use]
+    pub const fn socket_address(&self) -> SocketAddr {
+        SocketAddr::new(self.address, self.port)
+    }
+}
+
+impl Meant for Listener {
+    fn read(r: &mut Reader<'_>) -> Self {
+        let address = r.text_or_empty("address");
+        let address = address.parse().unwrap_or_else(|_| {
+            r.error(
+                "address",
+                format!("{address:?} is no IP address"),
+                "give it as 192.0.2.7, 0.0.0.0 or ::",
+            );
+            IpAddr::V4(Ipv4Addr::LOCALHOST)
+        });
+        Self {
+            id: r.object.id,
+            name: r.object.name.clone(),
+            protocol: r.text_or_empty("protocol").to_ascii_uppercase(),
+            address,
+            port: r.int("port"),
+            comments: r.text_or_empty("comments"),
+            enabled: r.enabled(),
+        }
+    }
+}

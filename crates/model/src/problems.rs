@@ -1,0 +1,1 @@
+//! Problems that only show when objects are seen together.
