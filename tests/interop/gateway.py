@@ -1,0 +1,264 @@
+"""The gateway under test: the real program with a scratch data folder, set up by its own commands.
+
+Whatever the tests need of the gateway's commands stands in this file alone.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from peers import HOST, Key, free_port, listens, until
+
+# How the modes of the tests look as SERVER profiles: methods, and further fields.
+MODES = {
+    "default": [],
+    "key": ["-client_auth_methods", "PUBLIC_KEY"],
+    "password": ["-client_auth_methods", "PASSWORD"],
+    "either": ["-client_auth_methods", "PASSWORD PUBLIC_KEY"],
+    "both": ["-client_auth_methods", "PASSWORD PUBLIC_KEY", "-perform_all_auth_method", "Y"],
+    "capture": ["-client_auth_methods", "PUBLIC_KEY", "-remote_key_import", "Y"],
+}
+
+ENDED = {"ENDED", "E"}
+OVER = ENDED | {"CANCELLED", "C", "ACKNOWLEDGED", "A", "DELETED", "Z"}
+
+
+class Gateway:
+    """A gateway process and the commands that set it up."""
+
+    def __init__(self, folder, settings=""):
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.data = self.folder / "data"
+        self.data.mkdir(mode=0o700)
+        self.program = os.environ.get("GATEHOUSE_PROGRAM") or pytest.fail("GATEHOUSE_PROGRAM names no program")
+        self.observed = free_port()
+        text = f'[metrics]\naddress = "{HOST}:{self.observed}"\n{settings}'
+        (self.data / "gatehouse.toml").write_text(text)
+        self.process, self.log_file = None, self.folder / "gateway.log"
+        self.ports, self.partners, self.own = {}, {}, None
+        self.limits = None
+
+    # --- the process
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, kind, *_):
+        code = self.stop()
+        if kind is None:
+            assert code == 0, f"the gateway ended with {code}:\n{self.log()[-3000:]}"
+
+    def start(self):
+        with self.log_file.open("ab") as log:
+            words = [self.program, "serve", "--data", str(self.data)]
+            self.process = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment(), preexec_fn=self.limits
+            )
+        until("the gateway is ready", self.is_ready)
+        for port in self.ports.values():
+            until("the gateway listens", lambda port=port: listens(port))
+
+    def is_ready(self):
+        if self.process.poll() is not None:
+            pytest.fail(f"the gateway ended with {self.process.returncode}:\n{self.log()[-3000:]}")
+        try:
+            with urllib.request.urlopen(f"http://{HOST}:{self.observed}/health/ready", timeout=2) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    def stop(self):
+        if self.process is None:
+            return 0
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            code = "no end: it was killed"
+        self.process = None
+        return code
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
+    def environment(self):
+        return {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LC_ALL": "C.UTF-8", "RUST_BACKTRACE": "1"}
+
+    def log(self):
+        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    def resident_octets(self):
+        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+        return 0
+
+    def sessions(self):
+        """Open connections at the ports that partners call."""
+        ports = {f"{port:04X}" for port in self.ports.values()}
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return sum(row[1].split(":")[1] in ports and row[3] in ("01", "08") for row in rows)
+
+    def staged_octets(self):
+        """Octets of uploads under way, as far as they are on disk."""
+        folder = self.data / "staging"
+        return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.exists() else 0
+
+    def files_outside(self):
+        """Every file of the scratch folder that is none of the gateway's data."""
+        top = self.folder.parent
+        kept = (str(self.data), str(self.log_file))
+        return sorted(str(p) for p in top.rglob("*") if p.is_file() and not str(p).startswith(kept))
+
+    # --- commands
+
+    def run(self, *words, check=True, secret=None):
+        command = [self.program, *words, "--data", str(self.data)]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=60, env=self.environment(), stdin=subprocess.DEVNULL,
+        )
+        if check:
+            assert done.returncode == 0, f"gatehouse {' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done
+
+    def json(self, *words):
+        return json.loads(self.run(*words, "--json").stdout)
+
+    # --- what is set up
+
+    def port(self, mode):
+        """The port of a listener whose SERVER profile takes logins in this mode; made at first use."""
+        if mode not in self.ports:
+            if not self.ports:
+                self.run("secadm", "create_key", "-name", "HOST", "-algorithm", "ED25519")
+                self.run("peladm", "create_cgategroup", "-name", "PARTNERS", "-protocol", "SFTP")
+            port, name = free_port(), f"SFTP_{mode.upper()}"
+            profile = ["-sshprof_name", name, "-type", "SERVER", "-private_key_alias", "HOST", *MODES[mode]]
+            self.run("secadm", "create_sshprof", *profile)
+            where = ["-security_option", "SSH", "-dest_address", f"*/{port}", "-org_address", "*/*"]
+            self.run("secadm", "create_netprof", "-nprof_name", name, *where, "-sprof_name", name)
+            self.run("listener", "add", "-name", name, "-address", HOST, "-port", str(port), "-protocol", "SFTP")
+            self.ports[mode] = port
+            if self.process:
+                until("the gateway listens", lambda: listens(port))
+        return self.ports[mode]
+
+    def bare_listener(self):
+        """The port of a listener that no network profile fits."""
+        port = free_port()
+        self.run("listener", "add", "-name", "BARE", "-address", HOST, "-port", str(port), "-protocol", "SFTP")
+        until("the gateway listens", lambda: listens(port))
+        return port
+
+    def partner(self, login, key=None, password=None, settle_s=0, key_name=None):
+        """A site, a gate and a folder for a login; its key or password, or neither. Once for each login."""
+        if login in self.partners:
+            return
+        self.port("key")
+        folder, upper = f"/{login}", login.upper()
+        self.run("vfdadm", "create_dir", "-dir_name", folder)
+        self.run("peladm", "create_site", "-alias", login, "-protocol", "SFTP", "-check_login_ident", login)
+        gate = ["-name", f"G_{upper}", "-cgategroup", "PARTNERS", "-login_user", login, "-home_dir", folder]
+        gate += ["-root_dir", folder, "-vfd_right", f"{folder}:*:RWD:LCR:Y", "-settle_s", str(settle_s)]
+        if key:
+            key_name = key_name or f"K_{upper}"
+            self.run("secadm", "import_key", "-name", key_name, "-file_name", str(key.public), "-file_format", "OPENSSH")
+            gate += ["-remote_public_key_alias", key_name]
+        if password:
+            secret = self.folder / f"password_{login}"
+            secret.write_text(password + "\n")
+            gate += ["-login_password_from_file", str(secret)]
+        self.run("peladm", "create_cgate", *gate)
+        self.partners[login] = key_name
+
+    def key_name(self, login):
+        return self.partners[login]
+
+    def own_key(self):
+        """The key that the gateway logs in with at partners."""
+        if self.own is None:
+            self.own = Key(self.folder / "own")
+            words = ["-name", "OWN", "-file_name", str(self.own.path), "-file_format", "OPENSSH"]
+            self.run("secadm", "import_key", *words)
+        return self.own
+
+    def remote(self, name, peer, password=None, retry_s=None):
+        """A partner that the gateway calls: its address, its host key, our login."""
+        host_key = f"{name.upper()}_HOST"
+        words = ["-name", host_key, "-file_name", str(peer.host_key.public), "-file_format", "OPENSSH"]
+        self.run("secadm", "import_key", *words)
+        login = getattr(peer, "login", name)
+        site = ["-alias", name, "-protocol", "SFTP", "-dest_address", f"{HOST}/{peer.port}", "-login_ident", login]
+        site += ["-remote_public_key_alias", host_key]
+        if password:
+            secret = self.folder / f"password_{name}"
+            secret.write_text(password + "\n")
+            site += ["-login_password_from_file", str(secret)]
+        else:
+            self.own_key()
+            site += ["-local_private_key_alias", "OWN"]
+        if retry_s:
+            site += ["-retry_delay_min", str(retry_s), "-retry_delay_max", str(retry_s), "-retry_count_max", "500"]
+        self.run("peladm", "create_site", *site)
+
+    def route(self, source, target):
+        """Files that one partner sends go to another."""
+        self.run("route", "add", "-from", source, "-to", target)
+
+    def somewhere(self, login):
+        """A route to a partner that is never there, so that what is routed stays to be seen."""
+        class Nobody:
+            port = free_port()
+            host_key = Key(self.folder / "nobody")
+
+        self.remote("nobody", Nobody)
+        self.route(login, "nobody")
+
+    def quarantine(self):
+        return self.json("quarantine", "list")
+
+    # --- what happened
+
+    def transfers(self):
+        return self.json("peldsp", "status_trans")
+
+    def received(self, login, file_name, wanted=True):
+        """The record of a whole file from a partner: waits for it if `wanted`, else says what is there now."""
+        def look():
+            rows = [t for t in self.transfers() if t["site"] == login and t["file_name"] == file_name]
+            rows = [t for t in rows if t["direction"] == "I" and t["state"] in ENDED]
+            return self.display(rows[-1]) if rows else None
+
+        return until(f"{file_name} of {login} is there", look) if wanted else look()
+
+    def display(self, row):
+        return self.json("peldsp", "display_trans", "-local_ident", str(row["local_ident"]))
+
+    def deliveries(self, file_name):
+        """Records of files that go out, of one name or all."""
+        rows = [t for t in self.transfers() if t["direction"] == "O"]
+        return [t for t in rows if not file_name or t["file_name"] == file_name]
+
+    def reason(self, file_name, word):
+        """Why the delivery of a file failed so far, if that holds `word`."""
+        for row in self.deliveries(file_name):
+            text = self.run("why", str(row["local_ident"])).stdout
+            if row.get("retries") and word in text:
+                return text
+        return None
+
+    def idle(self):
+        """Nothing waits and nothing runs."""
+        return all(t["state"] in OVER for t in self.transfers())
+
