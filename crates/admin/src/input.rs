@@ -7,7 +7,7 @@ use model::{FieldKind, Value};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::{Param, ParamKind};
+use crate::{Form, Param};
 
 /// Most octets of a file that travels with an input.
 pub const FILE_OCTETS_MAX: usize = 1 << 20;
@@ -35,6 +35,8 @@ pub enum InputError {
     NoValue(&'static str),
     #[error("value of -{name} has {len} characters: at most {max} allowed")]
     TooLong { name: &'static str, len: usize, max: usize },
+    #[error("value of -{name} has {got} items: at most {max} allowed")]
+    TooMany { name: &'static str, got: usize, max: usize },
     #[error("value of -{name} is not numeric: {got:?}")]
     NotNumeric { name: &'static str, got: String },
     #[error("value of -{name} is {got}: at least {min} allowed")]
@@ -102,17 +104,17 @@ impl Input {
     pub fn give(&mut self, param: &Param, text: &str) -> Result<(), InputError> {
         if param.is_secret() {
             check_length(param, text)?;
-            self.secrets.insert(param.name.to_owned(), Secret::new(text.to_owned()));
+            self.secrets.insert(param.name().to_owned(), Secret::new(text.to_owned()));
             return Ok(());
         }
         let value = parse(param, text)?;
-        self.values.insert(param.name.to_owned(), value);
+        self.values.insert(param.name().to_owned(), value);
         Ok(())
     }
 
     /// Takes the content of a file for `param`.
     pub fn give_file(&mut self, param: &Param, octets: Vec<u8>) {
-        self.files.insert(param.name.to_owned(), Secret::new(octets));
+        self.files.insert(param.name().to_owned(), Secret::new(octets));
     }
 
     /// Checks that every value belongs to a parameter and every mandatory one is there.
@@ -121,13 +123,13 @@ impl Input {
     /// [`InputError::Unknown`], [`InputError::Absent`], or what is wrong with a value.
     pub fn check(&self, params: &[Param]) -> Result<(), InputError> {
         for name in self.values.keys().chain(self.secrets.keys()).chain(self.files.keys()) {
-            if !params.iter().any(|p| p.name == name) {
+            if !params.iter().any(|p| p.name() == name) {
                 return Err(InputError::Unknown(name.clone()));
             }
         }
         for param in params {
-            if param.required && !self.has(param.name) {
-                return Err(InputError::Absent(param.name));
+            if param.field.required && !self.has(param.name()) {
+                return Err(InputError::Absent(param.name()));
             }
         }
         Ok(())
@@ -172,7 +174,7 @@ impl Wire {
         for (name, octets) in self.files {
             let param = named(params, &name)?;
             if octets.len() > FILE_OCTETS_MAX {
-                return Err(InputError::TooLong { name: param.name, len: octets.len(), max: FILE_OCTETS_MAX });
+                return Err(InputError::TooLong { name: param.name(), len: octets.len(), max: FILE_OCTETS_MAX });
             }
             input.give_file(param, octets.to_vec());
         }
@@ -181,7 +183,7 @@ impl Wire {
 }
 
 fn named<'a>(params: &'a [Param], name: &str) -> Result<&'a Param, InputError> {
-    params.iter().find(|p| p.name == name).ok_or_else(|| InputError::Unknown(name.to_owned()))
+    params.iter().find(|p| p.name() == name).ok_or_else(|| InputError::Unknown(name.to_owned()))
 }
 
 fn as_text(value: &Value) -> String {
@@ -195,17 +197,15 @@ fn as_text(value: &Value) -> String {
 }
 
 fn parse(param: &Param, text: &str) -> Result<Value, InputError> {
-    let kind = match param.kind {
-        ParamKind::Switch => FieldKind::Flag,
-        ParamKind::File => return Err(InputError::NoValue(param.name)),
-        ParamKind::Field(kind) => kind,
-    };
-    match kind {
-        FieldKind::Int { min, max, .. } => parse_int(param.name, text, (min, max)),
-        FieldKind::Flag => parse_flag(param.name, text),
-        FieldKind::Choice(words) => one_of(param.name, text, words).map(Value::Text),
-        FieldKind::List { max, choices } => parse_list(param.name, text, max, choices),
-        FieldKind::RefList(_, max) => parse_list(param.name, text, max, None),
+    let name = param.name();
+    let text = meant(param, text);
+    match param.field.kind {
+        _ if param.form == Form::File => Err(InputError::NoValue(name)),
+        FieldKind::Int { min, max, .. } => parse_int(name, text, (min, max)),
+        FieldKind::Flag => parse_flag(name, text),
+        FieldKind::Choice(words) => one_of(name, text, words).map(Value::Text),
+        FieldKind::List { max, choices } => parse_list(param, text, max, choices),
+        FieldKind::RefList(_, max) => parse_list(param, text, max, None),
         FieldKind::Text { .. } | FieldKind::Ref(_) | FieldKind::Secret { .. } | FieldKind::PasswordHash { .. } => {
             check_length(param, text)?;
             Ok(Value::Text(text.to_owned()))
@@ -213,15 +213,20 @@ fn parse(param: &Param, text: &str) -> Result<Value, InputError> {
     }
 }
 
+/// The word that a synonym means.
+fn meant<'a>(param: &Param, text: &'a str) -> &'a str {
+    param.field.synonyms.iter().find(|(other, _)| other.eq_ignore_ascii_case(text)).map_or(text, |(_, word)| word)
+}
+
 fn check_length(param: &Param, text: &str) -> Result<(), InputError> {
-    let max = match param.kind {
-        ParamKind::Field(FieldKind::Text { max } | FieldKind::Secret { max } | FieldKind::PasswordHash { max }) => max,
-        ParamKind::Field(FieldKind::Ref(_)) => 255,
+    let max = match param.field.kind {
+        FieldKind::Text { max } | FieldKind::Secret { max } | FieldKind::PasswordHash { max } => max,
+        FieldKind::Ref(_) => 255,
         _ => return Ok(()),
     };
     let len = text.chars().count();
     if len > usize::from(max) {
-        return Err(InputError::TooLong { name: param.name, len, max: usize::from(max) });
+        return Err(InputError::TooLong { name: param.name(), len, max: usize::from(max) });
     }
     Ok(())
 }
@@ -251,14 +256,16 @@ fn one_of(name: &'static str, text: &str, words: &[&str]) -> Result<String, Inpu
     })
 }
 
-fn parse_list(name: &'static str, text: &str, max: u16, choices: Option<&[&str]>) -> Result<Value, InputError> {
-    let items: Vec<&str> =
-        text.split([' ', ',', ';']).map(|i| i.trim_matches(['\'', '"'])).filter(|i| !i.is_empty()).collect();
+fn parse_list(param: &Param, text: &str, max: u16, choices: Option<&[&str]>) -> Result<Value, InputError> {
+    let name = param.name();
+    let parted = text.split(|c| param.field.separators.contains(c));
+    let items: Vec<&str> = parted.map(|i| i.trim().trim_matches(['\'', '"'])).filter(|i| !i.is_empty()).collect();
     if items.len() > usize::from(max) {
-        return Err(InputError::TooLong { name, len: items.len(), max: usize::from(max) });
+        return Err(InputError::TooMany { name, got: items.len(), max: usize::from(max) });
     }
     let items: Result<Vec<String>, InputError> = items
         .into_iter()
+        .map(|item| meant(param, item))
         .map(|item| choices.map_or_else(|| Ok(item.to_owned()), |words| one_of(name, item, words)))
         .collect();
     items.map(Value::List)
@@ -267,11 +274,12 @@ fn parse_list(name: &'static str, text: &str, max: u16, choices: Option<&[&str]>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::Field;
 
-    const NUMBER: Param = Param::int("retry_count_max", &["rcm"], (0, 999), "");
-    const NAME: Param = Param::text("name", &["n"], 31, "");
-    const STATE: Param = Param::choice("state", &["s"], &["E", "D", "C"], "");
-    const PASSWORD: Param = Param::secret("login_password", &["l_pswd"], 25, "");
+    const NUMBER: Param = Param::of(Field::int("retry_count_max", (0, 999), "", ""));
+    const NAME: Param = Param::of(Field::text("name", 31, ""));
+    const STATE: Param = Param::of(Field::choice("state", &["ENABLED", "DISABLED"], "").synonyms(&[("D", "DISABLED")]));
+    const PASSWORD: Param = Param::of(Field::new("login_password", FieldKind::Secret { max: 25 }, ""));
 
     #[test]
     fn each_syntax_fault_names_its_parameter() {
@@ -280,7 +288,7 @@ mod tests {
             (&NUMBER, "ten", "value of -retry_count_max is not numeric: \"ten\""),
             (&NUMBER, "-1", "value of -retry_count_max is -1: at least 0 allowed"),
             (&NUMBER, "1000", "value of -retry_count_max is 1000: at most 999 allowed"),
-            (&STATE, "X", "value of -state is \"X\": give one of E, D, C"),
+            (&STATE, "X", "value of -state is \"X\": give one of ENABLED, DISABLED"),
         ] {
             assert_eq!(Input::default().give(param, text).unwrap_err().to_string(), expected);
         }
@@ -294,6 +302,7 @@ mod tests {
         let params = [NAME.required(), NUMBER];
         assert_eq!(input.check(&params), Err(InputError::Absent("name")));
         input.give(&STATE, "d").unwrap();
+        assert_eq!(input.text("state"), Some("DISABLED"));
         assert_eq!(input.check(&params), Err(InputError::Unknown("state".into())));
     }
 

@@ -12,6 +12,6 @@ pub mod socket;
 
 pub use execute::{Context, execute};
 pub use input::{Input, InputError};
-pub use operation::{Effect, OpError, Operation, Param, ParamKind, Resource, Right};
+pub use operation::{Effect, Form, OpError, Operation, Param, Resource, Right};
 pub use operations::{OPERATIONS, find};
 pub use output::{Cell, Output};

@@ -58,124 +58,59 @@ pub enum Effect {
     Control,
 }
 
-/// A parameter of an operation.
-#[derive(Clone, Debug)]
+/// A parameter of an operation: a field with its names, limits and help, and the form in which it is given.
+#[derive(Clone, Copy, Debug)]
 pub struct Param {
-    /// Canonical long name, without a dash.
-    pub name: &'static str,
-    /// Short names.
-    pub shorts: &'static [&'static str],
-    /// Other long names that are accepted.
-    pub aliases: &'static [&'static str],
-    /// What it takes.
-    pub kind: ParamKind,
-    /// Must be given.
-    pub required: bool,
+    /// Names, limits, default, help.
+    pub field: Field,
+    /// How it is given.
+    pub form: Form,
     /// May also be given by position, without its name.
     pub positional: bool,
-    /// One line.
-    pub help: &'static str,
-    /// More, for `??`.
-    pub detail: &'static str,
-    /// Value where none is given, for help.
-    pub default: Option<&'static str>,
 }
 
-/// What a parameter takes.
-#[derive(Clone, Copy, Debug)]
-pub enum ParamKind {
-    /// A value of an object's field, with its limits.
-    Field(FieldKind),
+/// How a parameter is given.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Form {
+    /// With a value behind its name.
+    Value,
     /// Present or absent; takes no value.
     Switch,
-    /// Path of a file that the caller reads; its octets (at most 1 MiB) travel in the input.
+    /// With the path of a file that the caller reads; its octets (at most 1 MiB) travel in the input.
     File,
 }
 
 impl Param {
-    /// The parameter that sets `field` of an object.
+    /// A parameter that takes a value of `field`.
     #[must_use]
-    pub const fn of_field(field: &Field) -> Self {
-        Self {
-            name: field.name,
-            shorts: field.shorts,
-            aliases: field.aliases,
-            kind: ParamKind::Field(field.kind),
-            required: field.required,
-            positional: false,
-            help: field.help,
-            detail: field.detail,
-            default: field.default,
-        }
-    }
-
-    /// A text of at most `max` characters.
-    #[must_use]
-    pub const fn text(name: &'static str, shorts: &'static [&'static str], max: u16, help: &'static str) -> Self {
-        Self::plain(name, shorts, ParamKind::Field(FieldKind::Text { max }), help)
-    }
-
-    /// A whole number.
-    #[must_use]
-    pub const fn int(name: &'static str, shorts: &'static [&'static str], range: (i64, i64), help: &'static str) -> Self {
-        let (min, max) = range;
-        Self::plain(name, shorts, ParamKind::Field(FieldKind::Int { min, max, unit: "" }), help)
-    }
-
-    /// One of the given words.
-    #[must_use]
-    pub const fn choice(
-        name: &'static str,
-        shorts: &'static [&'static str],
-        words: &'static [&'static str],
-        help: &'static str,
-    ) -> Self {
-        Self::plain(name, shorts, ParamKind::Field(FieldKind::Choice(words)), help)
+    pub const fn of(field: Field) -> Self {
+        Self { field, form: Form::Value, positional: false }
     }
 
     /// A switch without a value.
     #[must_use]
-    pub const fn switch(name: &'static str, shorts: &'static [&'static str], help: &'static str) -> Self {
-        Self::plain(name, shorts, ParamKind::Switch, help)
+    pub const fn switch(name: &'static str, help: &'static str) -> Self {
+        Self { field: Field::new(name, FieldKind::Flag, help), form: Form::Switch, positional: false }
     }
 
     /// A file that the caller reads.
     #[must_use]
-    pub const fn file(name: &'static str, shorts: &'static [&'static str], help: &'static str) -> Self {
-        Self::plain(name, shorts, ParamKind::File, help)
+    pub const fn file(field: Field) -> Self {
+        Self { field, form: Form::File, positional: false }
     }
 
-    /// A secret of at most `max` characters: prompted for where it is not given.
-    #[must_use]
-    pub const fn secret(name: &'static str, shorts: &'static [&'static str], max: u16, help: &'static str) -> Self {
-        Self::plain(name, shorts, ParamKind::Field(FieldKind::Secret { max }), help)
-    }
-
-    const fn plain(name: &'static str, shorts: &'static [&'static str], kind: ParamKind, help: &'static str) -> Self {
-        Self {
-            name,
-            shorts,
-            aliases: &[],
-            kind,
-            required: false,
-            positional: false,
-            help,
-            detail: "",
-            default: None,
-        }
-    }
-
-    /// The same, but it must be given.
+    /// The same, and it must be given.
     #[must_use]
     pub const fn required(mut self) -> Self {
-        self.required = true;
+        self.field.required = true;
         self
     }
 
-    /// The same, but it need not be given: `update` keeps what is not.
+    /// The same, but it need not be given: `update` keeps what is not, a selection takes all.
     #[must_use]
     pub const fn optional(mut self) -> Self {
-        self.required = false;
+        self.field.required = false;
+        self.field.default = None;
         self
     }
 
@@ -186,29 +121,16 @@ impl Param {
         self
     }
 
-    /// The same, with other accepted long names.
+    /// Its canonical name.
     #[must_use]
-    pub const fn also(mut self, aliases: &'static [&'static str]) -> Self {
-        self.aliases = aliases;
-        self
-    }
-
-    /// The same, with a text for `??`.
-    #[must_use]
-    pub const fn detail(mut self, detail: &'static str) -> Self {
-        self.detail = detail;
-        self
-    }
-
-    /// Every name it answers to.
-    pub fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
-        std::iter::once(self.name).chain(self.shorts.iter().copied()).chain(self.aliases.iter().copied())
+    pub const fn name(&self) -> &'static str {
+        self.field.name
     }
 
     /// Whether its value must not be seen.
     #[must_use]
     pub const fn is_secret(&self) -> bool {
-        matches!(self.kind, ParamKind::Field(FieldKind::Secret { .. } | FieldKind::PasswordHash { .. }))
+        self.field.is_secret()
     }
 }
 

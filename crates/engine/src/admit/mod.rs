@@ -1,5 +1,14 @@
-//! Who may come in: login, gate, site, lock-out and the capture of unknown keys, for every protocol.
+//! Who may come in, for every protocol: login, gate, site, keys, lock-out, and the capture of unknown keys.
 
 mod admitted;
+mod capture;
+mod host;
+mod session;
+mod trust;
+mod vault;
 
 pub use admitted::Admitted;
+pub use host::host_key_is_good;
+pub use session::{AuthAnswer, AuthSession, MethodsLeft, source_of};
+pub use trust::{KeyDemand, KeyVerdict, judge};
+pub use vault::{Vault, VaultError};

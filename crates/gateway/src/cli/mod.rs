@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::Path;
 
-use admin::{Input, InputError, Operation, Param, ParamKind};
+use admin::{Form, Input, InputError, Operation, Param};
 use base::Secret;
 use clap::ArgMatches;
 
@@ -113,21 +113,21 @@ fn call(operation: &'static Operation, matches: &ArgMatches) -> Asked {
 }
 
 fn take(input: &mut Input, param: &Param, matches: &ArgMatches) -> Result<(), String> {
-    match param.kind {
-        ParamKind::Switch if matches.get_flag(param.name) => input.give(param, "Y").map_err(|e| e.to_string()),
-        ParamKind::Switch => Ok(()),
-        ParamKind::File => match tree::given(matches, param) {
+    match param.form {
+        Form::Switch if matches.get_flag(param.name()) => input.give(param, "Y").map_err(|e| e.to_string()),
+        Form::Switch => Ok(()),
+        Form::File => match tree::given(matches, param) {
             Some(path) => {
                 input.give_file(param, read_file(path)?);
                 Ok(())
             }
             None => Ok(()),
         },
-        ParamKind::Field(_) if param.is_secret() => match secret(param, matches)? {
+        Form::Value if param.is_secret() => match secret(param, matches)? {
             Some(value) => input.give(param, value.expose()).map_err(|e| e.to_string()),
             None => Ok(()),
         },
-        ParamKind::Field(_) => match tree::given(matches, param) {
+        Form::Value => match tree::given(matches, param) {
             Some(text) => input.give(param, text).map_err(|e| e.to_string()),
             None => Ok(()),
         },
@@ -137,24 +137,24 @@ fn take(input: &mut Input, param: &Param, matches: &ArgMatches) -> Result<(), St
 /// A secret: from a file, from the line (with a warning), or asked for where its name stands without a value or it is
 /// mandatory and a terminal is there (STO-3).
 fn secret(param: &Param, matches: &ArgMatches) -> Result<Option<Secret<String>>, String> {
-    let file = format!("{}{}", param.name, tree::FROM_FILE);
+    let file = format!("{}{}", param.name(), tree::FROM_FILE);
     if let Some(path) = matches.get_one::<String>(&file) {
         let octets = Secret::new(read_file(path)?);
         let text = std::str::from_utf8(octets.expose()).map_err(|_| format!("{path}: not text"))?;
         return Ok(Some(Secret::new(text.lines().next().unwrap_or_default().to_owned())));
     }
-    if let Some(text) = matches.get_one::<String>(param.name) {
-        let hint = format!("warning: -{} on the command line is seen by others; use -{file}, or give it no value", param.name);
+    if let Some(text) = matches.get_one::<String>(param.name()) {
+        let hint = format!("warning: -{} on the command line is seen by others; use -{file}, or give it no value", param.name());
         print::error_line(&hint).map_err(|e| e.to_string())?;
         return Ok(Some(Secret::new(text.clone())));
     }
-    if !matches.contains_id(param.name) && !param.required {
+    if !matches.contains_id(param.name()) && !param.field.required {
         return Ok(None);
     }
     if !std::io::stdin().is_terminal() {
-        return Err(format!("no terminal to ask for -{}: give -{file}", param.name));
+        return Err(format!("no terminal to ask for -{}: give -{file}", param.name()));
     }
-    let text = rpassword::prompt_password(format!("{}: ", param.help)).map_err(|e| e.to_string())?;
+    let text = rpassword::prompt_password(format!("{}: ", param.field.help)).map_err(|e| e.to_string())?;
     Ok(Some(Secret::new(text)))
 }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use admin::{OPERATIONS, Operation, Param, ParamKind};
+use admin::{Form, OPERATIONS, Operation, Param};
 use clap::{Arg, ArgAction, Command};
 use model::FieldKind;
 
@@ -91,57 +91,49 @@ fn with_params(mut command: Command, params: &[Param]) -> Command {
     for param in params {
         command = command.arg(argument(param));
         if param.is_secret() {
-            let help = format!("file whose first line is the value of -{}", param.name);
-            let name = format!("{}{FROM_FILE}", param.name);
+            let help = format!("file whose first line is the value of -{}", param.name());
+            let name = format!("{}{FROM_FILE}", param.name());
             command = command.arg(Arg::new(name.clone()).long(name).value_name("FILE").help(help));
         }
         if param.positional {
-            let name = format!("{}{BY_POSITION}", param.name);
-            command = command.arg(Arg::new(name).value_name(param.name.to_uppercase()).help(param.help));
+            let name = format!("{}{BY_POSITION}", param.name());
+            command = command.arg(Arg::new(name).value_name(param.name().to_uppercase()).help(param.field.help));
         }
     }
     command
 }
 
 fn argument(param: &Param) -> Arg {
-    let mut arg = Arg::new(param.name).long(param.name).help(help_line(param)).allow_hyphen_values(true);
-    for name in param.shorts.iter().chain(param.aliases) {
+    let field = &param.field;
+    let mut arg = Arg::new(field.name).long(field.name).help(help_line(param)).allow_hyphen_values(true);
+    for name in field.names().skip(1) {
         let mut letters = name.chars();
         arg = match (letters.next(), letters.next()) {
             (Some(letter), None) => arg.visible_short_alias(letter),
-            _ => arg.visible_alias(*name),
+            _ => arg.visible_alias(name),
         };
     }
-    if !param.detail.is_empty() {
-        arg = arg.long_help(format!("{}\n{}", help_line(param), param.detail));
+    if !field.detail.is_empty() {
+        arg = arg.long_help(format!("{}\n{}", help_line(param), field.detail));
     }
-    match param.kind {
-        ParamKind::Switch => arg.action(ArgAction::SetTrue).allow_hyphen_values(false),
-        ParamKind::File => arg.value_name("FILE"),
-        ParamKind::Field(_) if param.is_secret() => arg.num_args(0..=1).allow_hyphen_values(false).value_name("SECRET"),
-        ParamKind::Field(FieldKind::List { .. } | FieldKind::RefList(..)) => arg.value_name("LIST"),
-        ParamKind::Field(FieldKind::Int { .. }) => arg.value_name("NUMBER"),
-        ParamKind::Field(FieldKind::Flag) => arg.value_name("Y|N"),
-        ParamKind::Field(FieldKind::Choice(words)) => arg.value_name(words.join("|")),
-        ParamKind::Field(_) => arg.value_name("TEXT"),
+    match (param.form, field.kind) {
+        (Form::Switch, _) => arg.action(ArgAction::SetTrue).allow_hyphen_values(false),
+        (Form::File, _) => arg.value_name("FILE"),
+        _ if param.is_secret() => arg.num_args(0..=1).allow_hyphen_values(false).value_name("SECRET"),
+        (_, FieldKind::List { .. } | FieldKind::RefList(..)) => arg.value_name("LIST"),
+        (_, FieldKind::Int { .. }) => arg.value_name("NUMBER"),
+        (_, FieldKind::Flag) => arg.value_name("Y|N"),
+        (_, FieldKind::Choice(words)) => arg.value_name(words.join("|")),
+        _ => arg.value_name("TEXT"),
     }
 }
 
 fn help_line(param: &Param) -> String {
-    let mut text = if param.required { format!("[mandatory] {}", param.help) } else { param.help.to_owned() };
-    match param.kind {
-        ParamKind::Field(FieldKind::Text { max } | FieldKind::Secret { max } | FieldKind::PasswordHash { max }) => {
-            text.push_str(&format!(" (at most {max} characters)"));
-        }
-        ParamKind::Field(FieldKind::Int { min, max, unit }) => {
-            text.push_str(&format!(" ({min} to {max}{}{unit})", if unit.is_empty() { "" } else { " " }));
-        }
-        _ => {}
-    }
-    if let Some(default) = param.default {
-        text.push_str(&format!(" [default: {default}]"));
-    }
-    text
+    let field = &param.field;
+    let mandatory = if field.required { "[mandatory] " } else { "" };
+    let expected = if param.form == Form::Value { format!(" ({})", field.expected()) } else { String::new() };
+    let default = field.default.filter(|d| !d.is_empty()).map(|d| format!(" [default: {d}]")).unwrap_or_default();
+    format!("{mandatory}{}{expected}{default}", field.help)
 }
 
 /// Help comes by `?`, `??`, `-h` and `--help`, which [`normalise`] sorts out: clap's own flags would take `-h`.
@@ -202,17 +194,21 @@ fn long_form(text: &str, commands: &[&Command]) -> Option<String> {
 
 /// The values given for `param`: by name, else by position.
 pub(crate) fn given<'a>(matches: &'a clap::ArgMatches, param: &Param) -> Option<&'a String> {
-    let by_name = matches.try_get_one::<String>(param.name).ok().flatten();
-    let twin = format!("{}{BY_POSITION}", param.name);
+    let by_name = matches.try_get_one::<String>(param.name()).ok().flatten();
+    let twin = format!("{}{BY_POSITION}", param.name());
     by_name.or_else(|| if param.positional { matches.try_get_one::<String>(&twin).ok().flatten() } else { None })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::Field;
 
     fn sample() -> Command {
-        let params = [Param::text("sshprof_name", &["shpn"], 31, ""), Param::choice("state", &["s"], &["E", "D"], "")];
+        let params = [
+            Param::of(Field::text("sshprof_name", 31, "").shorts(&["shpn"])),
+            Param::of(Field::choice("state", &["ENABLED"], "").shorts(&["s"])),
+        ];
         let create = with_params(Command::new("create_sshprof"), &params);
         bare_help(Command::new("gatehouse").subcommand(Command::new("secadm").subcommand(create)))
     }
@@ -246,7 +242,7 @@ mod tests {
         for operation in OPERATIONS.iter().copied().flatten() {
             let words: Vec<&str> = operation.name.split(' ').collect();
             for param in (operation.params)() {
-                for name in param.names().filter(|n| n.chars().count() > 1) {
+                for name in param.name()s().filter(|n| n.chars().count() > 1) {
                     let args = words.iter().map(|w| (*w).to_owned()).chain([format!("-{name}")]).map(OsString::from);
                     let n = normalise(args, &tree);
                     assert_eq!(n.args.last(), Some(&OsString::from(format!("--{name}"))), "{} -{name}", operation.name);

@@ -32,6 +32,9 @@ pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
         Field::text("remote_public_key_group", 31, "group of the partner's keys, and of captured ones")
             .shorts(&["rpubkg"])
             .aliases(&["cg_remote_public_key_group"]),
+        Field::new("bound_keys", FieldKind::RefList(Kind::Key, 16), "captured keys that a person has enabled for this partner")
+            .aliases(&["cg_bound_keys"])
+            .detail("set by quarantine enable; unlike remote_public_key_alias they leave room for a new key to be captured"),
         CALLING,
         HOME_DIR,
         ROOT_DIR,
@@ -71,6 +74,8 @@ pub struct Cgate {
     pub has_password: bool,
     /// Keys of the partner.
     pub public_keys: Vec<Alias>,
+    /// Captured keys that a person has enabled for it (DESIGN 1.5).
+    pub bound_keys: Vec<Alias>,
     /// Group of its keys.
     pub public_key_group: Option<String>,
     /// What is merged with its groups.
@@ -122,6 +127,7 @@ impl Meant for Cgate {
             login: Pattern::new(login),
             has_password: r.secret("login_password"),
             public_keys: r.aliases("remote_public_key_alias"),
+            bound_keys: r.aliases("bound_keys"),
             public_key_group: r.text("remote_public_key_group"),
             shared: shared(r),
             settle_s: r.int("settle_s"),

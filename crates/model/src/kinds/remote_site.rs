@@ -125,6 +125,9 @@ static FIELDS: &[Field] = &[
     )
     .shorts(&["rpubkg"])
     .aliases(&["s_remote_public_key_group"]),
+    Field::new("bound_keys", FieldKind::RefList(Kind::Key, 16), "captured keys that a person has enabled for this partner")
+        .aliases(&["s_bound_keys"])
+        .detail("set by quarantine enable; unlike remote_public_key_alias they leave room for a new key to be captured"),
     Field::text("dir_path", 127, "virtual folder for files fetched from the partner")
         .shorts(&["dp"])
         .aliases(&["s_dir_path"]),
@@ -241,6 +244,8 @@ pub struct RemoteSite {
     pub check_login: Option<String>,
     /// Keys of the partner: only these are accepted (OBJ-12).
     pub public_keys: Vec<Alias>,
+    /// Captured keys that a person has enabled for it (DESIGN 1.5).
+    pub bound_keys: Vec<Alias>,
     /// Group of its keys.
     pub public_key_group: Option<String>,
     /// Virtual folder for files fetched from it.
@@ -373,6 +378,7 @@ impl Meant for RemoteSite {
             private_key: r.alias("local_private_key_alias"),
             check_login: r.text("check_login_ident"),
             public_keys: r.aliases("remote_public_key_alias"),
+            bound_keys: r.aliases("bound_keys"),
             public_key_group: r.text("remote_public_key_group"),
             dir_path: folder(r, "dir_path"),
             dir_name: r.text_or_empty("dir_name"),

@@ -1,0 +1,317 @@
+//! Create, update, delete and show objects of any kind, by the field list of the kind alone.
+
+use base::Secret;
+use db::{Change, DbError, NewObject};
+use keys::PasswordHash;
+use model::{Body, Field, FieldKind, Kind, Object, ObjectState, Place, Problem, Severity, Snapshot, Value};
+
+use crate::{Cell, Context, Input, OpError, Output, Param};
+
+/// Name and every field.
+pub(super) fn create_params(kind: Kind) -> Vec<Param> {
+    writable(kind).map(|(_, field)| Param::of(field)).collect()
+}
+
+/// The name, and any field; what is not given stays.
+pub(super) fn update_params(kind: Kind) -> Vec<Param> {
+    let fields = writable(kind).map(|(place, field)| match place {
+        Place::Name => Param::of(field).required(),
+        _ => Param::of(field).optional(),
+    });
+    fields.collect()
+}
+
+/// The name, and `-force`.
+pub(super) fn delete_params(kind: Kind) -> Vec<Param> {
+    let mut params = name_params(kind);
+    params.push(Param::switch("force", "delete it although others refer to it, and clear their references"));
+    params
+}
+
+/// The name.
+pub(super) fn name_params(kind: Kind) -> Vec<Param> {
+    vec![Param::of(kind.descriptor().name_field).required().positional()]
+}
+
+/// Name, group, state and fields that a selection may ask for; all must hold (NET-19).
+pub(super) fn criteria(kind: Kind) -> Vec<Param> {
+    let fields = kind.descriptor().parameters().filter(|(_, field)| !field.is_secret());
+    let as_text = |(_, field): (Place, Field)| match field.kind {
+        FieldKind::Choice(_) | FieldKind::Int { .. } | FieldKind::Flag => field,
+        _ => Field { kind: FieldKind::Text { max: 255 }, ..field },
+    };
+    fields.map(as_text).map(|field| Param::of(field).optional()).collect()
+}
+
+fn writable(kind: Kind) -> impl Iterator<Item = (Place, Field)> {
+    kind.descriptor().parameters().filter(|(_, field)| !field.read_only)
+}
+
+/// Creates an object from the input.
+pub(super) async fn create(context: &Context, input: &Input, kind: Kind) -> Result<Output, OpError> {
+    let name = name_of(input, kind)?;
+    let mut object = blank(kind, name);
+    take_values(&mut object, input)?;
+    save_new(context, object, input).await
+}
+
+/// Stores a new object with the secrets of the input; other operations build objects of their own for it.
+pub(super) async fn save_new(context: &Context, object: Object, input: &Input) -> Result<Output, OpError> {
+    let warnings = examine(context, &object, None)?;
+    let uid = base::hex(&base::random::<16>().map_err(|e| OpError::Failed(e.to_string()))?);
+    let secrets = sealed_secrets(context, object.kind, &uid, input).await?;
+    let new = NewObject {
+        uid,
+        kind: object.kind,
+        name: object.name.clone(),
+        group: object.group.clone(),
+        state: object.state,
+        references: references(&object),
+        body: object.body,
+        secrets,
+        credential: None,
+    };
+    let stored = context.engine.db().objects().create(new, &context.actor).await.map_err(failed)?;
+    Ok(done("created", &stored, warnings))
+}
+
+/// Changes an object by the input.
+pub(super) async fn update(context: &Context, input: &Input, kind: Kind) -> Result<Output, OpError> {
+    let name = name_of(input, kind)?;
+    let mut object = stored(context, kind, &name).await?;
+    take_values(&mut object, input)?;
+    save_changed(context, object, input).await
+}
+
+/// Stores a changed object, refusing if another change came between.
+pub(super) async fn save_changed(context: &Context, object: Object, input: &Input) -> Result<Output, OpError> {
+    let warnings = examine(context, &object, Some(&object.name))?;
+    let objects = context.engine.db().objects();
+    let uid = objects.uid(object.kind, &object.name).await.map_err(failed)?;
+    let secrets = sealed_secrets(context, object.kind, &uid, input).await?;
+    let change = Change {
+        kind: object.kind,
+        name: object.name.clone(),
+        new_name: None,
+        group: object.group.clone(),
+        state: object.state,
+        references: references(&object),
+        body: object.body.clone(),
+        secrets: secrets.into_iter().map(|(field, sealed)| (field, Some(sealed))).collect(),
+        expected_revision: Some(object.revision),
+    };
+    let stored = objects.update(change, &context.actor).await.map_err(failed)?;
+    Ok(done("updated", &stored, warnings))
+}
+
+/// Deletes an object; refused while others refer to it, unless forced (OBJ-3, NET-14).
+pub(super) async fn delete(context: &Context, input: &Input, kind: Kind) -> Result<Output, OpError> {
+    let name = name_of(input, kind)?;
+    let objects = context.engine.db().objects();
+    let cleared = objects.delete(kind, &name, input.is_set("force"), &context.actor).await.map_err(failed)?;
+    let warnings = cleared.iter().map(|r| format!("{} of {} {} is cleared", r.field, r.kind, r.name)).collect();
+    let text = format!("{} {name} deleted", kind.descriptor().title);
+    Ok(Output::Done { text, facts: Vec::new(), warnings })
+}
+
+/// Shows one object; secrets as `***`.
+pub(super) async fn display(context: &Context, input: &Input, kind: Kind) -> Result<Output, OpError> {
+    let object = stored(context, kind, &name_of(input, kind)?).await?;
+    let mut fields: Vec<(String, Cell)> =
+        kind.descriptor().parameters().map(|(place, field)| (field.name.to_owned(), cell(&object, place, &field))).collect();
+    fields.push(("revision".to_owned(), object.revision.into()));
+    fields.push(("created".to_owned(), object.created_at.to_string().into()));
+    fields.push(("updated".to_owned(), object.updated_at.to_string().into()));
+    Ok(Output::Record { fields })
+}
+
+/// Names of the objects that fit.
+pub(super) async fn select(context: &Context, input: &Input, kind: Kind) -> Result<Output, OpError> {
+    let names = fitting(context, input, kind).await?.into_iter().map(|o| vec![o.name.into()]).collect();
+    Ok(Output::Table { columns: vec!["Name".to_owned()], rows: names })
+}
+
+/// Main values of the objects that fit.
+pub(super) async fn status(context: &Context, input: &Input, kind: Kind) -> Result<Output, OpError> {
+    let descriptor = kind.descriptor();
+    let shown: Vec<(Place, Field)> = descriptor.summary.iter().filter_map(|name| descriptor.parameter(name)).collect();
+    let heads = shown.iter().map(|(_, field)| field.name.to_owned());
+    let columns = std::iter::once(descriptor.name_field.name.to_owned()).chain(heads).collect();
+    let row = |o: Object| {
+        let values = shown.iter().map(|(place, field)| cell(&o, *place, field));
+        std::iter::once(Cell::from(o.name.as_str())).chain(values).collect()
+    };
+    let rows = fitting(context, input, kind).await?.into_iter().map(row).collect();
+    Ok(Output::Table { columns, rows })
+}
+
+async fn fitting(context: &Context, input: &Input, kind: Kind) -> Result<Vec<Object>, OpError> {
+    let (all, _) = context.engine.db().objects().load_all().await.map_err(failed)?;
+    Ok(all.into_iter().filter(|o| o.kind == kind && fits(o, input)).collect())
+}
+
+/// Texts are prefixes (objects.md section 14), all else is compared whole.
+fn fits(object: &Object, input: &Input) -> bool {
+    input.values().all(|(name, wanted)| {
+        let Some((place, field)) = object.kind.descriptor().parameter(name) else { return false };
+        let found = match place {
+            // `-state D` is DISABLED only, C is TO_CHECK (certificates-and-keys.md section 4).
+            Place::State => object.state.as_str().to_owned(),
+            _ => cell(object, place, &field).to_string(),
+        };
+        match (field.kind, wanted) {
+            (FieldKind::Choice(_), Value::Text(word)) => found.eq_ignore_ascii_case(word),
+            (_, Value::Text(text)) => found.starts_with(text.as_str()),
+            (_, other) => found == Cell::from(other).to_string(),
+        }
+    })
+}
+
+/// The value of a field as shown: the default where none was given, `***` for a secret that is set.
+pub(super) fn cell(object: &Object, place: Place, field: &Field) -> Cell {
+    match place {
+        Place::Name => object.name.as_str().into(),
+        Place::Group => object.group.as_str().into(),
+        Place::State => object.state.shown().into(),
+        Place::Body if field.is_secret() && object.secrets.contains(field.name) => "***".into(),
+        Place::Body => match object.body.get(field.name) {
+            Some(value) => value.into(),
+            None => field.default.map_or(Cell::None, Cell::from),
+        },
+    }
+}
+
+/// The name given; the kind's rule for names is checked where the object is.
+pub(super) fn name_of(input: &Input, kind: Kind) -> Result<String, OpError> {
+    let field = kind.descriptor().name_field.name;
+    input.text(field).map(str::to_owned).ok_or(OpError::Syntax(crate::InputError::Absent(field)))
+}
+
+/// The stored object.
+pub(super) async fn stored(context: &Context, kind: Kind, name: &str) -> Result<Object, OpError> {
+    let found = context.engine.db().objects().find(kind, name).await.map_err(failed)?;
+    found.ok_or_else(|| OpError::NotFound(format!("{} {name} does not exist", kind.descriptor().title)))
+}
+
+/// An object with nothing but its name.
+pub(super) fn blank(kind: Kind, name: String) -> Object {
+    Object {
+        id: base::ObjectId(0),
+        kind,
+        name,
+        group: model::DEFAULT_GROUP.to_owned(),
+        state: ObjectState::Enabled,
+        revision: 0,
+        created_at: base::UtcMicros::default(),
+        updated_at: base::UtcMicros::default(),
+        body: Body::new(),
+        secrets: std::collections::BTreeSet::new(),
+    }
+}
+
+/// What an object refers to: field, kind and name.
+pub(super) fn references(object: &Object) -> Vec<(String, Kind, String)> {
+    let mut all = Vec::new();
+    for field in object.kind.descriptor().fields {
+        match (field.kind, object.body.get(field.name)) {
+            (FieldKind::Ref(kind), Some(Value::Text(name))) => all.push((field.name.to_owned(), kind, name.clone())),
+            (FieldKind::RefList(kind, _), Some(Value::List(names))) => {
+                all.extend(names.iter().map(|name| (field.name.to_owned(), kind, name.clone())));
+            }
+            _ => {}
+        }
+    }
+    all
+}
+
+/// Puts the given values where they belong; an empty text or list takes a value away.
+fn take_values(object: &mut Object, input: &Input) -> Result<(), OpError> {
+    for (place, field) in writable(object.kind) {
+        if input.secret(field.name).is_some() {
+            object.secrets.insert(field.name.to_owned());
+        }
+        let Some(value) = input.value(field.name) else { continue };
+        match (place, value) {
+            (Place::Name, _) => {}
+            (Place::Group, Value::Text(group)) => object.group.clone_from(group),
+            (Place::State, Value::Text(state)) => {
+                object.state = ObjectState::parse(state).map_err(|e| OpError::Refused(e.to_string()))?;
+            }
+            (Place::Body, Value::Text(text)) if text.is_empty() => drop(object.body.remove(field.name)),
+            (Place::Body, Value::List(items)) if items.is_empty() => drop(object.body.remove(field.name)),
+            (_, value) => drop(object.body.insert(field.name.to_owned(), value.clone())),
+        }
+    }
+    Ok(())
+}
+
+/// Looks at the object among all others, as the running gateway would. Errors refuse it; the rest are warnings.
+fn examine(context: &Context, object: &Object, replaces: Option<&str>) -> Result<Vec<String>, OpError> {
+    let errors_of = |problems: Vec<Problem>| {
+        let (errors, rest): (Vec<_>, Vec<_>) = problems.into_iter().partition(|p| p.severity == Severity::Error);
+        match errors.is_empty() {
+            true => Ok(rest.iter().map(told).collect::<Vec<_>>()),
+            false => Err(OpError::Refused(errors.iter().map(told).collect::<Vec<_>>().join("\n"))),
+        }
+    };
+    if let Err(problems) = model::check_body(object.kind, &object.body) {
+        errors_of(problems)?;
+    }
+    let running = context.engine.snapshot();
+    let same = |o: &Object| o.kind == object.kind && replaces.is_some_and(|name| o.name == name);
+    let others = Kind::ALL.into_iter().flat_map(|kind| running.objects(kind)).filter(|o| !same(o)).map(|o| (**o).clone());
+    let keys = running.keys().map(|k| (**k).clone()).collect();
+    let (_, problems) = Snapshot::build(others.chain([object.clone()]).collect(), keys, running.revision);
+    let title = object.title();
+    errors_of(problems.into_iter().filter(|p| p.object == title).collect())
+}
+
+fn told(problem: &Problem) -> String {
+    let field = if problem.field.is_empty() { String::new() } else { format!(" {}", problem.field) };
+    format!("{}{field}: {}; {}", problem.object, problem.text, problem.fix)
+}
+
+/// Secrets of the input, sealed for the object `uid`: what must be presented as it is, what is only checked as a hash.
+async fn sealed_secrets(context: &Context, kind: Kind, uid: &str, input: &Input) -> Result<Vec<(String, Vec<u8>)>, OpError> {
+    let mut sealed = Vec::new();
+    for field in kind.descriptor().fields.iter().filter(|f| f.is_secret()) {
+        let Some(secret) = input.secret(field.name) else { continue };
+        let aad = format!("object_secret|{uid}|{}", field.name);
+        let plain = match field.kind {
+            FieldKind::PasswordHash { .. } => hashed(secret).await?,
+            _ => Secret::new(secret.expose().clone().into_bytes()),
+        };
+        let octets = context.engine.master().seal(aad.as_bytes(), plain.expose()).map_err(|e| OpError::Failed(e.to_string()))?;
+        sealed.push((field.name.to_owned(), octets));
+    }
+    Ok(sealed)
+}
+
+async fn hashed(secret: &Secret<String>) -> Result<Secret<Vec<u8>>, OpError> {
+    let given = Secret::new(secret.expose().clone());
+    let hash = tokio::task::spawn_blocking(move || PasswordHash::hash(&given)).await;
+    let hash = hash.map_err(|e| OpError::Failed(e.to_string()))?.map_err(|e| OpError::Refused(e.to_string()))?;
+    Ok(Secret::new(hash.as_str().as_bytes().to_vec()))
+}
+
+/// What the database refused, as the operator reads it.
+pub(super) fn failed(error: DbError) -> OpError {
+    match &error {
+        DbError::NotFound { .. } | DbError::NoTransfer { .. } => OpError::NotFound(error.to_string()),
+        DbError::Exists { .. }
+        | DbError::CaseClash { .. }
+        | DbError::Referenced { .. }
+        | DbError::MissingReference { .. }
+        | DbError::Stale { .. }
+        | DbError::Transition { .. } => OpError::Refused(error.to_string()),
+        _ => OpError::Failed(error.to_string()),
+    }
+}
+
+fn done(what: &str, object: &Object, warnings: Vec<String>) -> Output {
+    Output::Done {
+        text: format!("{} {} {what}", object.kind.descriptor().title, object.name),
+        facts: vec![("name".to_owned(), object.name.as_str().into()), ("revision".to_owned(), object.revision.into())],
+        warnings,
+    }
+}

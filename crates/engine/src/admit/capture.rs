@@ -1,0 +1,84 @@
+//! Quarantine: unknown keys whose possession was proved are stored, disabled, for a person to judge (AUTO-1 to AUTO-7).
+
+use std::net::IpAddr;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use db::{CaptureCaps, CaptureOutcome, NewCapture};
+use keys::PublicKey;
+
+use super::session::source_of;
+use crate::{Engine, Event};
+
+/// AUTO-6: records that wait for a person, for each source and in all; a part is kept for known partners.
+const CAPS: CaptureCaps = CaptureCaps { per_source: 10, per_gate: 10, total: 1000, reserve: 200 };
+
+/// A key that was shown and proved.
+pub(super) struct Shown<'a> {
+    pub(super) key: &'a PublicKey,
+    /// Gate, or `site:NAME` for the host key of a site that we called.
+    pub(super) place: &'a str,
+    /// The partner's name, for the comment.
+    pub(super) partner: &'a str,
+    pub(super) login: &'a str,
+    pub(super) peer: IpAddr,
+    pub(super) group: Option<String>,
+    /// This partner has other keys.
+    pub(super) alarm: bool,
+}
+
+/// Stores the key once; tells what happened as events. A failure is logged: the login is refused in any case.
+pub(super) async fn capture(engine: &Engine, shown: Shown<'_>) {
+    let new = match record_of(engine, &shown) {
+        Ok(new) => new,
+        Err(error) => {
+            tracing::error!(%error, "an unknown key could not be recorded");
+            return;
+        }
+    };
+    let fingerprint = shown.key.fingerprint().to_string();
+    match engine.db().captures().record(new).await {
+        Ok(CaptureOutcome::Stored { alias, .. }) => {
+            engine.emit(Event::Captured {
+                alias: alias.clone(),
+                fingerprint: fingerprint.clone(),
+                login: shown.login.to_owned(),
+                peer: Some(shown.peer),
+            });
+            if shown.alarm {
+                let text = format!("a known partner shows another key, stored as {alias}: ask the partner before enabling it");
+                engine.emit(Event::CaptureAlarm { site: shown.partner.to_owned(), fingerprint, text });
+            }
+            if let Err(error) = engine.reload().await {
+                tracing::error!(%error, "the captured key is stored but not yet in the running configuration");
+            }
+        }
+        Ok(CaptureOutcome::Known { alias, group, state, tries, .. }) => {
+            tracing::info!(alias, group, state = state.shown(), tries, %fingerprint, "a captured key was shown again");
+        }
+        Ok(CaptureOutcome::Full(cap)) => {
+            engine.emit(Event::CaptureFull { text: format!("key {fingerprint} not stored: limit reached ({cap:?})") });
+        }
+        Err(error) => tracing::error!(%error, "an unknown key could not be stored"),
+    }
+}
+
+fn record_of(engine: &Engine, shown: &Shown<'_>) -> std::io::Result<NewCapture> {
+    let mut spki_sha256 = [0; 32];
+    spki_sha256.copy_from_slice(digest(&SHA256, shown.key.spki_der()).as_ref());
+    Ok(NewCapture {
+        algorithm: shown.key.algorithm().to_string(),
+        bits: shown.key.bits(),
+        fingerprint: shown.key.fingerprint().0,
+        spki_sha256,
+        public_blob: shown.key.ssh_blob().to_vec(),
+        gate: shown.place.to_owned(),
+        login: shown.login.to_owned(),
+        source: source_of(shown.peer),
+        group: shown.group.clone().unwrap_or_else(|| model::DEFAULT_GROUP.to_owned()),
+        comment: shown.partner.to_owned(),
+        known: true,
+        uid: base::hex(&base::random::<16>()?),
+        at: engine.clock().now(),
+        caps: CAPS,
+    })
+}

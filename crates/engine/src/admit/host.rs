@@ -1,0 +1,49 @@
+//! Whether the host key of a partner's server is good; an unknown one is captured and the call ends (SFTP-6, SSH-18).
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use keys::PublicKey;
+use model::{RemoteSite, SshProfile};
+
+use super::capture::{Shown, capture};
+use super::trust::{KeyDemand, KeyVerdict, judge};
+use crate::{Engine, Event};
+
+/// Judges the key that the server of `site` showed. The site's values win over the profile's (SSH-15).
+pub async fn host_key_is_good(engine: &Arc<Engine>, site: &RemoteSite, profile: &SshProfile, shown: (&PublicKey, IpAddr)) -> bool {
+    let (key, peer) = shown;
+    let demand = KeyDemand {
+        aliases: site.public_keys.clone(),
+        bound: site.bound_keys.clone(),
+        trust_hosted: profile.trust_hosted,
+        group: site.public_key_group.clone(),
+        capture: profile.key_import,
+    };
+    let fingerprint = key.fingerprint();
+    match judge(&fingerprint, &demand, &engine.snapshot()) {
+        KeyVerdict::Good(_) => true,
+        KeyVerdict::Refused { event, text } => {
+            tracing::warn!(site = %site.name, event, text, "host key refused");
+            if matches!(event, 140) {
+                engine.emit(Event::CaptureAlarm { site: site.name.to_string(), fingerprint: fingerprint.to_string(), text });
+            }
+            false
+        }
+        KeyVerdict::Unknown { alarm } => {
+            let place = format!("site:{}", site.name);
+            let partner = site.name.to_string();
+            let shown = Shown {
+                key,
+                place: &place,
+                partner: &partner,
+                login: "",
+                peer,
+                group: demand.group.clone(),
+                alarm,
+            };
+            capture(engine, shown).await;
+            false
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! One partner's way in: what it showed so far, and what follows from it.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::{Alias, ObjectId, Secret};
+use db::BlockPolicy;
+use keys::{PasswordHash, PublicKey};
+use model::{GateMatch, Inbound, Refusal, SiteBinding, Snapshot, SshProfile};
+use tokio::sync::Mutex;
+
+use super::capture::{Shown, capture};
+use super::trust::{KeyDemand, KeyVerdict, judge};
+use super::Admitted;
+use crate::{Engine, Event};
+
+/// Unknown keys of one connection that may be proved, and so captured (DESIGN 1.6).
+const PROVED_MAX: usize = 3;
+/// Failures of one source at one gate until it is locked out, and for how long (best-practices.md row 10).
+const BLOCK: BlockPolicy =
+    BlockPolicy { fails_max: 5, window: Duration::from_secs(300), lockout: Duration::from_secs(300) };
+
+/// Methods that may go on.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct MethodsLeft {
+    /// Password.
+    pub password: bool,
+    /// Public key.
+    pub public_key: bool,
+}
+
+/// The answer to one proof. Its form is the same for every cause of refusal (SSH-32).
+#[derive(Clone, Debug)]
+pub enum AuthAnswer {
+    /// In.
+    Accept(Arc<Admitted>),
+    /// Right so far; the other method is needed as well.
+    Partial(MethodsLeft),
+    /// Not in.
+    Reject(MethodsLeft),
+}
+
+/// One connection that wants in.
+pub struct AuthSession {
+    engine: Arc<Engine>,
+    snapshot: Arc<Snapshot>,
+    inbound: Inbound,
+    protocol: &'static str,
+    profile: Arc<SshProfile>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    login: Option<String>,
+    candidate: Option<Arc<Candidate>>,
+    key: Option<String>,
+    password: bool,
+    failed: bool,
+    unknown: Vec<(PublicKey, bool)>,
+    admitted: Option<Arc<Admitted>>,
+}
+
+/// What the login would be let in as, once it has proved itself.
+struct Candidate {
+    gate: ObjectId,
+    demand: KeyDemand,
+    admitted: Admitted,
+}
+
+impl AuthSession {
+    /// A connection that came in by `inbound` under `profile`, judged by the snapshot of this moment.
+    #[must_use]
+    pub fn new(engine: Arc<Engine>, inbound: Inbound, protocol: &'static str, profile: Arc<SshProfile>) -> Self {
+        let snapshot = engine.snapshot();
+        Self { engine, snapshot, inbound, protocol, profile, state: Mutex::default() }
+    }
+
+    /// What the profile leaves to try at the start.
+    #[must_use]
+    pub fn methods(&self) -> MethodsLeft {
+        MethodsLeft { password: self.profile.password, public_key: self.profile.public_key }
+    }
+
+    /// Whether it is worth the partner's while to prove this key: it would be accepted, or captured.
+    pub async fn offered_key(&self, login: &[u8], key: &PublicKey) -> bool {
+        let mut state = self.state.lock().await;
+        if !self.profile.public_key || !self.take_login(&mut state, login).await {
+            // An unknown login is asked to prove as a known one is (DESIGN 1.6), and then refused.
+            return self.profile.public_key && self.profile.key_import && state.unknown.len() < PROVED_MAX;
+        }
+        match self.verdict(&state, key) {
+            Some(KeyVerdict::Good(_)) => true,
+            Some(KeyVerdict::Unknown { .. }) => state.unknown.len() < PROVED_MAX,
+            _ => false,
+        }
+    }
+
+    /// A key whose possession the partner has proved.
+    pub async fn proved_key(&self, login: &[u8], key: &PublicKey) -> AuthAnswer {
+        let mut state = self.state.lock().await;
+        if !self.profile.public_key {
+            return AuthAnswer::Reject(self.methods());
+        }
+        let known = self.take_login(&mut state, login).await;
+        let (event, text) = match self.verdict(&state, key).filter(|_| known) {
+            Some(KeyVerdict::Good(entry)) => {
+                state.key = Some(entry.alias.to_string());
+                return self.advance(&mut state).await;
+            }
+            Some(KeyVerdict::Unknown { alarm }) => {
+                remember(&mut state, key, alarm);
+                (146, format!("key {} is unknown", key.fingerprint()))
+            }
+            Some(KeyVerdict::Refused { event, text }) => (event, text),
+            None => {
+                remember(&mut state, key, false);
+                (129, "login not accepted".to_owned())
+            }
+        };
+        if known {
+            self.refused(&mut state, event, text);
+        }
+        AuthAnswer::Reject(self.left(&state))
+    }
+
+    /// A password.
+    pub async fn password(&self, login: &[u8], password: &Secret<String>) -> AuthAnswer {
+        let mut state = self.state.lock().await;
+        if !self.profile.password {
+            return AuthAnswer::Reject(self.methods());
+        }
+        let known = self.take_login(&mut state, login).await;
+        let stored = match &state.candidate {
+            Some(candidate) if known => self.stored_hash(candidate.gate).await,
+            _ => None,
+        };
+        // Unknown logins cost the same work (SSH-32). Argon2id is slow by design: not on the threads of the network.
+        let given = Secret::new(password.expose().clone());
+        let right = tokio::task::spawn_blocking(move || match stored {
+            Some(hash) => hash.verify(&given),
+            None => {
+                PasswordHash::decoy().verify(&given);
+                false
+            },
+        });
+        if right.await.unwrap_or(false) {
+            state.password = true;
+            return self.advance(&mut state).await;
+        }
+        if known {
+            self.refused(&mut state, 128, "wrong password".to_owned());
+        }
+        AuthAnswer::Reject(self.left(&state))
+    }
+
+    /// The connection is over: unknown keys that were proved go to quarantine, a failure counts towards the lock-out.
+    pub async fn ended(&self) {
+        let mut state = self.state.lock().await;
+        if state.admitted.is_some() {
+            return;
+        }
+        let unknown = std::mem::take(&mut state.unknown);
+        let Some(candidate) = state.candidate.clone() else { return };
+        let admitted = &candidate.admitted;
+        for (key, alarm) in unknown {
+            let shown = Shown {
+                key: &key,
+                place: &admitted.gate,
+                partner: &admitted.site,
+                login: &admitted.login,
+                peer: self.inbound.peer.ip(),
+                group: candidate.demand.group.clone(),
+                alarm,
+            };
+            capture(&self.engine, shown).await;
+        }
+        if state.failed {
+            self.count_failure(admitted).await;
+        }
+    }
+
+    async fn count_failure(&self, admitted: &Admitted) {
+        let (peer, now) = (self.inbound.peer.ip(), self.engine.clock().now());
+        match self.engine.db().login_blocks().failed(&admitted.gate, &source_of(peer), now, BLOCK).await {
+            Ok(Some(until)) => {
+                let seconds = until.since(now).as_secs();
+                self.engine.emit(Event::LoginBlocked { login: admitted.login.clone(), peer, seconds });
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "failed login could not be counted"),
+        }
+    }
+
+    /// Finds the gate of the login. A connection keeps to one login; whoever changes it begins again.
+    async fn take_login(&self, state: &mut State, login: &[u8]) -> bool {
+        let Ok(login) = std::str::from_utf8(login) else { return false };
+        if state.login.as_deref() == Some(login) {
+            return state.candidate.is_some();
+        }
+        *state = State { login: Some(login.to_owned()), failed: state.failed, ..State::default() };
+        let found = self.candidate(login);
+        match found {
+            Ok(candidate) if self.is_blocked(&candidate.admitted.gate).await => {
+                self.refused(state, 0, "this address is locked out after failed logins".to_owned());
+            }
+            Ok(candidate) => state.candidate = Some(Arc::new(candidate)),
+            Err(refusal) => self.refused(state, refusal.event, refusal.to_string()),
+        }
+        state.candidate.is_some()
+    }
+
+    fn candidate(&self, login: &str) -> Result<Candidate, Refusal> {
+        let gate = model::choose_gate(&self.inbound, self.protocol, login, &self.snapshot).result?;
+        let demand = KeyDemand {
+            aliases: gate.keys.clone(),
+            bound: bound_keys(&gate),
+            trust_hosted: self.profile.trust_hosted,
+            group: gate.key_group.clone(),
+            capture: self.profile.key_import,
+        };
+        Ok(Candidate { gate: gate.gate.id, demand, admitted: self.admitted(gate, login) })
+    }
+
+    fn admitted(&self, gate: GateMatch<'_>, login: &str) -> Admitted {
+        Admitted {
+            gate: gate.gate.name.clone(),
+            site: gate.site.name().to_owned(),
+            login: login.to_owned(),
+            protocol: self.protocol,
+            peer: self.inbound.peer,
+            local: self.inbound.local,
+            key: None,
+            root_dir: gate.root_dir,
+            home_dir: gate.home_dir,
+            rights: gate.rights,
+            settle: Duration::from_secs(gate.settle_s.into()),
+            max_upload: gate.max_upload_octets,
+            route_remote_agent: gate.route_remote_agent,
+            sealed: (),
+        }
+    }
+
+    async fn is_blocked(&self, gate: &str) -> bool {
+        let source = source_of(self.inbound.peer.ip());
+        match self.engine.db().login_blocks().blocked(gate, &source, self.engine.clock().now()).await {
+            Ok(until) => until.is_some(),
+            Err(error) => {
+                tracing::error!(%error, "lock-out could not be looked up: login refused");
+                true
+            }
+        }
+    }
+
+    async fn stored_hash(&self, gate: ObjectId) -> Option<PasswordHash> {
+        let row = self.engine.db().objects().secret(gate, "login_password").await;
+        let (uid, sealed) = match row {
+            Ok(row) => row?,
+            Err(error) => {
+                tracing::error!(%error, "password could not be looked up: login refused");
+                return None;
+            }
+        };
+        let text = self.engine.master().open(format!("object_secret|{uid}|login_password").as_bytes(), &sealed).ok()?;
+        PasswordHash::parse(std::str::from_utf8(text.expose()).ok()?).ok()
+    }
+
+    /// The key judged by what is stored now: it may have been enabled or disabled since the connection began.
+    fn verdict(&self, state: &State, key: &PublicKey) -> Option<KeyVerdict> {
+        let candidate = state.candidate.as_ref()?;
+        Some(judge(&key.fingerprint(), &candidate.demand, &self.engine.snapshot()))
+    }
+
+    async fn advance(&self, state: &mut State) -> AuthAnswer {
+        let (key, password) = (state.key.is_some(), state.password);
+        if self.profile.all_methods && !(key && password) {
+            return AuthAnswer::Partial(MethodsLeft { password: !password, public_key: !key });
+        }
+        let Some(candidate) = state.candidate.clone() else { return AuthAnswer::Reject(self.methods()) };
+        let admitted = Arc::new(Admitted { key: state.key.clone(), ..candidate.admitted.clone() });
+        state.admitted = Some(Arc::clone(&admitted));
+        let peer = self.inbound.peer.ip();
+        if let Err(error) = self.engine.db().login_blocks().clear(&admitted.gate, &source_of(peer)).await {
+            tracing::warn!(%error, "failed logins could not be forgotten");
+        }
+        let (gate, site, login) = (admitted.gate.clone(), admitted.site.clone(), admitted.login.clone());
+        self.engine.emit(Event::LoggedIn { gate, site, login, peer });
+        AuthAnswer::Accept(admitted)
+    }
+
+    fn left(&self, state: &State) -> MethodsLeft {
+        let all = self.methods();
+        match self.profile.all_methods {
+            true => MethodsLeft {
+                password: all.password && !state.password,
+                public_key: all.public_key && state.key.is_none(),
+            },
+            false => all,
+        }
+    }
+
+    fn refused(&self, state: &mut State, event: u16, text: String) {
+        state.failed = true;
+        self.engine.emit(Event::LoginRefused {
+            login: state.login.clone().unwrap_or_default(),
+            peer: self.inbound.peer.ip(),
+            text: if event == 0 { text } else { format!("{text} (event {event})") },
+        });
+    }
+}
+
+fn remember(state: &mut State, key: &PublicKey, alarm: bool) {
+    if state.unknown.len() < PROVED_MAX && !state.unknown.iter().any(|(k, _)| k == key) {
+        state.unknown.push((key.clone(), alarm));
+    }
+}
+
+/// Keys bound to the gate, and to its site if that is one partner's.
+fn bound_keys(gate: &GateMatch<'_>) -> Vec<Alias> {
+    let of_site = match &gate.site {
+        SiteBinding::Static(site) => site.bound_keys.as_slice(),
+        SiteBinding::Dynamic { .. } => &[],
+    };
+    gate.gate.bound_keys.iter().chain(of_site).cloned().collect()
+}
+
+/// What a source is counted by: the IPv4 address, or the /64 of an IPv6 address (DESIGN 1.6).
+#[must_use]
+pub fn source_of(ip: IpAddr) -> String {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("{}/64", Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_addresses_or_nets() {
+        assert_eq!(source_of("192.0.2.7".parse().unwrap()), "192.0.2.7");
+        assert_eq!(source_of("::ffff:192.0.2.7".parse().unwrap()), "192.0.2.7");
+        assert_eq!(source_of("2001:db8:1:2:3:4:5:6".parse().unwrap()), "2001:db8:1:2::/64");
+    }
+}

@@ -1,0 +1,74 @@
+//! The gateway's own private keys, opened when they are first needed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use base::{Alias, ObjectId};
+use keys::PrivateKey;
+use model::{KeyEntry, ObjectState, Snapshot};
+
+use crate::Engine;
+
+/// Opened keys, by object and revision of the key's public part. Keys cannot change after import (KEY-8), so an entry
+/// stays right until its object is deleted.
+#[derive(Default)]
+pub struct Vault {
+    opened: Mutex<HashMap<ObjectId, Arc<PrivateKey>>>,
+}
+
+/// Why a private key cannot be used.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the texts say it")]
+pub enum VaultError {
+    #[error("key {0} is not in the store: import it or make it with secadm create_key")]
+    Missing(String),
+    #[error("key {0} has no private part: import the private key")]
+    PublicOnly(String),
+    #[error("key {alias} is {state}: enable it with secadm update_key")]
+    NotEnabled { alias: String, state: &'static str },
+    #[error("key {alias} cannot be opened: {cause}")]
+    Sealed { alias: String, cause: String },
+}
+
+impl Vault {
+    /// The enabled private keys among `aliases`, in order.
+    ///
+    /// # Errors
+    /// The first key that cannot be used (SSH-9).
+    pub async fn keys(&self, engine: &Engine, s: &Snapshot, aliases: &[Alias]) -> Result<Vec<Arc<PrivateKey>>, VaultError> {
+        let mut all = Vec::with_capacity(aliases.len());
+        for alias in aliases {
+            all.push(self.key(engine, s, alias.as_str()).await?);
+        }
+        Ok(all)
+    }
+
+    /// The enabled private key `alias`.
+    ///
+    /// # Errors
+    /// [`VaultError`] says what to do.
+    pub async fn key(&self, engine: &Engine, snapshot: &Snapshot, alias: &str) -> Result<Arc<PrivateKey>, VaultError> {
+        let entry = snapshot.key(alias).ok_or_else(|| VaultError::Missing(alias.to_owned()))?;
+        if !entry.private {
+            return Err(VaultError::PublicOnly(alias.to_owned()));
+        }
+        if entry.state != ObjectState::Enabled {
+            return Err(VaultError::NotEnabled { alias: alias.to_owned(), state: entry.state.shown() });
+        }
+        if let Some(key) = self.opened.lock().unwrap_or_else(PoisonError::into_inner).get(&entry.id) {
+            return Ok(Arc::clone(key));
+        }
+        let sealed = |cause: String| VaultError::Sealed { alias: alias.to_owned(), cause };
+        let key = Arc::new(open(engine, entry).await.map_err(sealed)?);
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.id, Arc::clone(&key));
+        Ok(key)
+    }
+}
+
+async fn open(engine: &Engine, entry: &KeyEntry) -> Result<PrivateKey, String> {
+    let row = engine.db().credentials().private_sealed(entry.id).await.map_err(|e| e.to_string())?;
+    let (uid, sealed) = row.ok_or("its private part is gone")?;
+    let octets = engine.master().open(format!("credential|{uid}").as_bytes(), &sealed).map_err(|e| e.to_string())?;
+    PrivateKey::from_bytes(octets.expose()).map_err(|e| e.to_string())
+}
