@@ -1,0 +1,194 @@
+"""The measurements: what is done, in which unit it is told, and what we want to reach."""
+
+import asyncio
+import dataclasses
+import os
+import threading
+import time
+from pathlib import Path
+
+import asyncssh
+
+from peers import HOST, make_file, sha256, until
+
+GIB = 1 << 30
+
+
+@dataclasses.dataclass
+class Scale:
+    """How much is done."""
+
+    octets: int
+    files: int
+    sessions: int
+    repeat: int
+
+    @classmethod
+    def whole(cls):
+        return cls(octets=GIB, files=2000, sessions=100, repeat=3)
+
+    @classmethod
+    def quick(cls):
+        return cls(octets=GIB // 8, files=200, sessions=20, repeat=1)
+
+
+@dataclasses.dataclass
+class Job:
+    """One measurement. The first subject is the peer that the others are compared with."""
+
+    work: object
+    subjects: list
+    goals: dict
+    warm_up: int = 1
+
+
+class Spent:
+    """CPU seconds of a server and wall seconds of a piece of work."""
+
+    def __init__(self, subject):
+        self.subject = subject
+
+    def __enter__(self):
+        settle(self.subject)
+        self.cpu, self.wall = self.subject.cpu_s(), time.monotonic()
+        return self
+
+    def __exit__(self, *_):
+        self.wall = time.monotonic() - self.wall
+        settle(self.subject)
+        self.cpu = self.subject.cpu_s() - self.cpu
+
+
+def settle(subject):
+    """Waits until the server rests: sessions of a peer count only when their processes have ended."""
+    if not subject.is_gateway:
+        until("all sessions ended", lambda: len(subject.processes()) == 1)
+        return
+    before = None
+    while before != (now := subject.cpu_s()):
+        before = now
+        time.sleep(0.3)
+
+
+def source(memory, octets):
+    """The file to send: made once, in memory."""
+    path = memory / f"source{octets}"
+    return path if path.exists() else make_file(path, octets)
+
+
+def bulk(subject, scale, memory):
+    """One large file up and down with OpenSSH's client, aes128-gcm."""
+    sent, back = source(memory, scale.octets), memory / "back"
+    with Spent(subject) as up:
+        subject.sftp(f"put {sent} bulk.bin")
+    with Spent(subject) as down:
+        subject.sftp(f"get bulk.bin {back}")
+    assert sha256(back) == sha256(sent)
+    back.unlink()
+    per = GIB / scale.octets
+    return {
+        "up cpu_s/GiB": up.cpu * per, "down cpu_s/GiB": down.cpu * per,
+        "up wall_s/GiB": up.wall * per, "down wall_s/GiB": down.wall * per,
+    }
+
+
+def small(subject, scale, memory):
+    """Many files of 4 KiB, one after the other: each is recorded and durable at ours, neither at the peer's."""
+    folder = memory / f"small{scale.files}"
+    if not folder.exists():
+        folder.mkdir()
+        for i in range(scale.files):
+            make_file(folder / f"f{i:05}.bin", 4096)
+    syncs = sync_rate()
+    with Spent(subject) as up:
+        subject.sftp(f"mput {folder}/*")
+    return {
+        "cpu_ms/file": up.cpu * 1000 / scale.files, "wall_ms/file": up.wall * 1000 / scale.files,
+        "files/s": scale.files / up.wall, "disk syncs/s": syncs,
+    }
+
+
+def sync_rate(seconds=0.5):
+    """How often the disk of this moment makes 4 KiB durable: what durable small files are bound by."""
+    path = Path("bench-sync.tmp")
+    done, begun = 0, time.monotonic()
+    with path.open("wb", buffering=0) as file:
+        while time.monotonic() - begun < seconds:
+            file.write(bytes(4096))
+            os.fdatasync(file.fileno())
+            done += 1
+    path.unlink()
+    return done / seconds
+
+
+def idle(subject, scale, memory):
+    """Memory of sessions that are logged in, with the sftp channel open, and rest."""
+
+    async def hold():
+        async def one():
+            connection = await asyncssh.connect(
+                HOST, subject.port, username=subject.login, client_keys=[str(subject.key.path)], known_hosts=None,
+                agent_path=None, config=None,
+            )
+            return connection, await connection.start_sftp_client()
+
+        before = subject.memory_kib()
+        held = []
+        for start in range(0, scale.sessions, 5):
+            held += await asyncio.gather(*[one() for _ in range(min(5, scale.sessions - start))])
+        await asyncio.sleep(1)
+        after = subject.memory_kib()
+        for connection, _ in held:
+            connection.close()
+        for connection, _ in held:
+            await connection.wait_closed()
+        return (after - before) / scale.sessions
+
+    return {"KiB/session": asyncio.run(hold())}
+
+
+def growth(subject, scale, memory):
+    """How far resident memory rises while one client moves a large file up and down."""
+    sent, back = source(memory, scale.octets), memory / "back"
+    before, top, done = subject.resident_kib(), [0], threading.Event()
+
+    def watch():
+        while not done.wait(0.02):
+            top[0] = max(top[0], subject.resident_kib())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        subject.sftp(f"put {sent} bulk.bin", f"get bulk.bin {back}")
+    finally:
+        done.set()
+        watcher.join()
+    back.unlink()
+    return {"RSS growth MiB": max(0, top[0] - before) / 1024}
+
+
+def connect(subject, scale, memory):
+    """Connect, log in by key, look at the folder, leave: one after the other."""
+    cycles = scale.sessions // 2
+    with Spent(subject) as spent:
+        for _ in range(cycles):
+            subject.sftp("pwd")
+    return {"cpu_ms/cycle": spent.cpu * 1000 / cycles, "wall_ms/cycle": spent.wall * 1000 / cycles}
+
+
+ALL = ["sshd", "gateway", "gateway plain"]
+JOBS = {
+    "bulk": Job(
+        bulk, ALL,
+        {
+            ("gateway plain", "up cpu_s/GiB"): ("ratio", 0.6), ("gateway plain", "down cpu_s/GiB"): ("ratio", 0.6),
+            ("gateway", "up cpu_s/GiB"): ("ratio", 1.0), ("gateway", "down cpu_s/GiB"): ("ratio", 1.0),
+        },
+    ),
+    "small": Job(small, ALL, {}),
+    "idle": Job(idle, ["sshd", "gateway"], {("gateway", "KiB/session"): ("value", 250)}),
+    "growth": Job(growth, ["gateway", "gateway plain"], {
+        ("gateway", "RSS growth MiB"): ("value", 32), ("gateway plain", "RSS growth MiB"): ("value", 32),
+    }, warm_up=0),
+    "connect": Job(connect, ["sshd", "gateway"], {("gateway", "cpu_ms/cycle"): ("ratio", 0.2)}),
+}
