@@ -6,12 +6,7 @@ use crate::setup;
 /// Builds the release program and runs `bench/` with it.
 pub(crate) fn run(place: &Workplace, arguments: &[&str]) -> Result<(), Failure> {
     setup::run(place)?;
-    run::run(
-        "cargo build",
-        place
-            .command("cargo")
-            .args(["build", "--release", "--package", "gatehouse"]),
-    )?;
+    run::run("cargo build", place.command("cargo").args(["build", "--release", "--package", "gatehouse"]))?;
     let mut bench = place.command(&place.python().to_string_lossy());
     bench.env("GATEHOUSE_PROGRAM", place.target.join("release/gatehouse"));
     bench.env("PYTHONDONTWRITEBYTECODE", "1");

@@ -7,46 +7,27 @@ use crate::test::Count;
 /// The task: builds the gateway, then runs all peers, or those of one folder or test.
 pub(crate) fn run_alone(place: &Workplace, arguments: &[&str]) -> Result<(), Failure> {
     setup::run(place)?;
-    run::run(
-        "cargo build",
-        place.command("cargo").args(["build", "--package", "gatehouse"]),
-    )?;
+    run::run("cargo build", place.command("cargo").args(["build", "--package", "gatehouse"]))?;
     let count = run_tests(place, arguments)?;
     say(&format!("{} passed, {} failed", count.passed, count.failed));
-    if count.failed == 0 {
-        Ok(())
-    } else {
-        Err(Failure::new("a peer and the gateway did not agree"))
-    }
+    if count.failed == 0 { Ok(()) } else { Err(Failure::new("a peer and the gateway did not agree")) }
 }
 
 /// Runs the peers' tests with the gateway already built. `arguments`: folders of `tests/interop`, then pytest's own.
 pub(crate) fn run_tests(place: &Workplace, arguments: &[&str]) -> Result<Count, Failure> {
     let mut pytest = place.command(&place.python().to_string_lossy());
-    pytest.args([
-        "-m",
-        "pytest",
-        "-c",
-        "tests/interop/pytest.ini",
-        "--rootdir",
-        "tests/interop",
-    ]);
+    pytest.args(["-m", "pytest", "-c", "tests/interop/pytest.ini", "--rootdir", "tests/interop"]);
     pytest.env("GATEHOUSE_PROGRAM", place.target.join("debug/gatehouse"));
     pytest.env("PYTHONDONTWRITEBYTECODE", "1");
     let (names, options): (Vec<&str>, Vec<&str>) = arguments.iter().partition(|word| !word.starts_with('-'));
     if names.is_empty() {
         pytest.arg("tests/interop");
     }
-    pytest
-        .args(names.iter().map(|name| format!("tests/interop/{name}")))
-        .args(options);
+    pytest.args(names.iter().map(|name| format!("tests/interop/{name}"))).args(options);
     let (good, text) = tee("pytest", &mut pytest)?;
     let count = Count::of_pytest(&text);
     if good == (count.failed == 0) && (count.passed > 0 || count.failed > 0) {
         return Ok(count);
     }
-    Ok(Count {
-        passed: count.passed,
-        failed: count.failed.max(1),
-    })
+    Ok(Count { passed: count.passed, failed: count.failed.max(1) })
 }

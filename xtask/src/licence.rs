@@ -22,10 +22,7 @@ pub(crate) fn run(place: &Workplace) -> Result<(), Failure> {
     if !problems.is_empty() {
         return Err(Failure::new(format!("{} problems with dependencies", problems.len())));
     }
-    say(&format!(
-        "licence: {} packages keep to deny.toml",
-        metadata.packages.len()
-    ));
+    say(&format!("licence: {} packages keep to deny.toml", metadata.packages.len()));
     if answers(Path::new("cargo-deny"), "--version") {
         let arguments = ["deny", "--offline", "check", "bans", "licenses", "sources"];
         run::run("cargo deny", place.command("cargo").args(arguments))?;
@@ -78,19 +75,11 @@ impl Rules {
     fn problems(&self, packages: &[Package]) -> Vec<String> {
         let mut problems = Vec::new();
         let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for Package {
-            name,
-            version,
-            license,
-            source,
-        } in packages
-        {
+        for Package { name, version, license, source } in packages {
             versions.entry(name).or_default().push(version);
             let expression = license.as_deref().unwrap_or("");
             if !allowed(expression, &self.licenses.allow) {
-                problems.push(format!(
-                    "{name} {version}: licence {expression:?} is not in the list of deny.toml"
-                ));
+                problems.push(format!("{name} {version}: licence {expression:?} is not in the list of deny.toml"));
             }
             if source.as_deref().is_some_and(|source| source != CRATES_IO) {
                 problems.push(format!("{name} {version}: does not come from crates.io"));
@@ -101,25 +90,16 @@ impl Rules {
         }
         let skipped: BTreeSet<String> = self.bans.skip.iter().map(Named::spelled).collect();
         for (name, found) in &versions {
-            let counted: Vec<&&str> = found
-                .iter()
-                .filter(|v| !skipped.contains(&format!("{name}@{v}")))
-                .collect();
+            let counted: Vec<&&str> = found.iter().filter(|v| !skipped.contains(&format!("{name}@{v}"))).collect();
             if counted.len() > 1 {
-                problems.push(format!(
-                    "{name}: versions {counted:?} together: unify them, or skip one with its reason"
-                ));
+                problems
+                    .push(format!("{name}: versions {counted:?} together: unify them, or skip one with its reason"));
             }
         }
         for skip in &skipped {
             let (name, version) = skip.split_once('@').unwrap_or((skip, ""));
-            if versions
-                .get(name)
-                .is_none_or(|found| found.len() < 2 || !found.contains(&version))
-            {
-                problems.push(format!(
-                    "deny.toml skips {skip}, which is no duplicate any more: remove the line"
-                ));
+            if versions.get(name).is_none_or(|found| found.len() < 2 || !found.contains(&version)) {
+                problems.push(format!("deny.toml skips {skip}, which is no duplicate any more: remove the line"));
             }
         }
         problems
@@ -194,12 +174,7 @@ mod tests {
 
     fn package(name: &str, version: &str, license: &str) -> Package {
         let text = |s: &str| Some(s.to_owned());
-        Package {
-            name: name.into(),
-            version: version.into(),
-            license: text(license),
-            source: text(CRATES_IO),
-        }
+        Package { name: name.into(), version: version.into(), license: text(license), source: text(CRATES_IO) }
     }
 
     #[test]
@@ -231,9 +206,6 @@ mod tests {
         let told = rules().problems(&[a, b, package("rand", "0.10.0", "MIT"), strange]);
         assert_eq!(told.len(), 3, "{told:?}");
         let gone = rules().problems(&[package("rand", "0.9.0", "MIT")]);
-        assert!(
-            gone.iter().any(|line| line.contains("no duplicate any more")),
-            "{gone:?}"
-        );
+        assert!(gone.iter().any(|line| line.contains("no duplicate any more")), "{gone:?}");
     }
 }

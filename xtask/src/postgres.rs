@@ -24,46 +24,20 @@ impl Postgres {
         let programs = setup::postgres_folder().ok_or_else(|| Failure::new("no PostgreSQL: run cargo xtask setup"))?;
         let folder = std::env::temp_dir().join(format!("gatehouse-test-postgres-{}", std::process::id()));
         fs::create_dir(&folder)?;
-        let mut postgres = Self {
-            server: None,
-            folder,
-            url: String::new(),
-        };
+        let mut postgres = Self { server: None, folder, url: String::new() };
         let user = if setup::is_root(place) { Some("postgres") } else { None };
         if let Some(name) = user {
             run::run("chown", place.command("chown").arg(name).arg(&postgres.folder))?;
         }
         let data = postgres.folder.join("data");
         let mut initdb = as_user(user, &programs.join("initdb"));
-        initdb.args([
-            "--username=gatehouse",
-            "--auth=trust",
-            "--encoding=UTF8",
-            "--locale=C",
-            "--no-sync",
-            "-D",
-        ]);
+        initdb.args(["--username=gatehouse", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"]);
         output("initdb", initdb.arg(&data).current_dir(&postgres.folder))?;
         let port = free_port()?;
         let mut server = as_user(user, &programs.join("postgres"));
-        server
-            .arg("-D")
-            .arg(&data)
-            .arg("-k")
-            .arg(&postgres.folder)
-            .args(["-p", &port.to_string()]);
-        server.args([
-            "-c",
-            "listen_addresses=127.0.0.1",
-            "-c",
-            "fsync=off",
-            "-c",
-            "max_connections=200",
-        ]);
-        server
-            .current_dir(&postgres.folder)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null());
+        server.arg("-D").arg(&data).arg("-k").arg(&postgres.folder).args(["-p", &port.to_string()]);
+        server.args(["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=200"]);
+        server.current_dir(&postgres.folder).stdin(Stdio::null()).stdout(Stdio::null());
         server.stderr(fs::File::create(postgres.folder.join("log"))?);
         postgres.server = Some(Running(server.spawn()?));
         postgres.url = format!("postgres://gatehouse@127.0.0.1:{port}/postgres");
@@ -75,18 +49,14 @@ impl Postgres {
         let begun = Instant::now();
         while begun.elapsed() < START_MAX {
             let mut ask = Command::new(programs.join("pg_isready"));
-            ask.args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()])
-                .current_dir(&self.folder);
+            ask.args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()]).current_dir(&self.folder);
             if ask.status().is_ok_and(|status| status.success()) {
                 return Ok(());
             }
             thread::sleep(Duration::from_millis(50));
         }
         let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
-        Err(Failure::new(format!(
-            "PostgreSQL did not start within {} s:\n{log}",
-            START_MAX.as_secs()
-        )))
+        Err(Failure::new(format!("PostgreSQL did not start within {} s:\n{log}", START_MAX.as_secs())))
     }
 }
 
@@ -101,9 +71,7 @@ impl Drop for Postgres {
 fn as_user(user: Option<&str>, program: &Path) -> Command {
     let Some(name) = user else { return Command::new(program) };
     let mut command = Command::new("setpriv");
-    command
-        .args(["--reuid", name, "--regid", name, "--clear-groups", "--"])
-        .arg(program);
+    command.args(["--reuid", name, "--regid", name, "--clear-groups", "--"]).arg(program);
     command
 }
 

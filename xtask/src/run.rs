@@ -40,15 +40,9 @@ impl Workplace {
     /// Finds the workspace from the folder of this program's sources.
     pub(crate) fn find() -> Result<Self, Failure> {
         let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-        let root = manifest
-            .parent()
-            .ok_or_else(|| Failure::new("xtask stands outside a workspace"))?
-            .to_owned();
+        let root = manifest.parent().ok_or_else(|| Failure::new("xtask stands outside a workspace"))?.to_owned();
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-        Ok(Self {
-            target: root.join(target),
-            root,
-        })
+        Ok(Self { target: root.join(target), root })
     }
 
     /// A program with its working folder at the workspace root.
@@ -78,11 +72,7 @@ pub(crate) fn in_ci() -> bool {
 /// Runs `command`; an exit code other than 0 is a failure that names `what`.
 pub(crate) fn run(what: &str, command: &mut Command) -> Result<(), Failure> {
     let status = command.status().map_err(|e| Failure::new(format!("{what}: {e}")))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(Failure::new(format!("{what}: {status}")))
-    }
+    if status.success() { Ok(()) } else { Err(Failure::new(format!("{what}: {status}"))) }
 }
 
 /// Runs `command`, shows its output as it comes, and gives it back with whether it succeeded.
@@ -103,21 +93,13 @@ pub(crate) fn output(what: &str, command: &mut Command) -> Result<String, Failur
     if done.status.success() {
         return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
     }
-    Err(Failure::new(format!(
-        "{what}: {}\n{}",
-        done.status,
-        String::from_utf8_lossy(&done.stderr).trim_end()
-    )))
+    Err(Failure::new(format!("{what}: {}\n{}", done.status, String::from_utf8_lossy(&done.stderr).trim_end())))
 }
 
 /// True if `program --version` (or the like) can be started.
 pub(crate) fn answers(program: &Path, argument: &str) -> bool {
     let mut command = Command::new(program);
-    command
-        .arg(argument)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    command.arg(argument).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
 

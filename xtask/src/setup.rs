@@ -35,29 +35,15 @@ fn install_packages(place: &Workplace) -> Result<(), Failure> {
     }
     let advice = format!("install these Debian packages: {}", missing.join(" "));
     if !is_root(place) || !answers(Path::new("apt-get"), "--version") {
-        return Err(Failure::new(format!(
-            "{advice}\n  sudo apt-get install {}",
-            missing.join(" ")
-        )));
+        return Err(Failure::new(format!("{advice}\n  sudo apt-get install {}", missing.join(" "))));
     }
     say(&format!("setup: installing {}", missing.join(" ")));
     let _quiet = NoServices::begin()?;
     output("apt-get update", place.command("apt-get").args(["-qq", "update"]))?;
     let mut install = place.command("apt-get");
     install.env("DEBIAN_FRONTEND", "noninteractive");
-    install
-        .args([
-            "-qq",
-            "-y",
-            "-o",
-            "Dpkg::Use-Pty=0",
-            "install",
-            "--no-install-recommends",
-        ])
-        .args(&missing);
-    output("apt-get install", &mut install)
-        .map(drop)
-        .map_err(|e| Failure::new(format!("{e}\n{advice}")))
+    install.args(["-qq", "-y", "-o", "Dpkg::Use-Pty=0", "install", "--no-install-recommends"]).args(&missing);
+    output("apt-get install", &mut install).map(drop).map_err(|e| Failure::new(format!("{e}\n{advice}")))
 }
 
 fn make_venv(place: &Workplace) -> Result<(), Failure> {
@@ -71,22 +57,10 @@ fn make_venv(place: &Workplace) -> Result<(), Failure> {
     fs::create_dir_all(&place.target)?;
     let system = Path::new("/usr/bin/python3");
     let maker = if system.exists() { "/usr/bin/python3" } else { "python3" };
-    run::run(
-        "python3 -m venv",
-        place.command(maker).args(["-m", "venv", "--clear"]).arg(&folder),
-    )?;
+    run::run("python3 -m venv", place.command(maker).args(["-m", "venv", "--clear"]).arg(&folder))?;
     let python = place.python();
     let mut pip = place.command(&python.to_string_lossy());
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-input",
-        "-r",
-        REQUIREMENTS,
-    ]);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "-r", REQUIREMENTS]);
     run::run("pip install", &mut pip)?;
     fs::write(stamp, wanted)?;
     Ok(())
@@ -114,11 +88,7 @@ struct NoServices {
 
 impl NoServices {
     fn begin() -> Result<Self, Failure> {
-        let file = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o755)
-            .open(POLICY);
+        let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o755).open(POLICY);
         match file {
             Ok(mut file) => {
                 file.write_all(b"#!/bin/sh\nexit 101\n")?;
@@ -141,28 +111,10 @@ impl Drop for NoServices {
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 const REQUIREMENTS: &str = "tests/interop/requirements.txt";
 const PACKAGES: &[Package] = &[
-    Package {
-        name: "openssh-client",
-        file: "/usr/bin/sftp",
-    },
-    Package {
-        name: "openssh-server",
-        file: "/usr/sbin/sshd",
-    },
-    Package {
-        name: "lftp",
-        file: "/usr/bin/lftp",
-    },
-    Package {
-        name: "curl",
-        file: "/usr/bin/curl",
-    },
-    Package {
-        name: "python3-venv",
-        file: "/usr/share/doc/python3-venv",
-    },
-    Package {
-        name: "postgresql",
-        file: "",
-    },
+    Package { name: "openssh-client", file: "/usr/bin/sftp" },
+    Package { name: "openssh-server", file: "/usr/sbin/sshd" },
+    Package { name: "lftp", file: "/usr/bin/lftp" },
+    Package { name: "curl", file: "/usr/bin/curl" },
+    Package { name: "python3-venv", file: "/usr/share/doc/python3-venv" },
+    Package { name: "postgresql", file: "" },
 ];

@@ -23,10 +23,7 @@ impl Count {
 
     /// Reads the closing line of nextest: `Summary [ 1.2s] 12 tests run: 11 passed, 1 failed, 0 skipped`.
     pub(crate) fn of_nextest(text: &str) -> Self {
-        let summary = text
-            .lines()
-            .rev()
-            .find(|line| line.contains("tests run:") || line.contains("test run:"));
+        let summary = text.lines().rev().find(|line| line.contains("tests run:") || line.contains("test run:"));
         summary.map(Self::of_words).unwrap_or_default()
     }
 
@@ -47,10 +44,7 @@ impl Count {
     }
 
     fn of_words(line: &str) -> Self {
-        let words: Vec<&str> = line
-            .split([' ', ',', ';', '=', ':'])
-            .filter(|word| !word.is_empty())
-            .collect();
+        let words: Vec<&str> = line.split([' ', ',', ';', '=', ':']).filter(|word| !word.is_empty()).collect();
         let mut count = Self::default();
         for pair in words.windows(2) {
             let [number, word] = pair else { continue };
@@ -65,10 +59,7 @@ impl Count {
     }
 
     pub(crate) const fn and(self, other: Self) -> Self {
-        Self {
-            passed: self.passed + other.passed,
-            failed: self.failed + other.failed,
-        }
+        Self { passed: self.passed + other.passed, failed: self.failed + other.failed }
     }
 }
 
@@ -89,14 +80,9 @@ impl Steps {
             Count::ONE_FAILED
         });
         self.total = self.total.and(count);
-        let (word, seconds) = (
-            if count.failed == 0 { "ok" } else { "FAILED" },
-            begun.elapsed().as_secs_f32(),
-        );
-        self.table.push(format!(
-            "{name:<28} {word:<7} {seconds:7.1} s  {} passed, {} failed",
-            count.passed, count.failed
-        ));
+        let (word, seconds) = (if count.failed == 0 { "ok" } else { "FAILED" }, begun.elapsed().as_secs_f32());
+        self.table
+            .push(format!("{name:<28} {word:<7} {seconds:7.1} s  {} passed, {} failed", count.passed, count.failed));
         count.failed == 0
     }
 }
@@ -105,12 +91,7 @@ impl Steps {
 pub(crate) fn run(place: &Workplace) -> Result<(), Failure> {
     let mut steps = Steps::default();
     let ready = steps.step("setup", || one(setup::run(place)));
-    steps.step("format", || {
-        one(run::run(
-            "cargo fmt",
-            place.command("cargo").args(["fmt", "--all", "--check"]),
-        ))
-    });
+    steps.step("format", || one(run::run("cargo fmt", place.command("cargo").args(["fmt", "--all", "--check"]))));
     steps.step("tidy", || one(tidy::run(place)));
     steps.step("licences and duplicates", || one(licence::run(place)));
     steps.step("lints", || one(lints(place)));
@@ -129,10 +110,7 @@ pub(crate) fn run(place: &Workplace) -> Result<(), Failure> {
     if failed == 0 {
         Ok(())
     } else {
-        Err(Failure::new(format!(
-            "{failed} of {} checks and tests failed",
-            passed + failed
-        )))
+        Err(Failure::new(format!("{failed} of {} checks and tests failed", passed + failed)))
     }
 }
 
@@ -141,25 +119,12 @@ fn one(result: Result<(), Failure>) -> Result<Count, Failure> {
 }
 
 fn lints(place: &Workplace) -> Result<(), Failure> {
-    let arguments = [
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--locked",
-        "--",
-        "-D",
-        "warnings",
-    ];
+    let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
     run::run("cargo clippy", place.command("cargo").args(arguments))
 }
 
 fn build(place: &Workplace) -> Result<(), Failure> {
-    run::run(
-        "cargo build",
-        place
-            .command("cargo")
-            .args(["build", "--locked", "--package", "gatehouse"]),
-    )
+    run::run("cargo build", place.command("cargo").args(["build", "--locked", "--package", "gatehouse"]))
 }
 
 /// The tests of all crates, with PostgreSQL beside them. In CI they do not go without.
@@ -179,55 +144,23 @@ fn hermetic(place: &Workplace, ready: bool) -> Result<Count, Failure> {
     let nextest = answers(Path::new("cargo-nextest"), "--version");
     if nextest {
         let config = "--config-file=xtask/nextest.toml";
-        command.args([
-            "nextest",
-            "run",
-            config,
-            "--workspace",
-            "--locked",
-            "--no-fail-fast",
-            "--status-level=slow",
-        ]);
+        command.args(["nextest", "run", config, "--workspace", "--locked", "--no-fail-fast", "--status-level=slow"]);
     } else {
-        command.args([
-            "test",
-            "--workspace",
-            "--locked",
-            "--lib",
-            "--bins",
-            "--tests",
-            "--no-fail-fast",
-        ]);
+        command.args(["test", "--workspace", "--locked", "--lib", "--bins", "--tests", "--no-fail-fast"]);
     }
     let (good, text) = tee("tests", &mut command)?;
-    let count = if nextest {
-        Count::of_nextest(&text)
-    } else {
-        Count::of_cargo_test(&text)
-    };
+    let count = if nextest { Count::of_nextest(&text) } else { Count::of_cargo_test(&text) };
     Ok(believe(good, count))
 }
 
 fn doc_tests(place: &Workplace) -> Result<Count, Failure> {
-    let (good, text) = tee(
-        "tests",
-        place
-            .command("cargo")
-            .args(["test", "--workspace", "--locked", "--doc"]),
-    )?;
+    let (good, text) = tee("tests", place.command("cargo").args(["test", "--workspace", "--locked", "--doc"]))?;
     Ok(believe(good, Count::of_cargo_test(&text)))
 }
 
 /// A count that agrees with the exit code: a run that failed without a count has one failure.
 const fn believe(good: bool, count: Count) -> Count {
-    if good || count.failed > 0 {
-        count
-    } else {
-        Count {
-            passed: count.passed,
-            failed: 1,
-        }
-    }
+    if good || count.failed > 0 { count } else { Count { passed: count.passed, failed: 1 } }
 }
 
 #[cfg(test)]
@@ -253,9 +186,6 @@ mod tests {
     #[test]
     fn a_run_that_broke_off_counts_as_failed() {
         assert_eq!(believe(false, Count::default()), Count { passed: 0, failed: 1 });
-        assert_eq!(
-            believe(true, Count { passed: 3, failed: 0 }),
-            Count { passed: 3, failed: 0 }
-        );
+        assert_eq!(believe(true, Count { passed: 3, failed: 0 }), Count { passed: 3, failed: 0 });
     }
 }

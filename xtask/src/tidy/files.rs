@@ -25,8 +25,7 @@ impl Tree {
     /// Reads the workspace at `root`: what git knows or would add.
     pub(crate) fn read(root: &Path) -> Result<Self, Failure> {
         let mut git = Command::new("git");
-        git.current_dir(root)
-            .args(["ls-files", "--cached", "--others", "--exclude-standard"]);
+        git.current_dir(root).args(["ls-files", "--cached", "--others", "--exclude-standard"]);
         let mut tree = Self::default();
         for path in output("git ls-files", &mut git)?.lines() {
             let file = root.join(path);
@@ -45,26 +44,17 @@ impl Tree {
         if path.ends_with(".rs") {
             self.sources.push(Source::new(path, text));
         } else {
-            self.texts.push(Text {
-                path: path.to_owned(),
-                text: text.to_owned(),
-            });
+            self.texts.push(Text { path: path.to_owned(), text: text.to_owned() });
         }
     }
 
     /// The text of one file that is no Rust source.
     pub(crate) fn text(&self, path: &str) -> Option<&str> {
-        self.texts
-            .iter()
-            .find(|text| text.path == path)
-            .map(|text| text.text.as_str())
+        self.texts.iter().find(|text| text.path == path).map(|text| text.text.as_str())
     }
 
     /// Paths of all files.
     pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
-        self.sources
-            .iter()
-            .map(|s| s.path.as_str())
-            .chain(self.texts.iter().map(|t| t.path.as_str()))
+        self.sources.iter().map(|s| s.path.as_str()).chain(self.texts.iter().map(|t| t.path.as_str()))
     }
 }

@@ -15,10 +15,7 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("engine", &["base", "keys", "model", "db"]),
     ("protocols", &["base", "keys", "model", "channel", "engine"]),
     ("admin", &["base", "keys", "model", "db", "engine"]),
-    (
-        "gateway",
-        &["base", "keys", "model", "db", "channel", "engine", "protocols", "admin"],
-    ),
+    ("gateway", &["base", "keys", "model", "db", "channel", "engine", "protocols", "admin"]),
 ];
 
 /// Libraries that only some rooms may name, so that each can be replaced behind its door.
@@ -48,11 +45,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
             continue;
         }
         findings.extend(lints(text));
-        if let Some(room) = text
-            .path
-            .strip_prefix("crates/")
-            .and_then(|p| p.strip_suffix("/Cargo.toml"))
-        {
+        if let Some(room) = text.path.strip_prefix("crates/").and_then(|p| p.strip_suffix("/Cargo.toml")) {
             findings.extend(imports(text, room));
         }
     }
@@ -61,12 +54,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
 
 fn imports(text: &Text, room: &str) -> Vec<Finding> {
     let Some((_, allowed)) = ROOMS.iter().find(|(name, _)| *name == room) else {
-        return vec![finding(
-            text,
-            1,
-            room,
-            "this room is not in tidy's table: write it there and in ARCHITECTURE.md",
-        )];
+        return vec![finding(text, 1, room, "this room is not in tidy's table: write it there and in ARCHITECTURE.md")];
     };
     let mut findings = Vec::new();
     for (line, section, name) in dependencies(&text.text) {
@@ -74,33 +62,19 @@ fn imports(text: &Text, room: &str) -> Vec<Finding> {
         if ROOMS.iter().any(|(other, _)| *other == name) {
             let stands_on = for_tests && allowed.iter().any(|a| imports_of(a).contains(name.as_str()));
             if !allowed.contains(&name.as_str()) && !stands_on {
-                findings.push(finding(
-                    text,
-                    line,
-                    &name,
-                    &format!("{room} may import {allowed:?} only"),
-                ));
+                findings.push(finding(text, line, &name, &format!("{room} may import {allowed:?} only")));
             }
         }
         let kept = KEPT.iter().find(|(library, _)| *library == name);
         if let Some((_, rooms)) = kept.filter(|(_, rooms)| !for_tests && !rooms.contains(&room)) {
-            findings.push(finding(
-                text,
-                line,
-                &name,
-                &format!("only {rooms:?} may name this library"),
-            ));
+            findings.push(finding(text, line, &name, &format!("only {rooms:?} may name this library")));
         }
     }
     findings
 }
 
 fn imports_of(room: &str) -> BTreeSet<&'static str> {
-    ROOMS
-        .iter()
-        .filter(|(name, _)| *name == room)
-        .flat_map(|(_, imports)| imports.iter().copied())
-        .collect()
+    ROOMS.iter().filter(|(name, _)| *name == room).flat_map(|(_, imports)| imports.iter().copied()).collect()
 }
 
 /// Line number, section and name of each dependency of a manifest.
@@ -112,10 +86,7 @@ fn dependencies(text: &str) -> Vec<(usize, String, String)> {
         if let Some(name) = line.strip_prefix('[') {
             section = name.trim_end_matches(']').to_owned();
         } else if section.ends_with("dependencies") && !line.is_empty() && !line.starts_with('#') {
-            let name: String = line
-                .chars()
-                .take_while(|c| c.is_alphanumeric() || "-_".contains(*c))
-                .collect();
+            let name: String = line.chars().take_while(|c| c.is_alphanumeric() || "-_".contains(*c)).collect();
             found.push((i + 1, section.clone(), name));
         }
     }
@@ -140,12 +111,7 @@ fn reasons(text: &Text) -> Vec<Finding> {
             Some(_) if inside && !line.contains("path = ") => {
                 if explained == 0 {
                     let name = line.split([' ', '=', '.']).next().unwrap_or(line);
-                    findings.push(finding(
-                        text,
-                        i + 1,
-                        name,
-                        "say in a comment above why this dependency is there",
-                    ));
+                    findings.push(finding(text, i + 1, name, "say in a comment above why this dependency is there"));
                 }
                 explained = explained.saturating_sub(1);
             }
@@ -156,13 +122,7 @@ fn reasons(text: &Text) -> Vec<Finding> {
 }
 
 fn finding(text: &Text, line: usize, found: &str, rule: &str) -> Finding {
-    Finding {
-        check: "manifest",
-        file: text.path.clone(),
-        line,
-        found: found.to_owned(),
-        rule: rule.to_owned(),
-    }
+    Finding { check: "manifest", file: text.path.clone(), line, found: found.to_owned(), rule: rule.to_owned() }
 }
 
 #[cfg(test)]
@@ -181,11 +141,7 @@ mod tests {
         for (room, dependency, expected) in [
             ("db", "[dependencies]\nmodel.workspace = true", vec![]),
             ("db", "[dependencies]\nkeys.workspace = true", vec!["keys"]),
-            (
-                "channel",
-                "[dependencies]\nengine = { workspace = true }",
-                vec!["engine"],
-            ),
+            ("channel", "[dependencies]\nengine = { workspace = true }", vec!["engine"]),
             ("protocols", "[dev-dependencies]\ndb.workspace = true", vec![]),
             ("protocols", "[dependencies]\ndb.workspace = true", vec!["db"]),
             ("protocols", "[dependencies]\nrussh.workspace = true", vec!["russh"]),
@@ -193,39 +149,23 @@ mod tests {
             ("shed", "", vec!["shed"]),
         ] {
             let path = format!("crates/{room}/Cargo.toml");
-            assert_eq!(
-                found(&path, &format!("{lints}{dependency}")),
-                expected,
-                "{room}: {dependency}"
-            );
+            assert_eq!(found(&path, &format!("{lints}{dependency}")), expected, "{room}: {dependency}");
         }
     }
 
     #[test]
     fn every_crate_inherits_the_lints() {
         assert_eq!(found("xtask/Cargo.toml", "[dependencies]\n"), ["lints"]);
-        assert_eq!(
-            found("xtask/Cargo.toml", "[lints]\nworkspace = true\n"),
-            Vec::<String>::new()
-        );
+        assert_eq!(found("xtask/Cargo.toml", "[lints]\nworkspace = true\n"), Vec::<String>::new());
     }
 
     #[test]
     fn dependencies_have_reasons() {
         let head = "[workspace.dependencies]\nbase = { path = \"crates/base\" }\n";
         assert_eq!(found("Cargo.toml", &format!("{head}serde = \"1\"\n")), ["serde"]);
-        assert_eq!(
-            found("Cargo.toml", &format!("{head}# Why.\nserde = \"1\"\ntoml = \"1\"\n")),
-            Vec::<String>::new()
-        );
-        assert_eq!(
-            found("Cargo.toml", &format!("{head}# Why.\na = \"1\"\n\nb = \"1\"\n")),
-            ["b"]
-        );
-        assert_eq!(
-            found("Cargo.toml", &format!("{head}# Why.\na=1\nb=1\nc=1\nd=1\ne=1\n")),
-            ["e"]
-        );
+        assert_eq!(found("Cargo.toml", &format!("{head}# Why.\nserde = \"1\"\ntoml = \"1\"\n")), Vec::<String>::new());
+        assert_eq!(found("Cargo.toml", &format!("{head}# Why.\na = \"1\"\n\nb = \"1\"\n")), ["b"]);
+        assert_eq!(found("Cargo.toml", &format!("{head}# Why.\na=1\nb=1\nc=1\nd=1\ne=1\n")), ["e"]);
     }
 
     #[test]
@@ -233,10 +173,7 @@ mod tests {
         for (at, (room, imports)) in ROOMS.iter().enumerate() {
             for import in *imports {
                 let place = ROOMS.iter().position(|(name, _)| name == import);
-                assert!(
-                    place.is_some_and(|place| place < at),
-                    "{room} imports {import}, which must stand before it"
-                );
+                assert!(place.is_some_and(|place| place < at), "{room} imports {import}, which must stand before it");
             }
         }
     }

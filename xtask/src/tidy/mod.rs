@@ -31,11 +31,7 @@ pub(crate) struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}:{}: [{}] {}: {}",
-            self.file, self.line, self.check, self.found, self.rule
-        )
+        write!(f, "{}:{}: [{}] {}: {}", self.file, self.line, self.check, self.found, self.rule)
     }
 }
 
@@ -52,11 +48,8 @@ struct Excuse {
 
 impl Excuse {
     fn covers(&self, finding: &Finding) -> bool {
-        let place = if self.file.ends_with('/') {
-            finding.file.starts_with(&self.file)
-        } else {
-            finding.file == self.file
-        };
+        let place =
+            if self.file.ends_with('/') { finding.file.starts_with(&self.file) } else { finding.file == self.file };
         place && self.check == finding.check && self.found == finding.found
     }
 }
@@ -77,17 +70,8 @@ pub(crate) fn run(place: &Workplace) -> Result<(), Failure> {
     let excuses: Excuses = toml::from_str(&text).map_err(|e| Failure::new(format!("xtask/tidy.toml: {e}")))?;
     let left = judge(all_findings(&tree), &excuses);
     left.iter().for_each(|line| say(line));
-    say(&format!(
-        "tidy: {} sources, {} findings, {} excused",
-        tree.sources.len(),
-        left.len(),
-        excuses.excuse.len()
-    ));
-    if left.is_empty() {
-        Ok(())
-    } else {
-        Err(Failure::new(format!("{} findings of tidy", left.len())))
-    }
+    say(&format!("tidy: {} sources, {} findings, {} excused", tree.sources.len(), left.len(), excuses.excuse.len()));
+    if left.is_empty() { Ok(()) } else { Err(Failure::new(format!("{} findings of tidy", left.len()))) }
 }
 
 fn all_findings(tree: &Tree) -> Vec<Finding> {
@@ -113,22 +97,13 @@ fn judge(findings: Vec<Finding>, excuses: &Excuses) -> Vec<String> {
             ));
         }
         if excuse.reason.trim().is_empty() {
-            left.push(format!(
-                "xtask/tidy.toml: excuse of {} for {:?} has no reason",
-                excuse.file, excuse.found
-            ));
+            left.push(format!("xtask/tidy.toml: excuse of {} for {:?} has no reason", excuse.file, excuse.found));
         }
     }
     if excuses.count != excuses.excuse.len() {
-        left.push(format!(
-            "xtask/tidy.toml: count is {}, excuses are {}",
-            excuses.count,
-            excuses.excuse.len()
-        ));
+        left.push(format!("xtask/tidy.toml: count is {}, excuses are {}", excuses.count, excuses.excuse.len()));
     }
-    let open = findings
-        .iter()
-        .filter(|finding| !excuses.excuse.iter().any(|excuse| excuse.covers(finding)));
+    let open = findings.iter().filter(|finding| !excuses.excuse.iter().any(|excuse| excuse.covers(finding)));
     left.extend(open.map(Finding::to_string));
     left
 }
@@ -138,13 +113,7 @@ mod tests {
     use super::*;
 
     fn finding(file: &str) -> Finding {
-        Finding {
-            check: "purity",
-            file: file.into(),
-            line: 3,
-            found: "tokio".into(),
-            rule: "model is pure".into(),
-        }
+        Finding { check: "purity", file: file.into(), line: 3, found: "tokio".into(), rule: "model is pure".into() }
     }
 
     fn excuses(text: &str) -> Excuses {

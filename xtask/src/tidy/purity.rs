@@ -36,19 +36,11 @@ const IMPURE: &[&str] = &[
 ];
 
 /// Libraries that see the bytes of private keys, and the rooms that may name them.
-const KEY_BYTES: &[(&str, &[&str])] = &[
-    ("pkcs8", &["keys"]),
-    ("sec1", &["keys"]),
-    ("ssh_key", &["keys", "channel"]),
-    ("russh", &["channel"]),
-];
+const KEY_BYTES: &[(&str, &[&str])] =
+    &[("pkcs8", &["keys"]), ("sec1", &["keys"]), ("ssh_key", &["keys", "channel"]), ("russh", &["channel"])];
 
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
-    tree.sources
-        .iter()
-        .filter(|source| source.path.starts_with("crates/"))
-        .flat_map(check_source)
-        .collect()
+    tree.sources.iter().filter(|source| source.path.starts_with("crates/")).flat_map(check_source).collect()
 }
 
 fn check_source(source: &Source) -> Vec<Finding> {
@@ -57,24 +49,12 @@ fn check_source(source: &Source) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (line, code) in source.body() {
         let mut tell = |check: &'static str, word: &str, rule: String| {
-            findings.push(Finding {
-                check,
-                file: source.path.clone(),
-                line,
-                found: word.to_owned(),
-                rule,
-            });
+            findings.push(Finding { check, file: source.path.clone(), line, found: word.to_owned(), rule });
         };
         for word in IMPURE.iter().filter(|word| pure && has_word(code, word)) {
-            tell(
-                "purity",
-                word,
-                "pure code gets sockets, files, time and random numbers as arguments".to_owned(),
-            );
+            tell("purity", word, "pure code gets sockets, files, time and random numbers as arguments".to_owned());
         }
-        for (word, rooms) in KEY_BYTES
-            .iter()
-            .filter(|(word, rooms)| !rooms.contains(&room) && names_crate(code, word))
+        for (word, rooms) in KEY_BYTES.iter().filter(|(word, rooms)| !rooms.contains(&room) && names_crate(code, word))
         {
             tell("key-bytes", word, format!("only {rooms:?} may name it"));
         }
@@ -102,17 +82,9 @@ mod tests {
         for (path, text, expected) in [
             ("crates/model/src/lib.rs", "use std::fs;", vec!["std::fs"]),
             ("crates/model/src/lib.rs", "use std::net::IpAddr; // no tokio", vec![]),
-            (
-                "crates/model/src/lib.rs",
-                "fn a() {}\n#[cfg(test)]\nmod tests {\nuse std::fs;\n}",
-                vec![],
-            ),
+            ("crates/model/src/lib.rs", "fn a() {}\n#[cfg(test)]\nmod tests {\nuse std::fs;\n}", vec![]),
             ("crates/engine/src/lib.rs", "use std::fs;", vec![]),
-            (
-                "crates/protocols/src/carriers/sftp/wire/packet.rs",
-                "tokio::spawn(f);",
-                vec!["tokio"],
-            ),
+            ("crates/protocols/src/carriers/sftp/wire/packet.rs", "tokio::spawn(f);", vec!["tokio"]),
             ("crates/base/src/text.rs", "let profile = Profile::new();", vec![]),
             ("xtask/src/main.rs", "use std::fs;", vec![]),
         ] {
@@ -125,11 +97,7 @@ mod tests {
         for (path, text, expected) in [
             ("crates/keys/src/lib.rs", "use pkcs8::PrivateKeyInfoRef;", vec![]),
             ("crates/channel/src/lib.rs", "use russh::keys;", vec![]),
-            (
-                "crates/engine/src/lib.rs",
-                "let k = ssh_key::PrivateKey::random();",
-                vec!["ssh_key"],
-            ),
+            ("crates/engine/src/lib.rs", "let k = ssh_key::PrivateKey::random();", vec!["ssh_key"]),
             ("crates/engine/src/lib.rs", "self.ssh_key()", vec![]),
             ("crates/gateway/src/main.rs", "use russh::server;", vec!["russh"]),
         ] {

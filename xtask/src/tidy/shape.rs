@@ -46,9 +46,7 @@ fn size(source: &Source) -> Option<Finding> {
 
 /// The protocols that have a folder.
 fn carriers(tree: &Tree) -> BTreeSet<String> {
-    let folders = tree
-        .paths()
-        .filter_map(|path| path.strip_prefix(CARRIERS)?.split_once('/'));
+    let folders = tree.paths().filter_map(|path| path.strip_prefix(CARRIERS)?.split_once('/'));
     folders.map(|(name, _)| name.to_owned()).collect()
 }
 
@@ -56,26 +54,12 @@ fn folder(tree: &Tree, protocol: &str) -> Vec<Finding> {
     let root = format!("{CARRIERS}{protocol}/");
     let there = |part: &&&str| {
         let whole = format!("{root}{part}");
-        tree.paths().any(|path| {
-            if part.ends_with('/') {
-                path.starts_with(&whole)
-            } else {
-                path == whole
-            }
-        })
+        tree.paths().any(|path| if part.ends_with('/') { path.starts_with(&whole) } else { path == whole })
     };
-    let missing = CARRIER_PARTS
-        .iter()
-        .filter(|forms| !forms.iter().any(|part| there(&part)));
+    let missing = CARRIER_PARTS.iter().filter(|forms| !forms.iter().any(|part| there(&part)));
     missing
         .map(|forms| {
-            finding(
-                "carrier",
-                &root,
-                1,
-                &forms.join(" or "),
-                "every protocol folder has this part".to_owned(),
-            )
+            finding("carrier", &root, 1, &forms.join(" or "), "every protocol folder has this part".to_owned())
         })
         .collect()
 }
@@ -91,9 +75,7 @@ fn names(source: &Source, protocol: &str) -> Vec<Finding> {
         low.contains(protocol)
     };
     let found = source.body().filter(|(_, code)| named(code));
-    found
-        .map(|(line, _)| finding("protocol-name", &source.path, line, protocol, rule.clone()))
-        .collect()
+    found.map(|(line, _)| finding("protocol-name", &source.path, line, protocol, rule.clone())).collect()
 }
 
 /// A file of wire code with a decoder is tried with vectors.
@@ -109,13 +91,7 @@ fn vectors(tree: &Tree, source: &Source) -> Option<Finding> {
 }
 
 fn finding(check: &'static str, file: &str, line: usize, found: &str, rule: String) -> Finding {
-    Finding {
-        check,
-        file: file.to_owned(),
-        line,
-        found: found.to_owned(),
-        rule,
-    }
+    Finding { check, file: file.to_owned(), line, found: found.to_owned(), rule }
 }
 
 #[cfg(test)]
@@ -125,38 +101,25 @@ mod tests {
     fn found(files: &[(&str, &str)]) -> Vec<String> {
         let mut tree = Tree::default();
         files.iter().for_each(|(path, text)| tree.add(path, text));
-        check(&tree)
-            .into_iter()
-            .map(|finding| format!("{} {}", finding.check, finding.found))
-            .collect()
+        check(&tree).into_iter().map(|finding| format!("{} {}", finding.check, finding.found)).collect()
     }
 
     #[test]
     fn files_have_a_size() {
         let long = "x\n".repeat(501);
         assert_eq!(found(&[("crates/x/src/lib.rs", &long)]), ["size lines"]);
-        assert_eq!(
-            found(&[("crates/x/src/lib.rs", &"x\n".repeat(500))]),
-            Vec::<String>::new()
-        );
+        assert_eq!(found(&[("crates/x/src/lib.rs", &"x\n".repeat(500))]), Vec::<String>::new());
         assert_eq!(found(&[("crates/x/tests/a.rs", &long)]), Vec::<String>::new());
     }
 
     #[test]
     fn protocol_folders_are_alike() {
         let root = "crates/protocols/src/carriers/xftp/";
-        let all: Vec<String> = [
-            "mod.rs",
-            "settings.rs",
-            "wire/a.rs",
-            "server.rs",
-            "client/mod.rs",
-            "replies.rs",
-            "vectors/a.txt",
-        ]
-        .iter()
-        .map(|part| format!("{root}{part}"))
-        .collect();
+        let all: Vec<String> =
+            ["mod.rs", "settings.rs", "wire/a.rs", "server.rs", "client/mod.rs", "replies.rs", "vectors/a.txt"]
+                .iter()
+                .map(|part| format!("{root}{part}"))
+                .collect();
         let files: Vec<(&str, &str)> = all.iter().map(|path| (path.as_str(), "fn decode() {}")).collect();
         assert_eq!(found(&files), Vec::<String>::new());
         assert_eq!(found(files.get(1..).unwrap()), ["carrier mod.rs"]);

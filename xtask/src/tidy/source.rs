@@ -21,30 +21,17 @@ impl Source {
         let code: Vec<String> = blanked(text).lines().map(str::to_owned).collect();
         let lines: Vec<String> = text.lines().map(str::to_owned).collect();
         let body = if is_test_file(path) { 0 } else { body_lines(&code) };
-        Self {
-            path: path.to_owned(),
-            lines,
-            code,
-            body,
-        }
+        Self { path: path.to_owned(), lines, code, body }
     }
 
     /// Code lines before the tests, numbered from 1.
     pub(crate) fn body(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.code
-            .iter()
-            .take(self.body)
-            .enumerate()
-            .map(|(i, line)| (i + 1, line.as_str()))
+        self.code.iter().take(self.body).enumerate().map(|(i, line)| (i + 1, line.as_str()))
     }
 
     /// Code lines of the tests, numbered from 1.
     pub(crate) fn tests(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.code
-            .iter()
-            .enumerate()
-            .skip(self.body)
-            .map(|(i, line)| (i + 1, line.as_str()))
+        self.code.iter().enumerate().skip(self.body).map(|(i, line)| (i + 1, line.as_str()))
     }
 
     /// The room (folder of `crates/`) that this file belongs to.
@@ -86,11 +73,7 @@ fn body_lines(code: &[String]) -> usize {
 
 /// `text` with comments, string contents and character literals blanked; line breaks stay.
 pub(crate) fn blanked(text: &str) -> String {
-    let mut lexer = Lexer {
-        rest: text.chars().peekable(),
-        out: String::with_capacity(text.len()),
-        before: ' ',
-    };
+    let mut lexer = Lexer { rest: text.chars().peekable(), out: String::with_capacity(text.len()), before: ' ' };
     while let Some(c) = lexer.rest.next() {
         lexer.token(c);
     }

