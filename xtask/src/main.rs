@@ -37,6 +37,7 @@ fn dispatch(arguments: &[String]) -> Result<(), Failure> {
         Some("licence") => licence::run(&Workplace::find()?),
         Some("interop") => interop::run_alone(&Workplace::find()?, &rest),
         Some("bench") => bench::run(&Workplace::find()?, &rest),
+        Some("with-postgres") => postgres::run(&Workplace::find()?, &rest),
         _ => {
             say(HELP);
             Err(Failure::new("no such task: name one of the list above"))
@@ -50,4 +51,5 @@ cargo xtask tidy             the house rules: imports, purity, sizes, shapes, wo
 cargo xtask licence          licences, duplicates and sources of all dependencies, against deny.toml
 cargo xtask interop [NAME]   the gateway against real peers (all, or one folder of tests/interop)
 cargo xtask bench [--quick]  the gateway beside its peers, with ratios
+cargo xtask with-postgres COMMAND ...   a command with a PostgreSQL beside it, in GATEHOUSE_TEST_POSTGRES
 cargo xtask setup            installs what the tests need, or says what to install";

@@ -10,6 +10,16 @@ use std::time::{Duration, Instant};
 use crate::run::{self, Failure, Running, Workplace, output};
 use crate::setup;
 
+/// The task `with-postgres`: runs a command with the server's address in its environment.
+pub(crate) fn run(place: &Workplace, words: &[&str]) -> Result<(), Failure> {
+    let [program, arguments @ ..] = words else { return Err(Failure::new("name the command to run")) };
+    let postgres = Postgres::start(place)?;
+    run::run(program, place.command(program).args(arguments).env(VARIABLE, &postgres.url))
+}
+
+/// Where tests find the server's address.
+pub(crate) const VARIABLE: &str = "GATEHOUSE_TEST_POSTGRES";
+
 /// A running server. It stops, and its folder goes, when this is dropped.
 pub(crate) struct Postgres {
     server: Option<Running>,

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::interop;
 use crate::licence;
-use crate::postgres::Postgres;
+use crate::postgres::{self, Postgres};
 use crate::run::{self, Failure, Workplace, answers, say, tee};
 use crate::setup;
 use crate::tidy;
@@ -139,7 +139,7 @@ fn hermetic(place: &Workplace, ready: bool) -> Result<Count, Failure> {
     };
     let mut command = place.command("cargo");
     if let Some(postgres) = &postgres {
-        command.env("GATEHOUSE_TEST_POSTGRES", &postgres.url);
+        command.env(postgres::VARIABLE, &postgres.url);
     }
     let nextest = answers(Path::new("cargo-nextest"), "--version");
     if nextest {
