@@ -24,7 +24,7 @@ pub struct Negotiated {
 /// What a finished session tells.
 #[derive(Clone, Debug)]
 pub struct SessionReport {
-    /// Algorithms of the last key exchange; `None` if none came about.
+    /// Algorithms of the first key exchange; `None` if none came about.
     pub negotiated: Option<Negotiated>,
     /// The peer's version line, bounded and safe to show.
     pub banner: String,

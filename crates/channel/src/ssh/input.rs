@@ -1,0 +1,100 @@
+//! What arrives on one channel: from the session's task to the carrier.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use super::shared::Shared;
+
+/// Counted for each piece beside its octets: what the queue and the allocator need for it.
+const PIECE_OCTETS: usize = 128;
+
+/// The queue of received octets of one channel.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    shared: Arc<Shared>,
+    state: Mutex<State>,
+    arrived: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: VecDeque<Bytes>,
+    is_ended: bool,
+    is_abandoned: bool,
+}
+
+/// Received octets, in order, in pieces of any size.
+#[derive(Debug)]
+pub struct PipeInput(Arc<Incoming>);
+
+impl Incoming {
+    pub(crate) fn new(shared: Arc<Shared>) -> Arc<Self> {
+        Arc::new(Self { shared, state: Mutex::default(), arrived: Notify::new() })
+    }
+
+    /// The carrier's end. There is one for each queue.
+    pub(crate) fn reader(self: &Arc<Self>) -> PipeInput {
+        PipeInput(Arc::clone(self))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues a piece; the session's task then waits in [`Shared::until_room`].
+    pub(crate) fn push(&self, piece: Bytes) {
+        let octets = piece.len();
+        self.shared.octets_in.fetch_add(u64::try_from(octets).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.shared.touch();
+        let mut state = self.state();
+        if octets == 0 || state.is_ended || state.is_abandoned {
+            return;
+        }
+        self.shared.hold(octets.saturating_add(PIECE_OCTETS));
+        state.queue.push_back(piece);
+        drop(state);
+        self.arrived.notify_one();
+    }
+
+    /// Nothing more comes; what is queued can still be read.
+    pub(crate) fn end(&self) {
+        self.state().is_ended = true;
+        self.arrived.notify_one();
+    }
+}
+
+impl PipeInput {
+    /// The next piece, never empty; `None` once the peer has sent EOF or the channel is gone. Not reading holds the
+    /// peer back. Dropping the future is safe.
+    pub async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(next) = self.try_next() {
+                return next;
+            }
+            self.0.arrived.notified().await;
+        }
+    }
+
+    /// The next piece if one is there: `None` means not yet, `Some(None)` the end.
+    pub fn try_next(&mut self) -> Option<Option<Bytes>> {
+        let mut state = self.0.state();
+        let Some(piece) = state.queue.pop_front() else { return state.is_ended.then_some(None) };
+        drop(state);
+        self.0.shared.release(piece.len().saturating_add(PIECE_OCTETS));
+        Some(Some(piece))
+    }
+}
+
+impl Drop for PipeInput {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.is_abandoned = true;
+        let queue = std::mem::take(&mut state.queue);
+        drop(state);
+        self.0.shared.release(queue.iter().map(|piece| piece.len().saturating_add(PIECE_OCTETS)).sum());
+    }
+}

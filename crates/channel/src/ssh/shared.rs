@@ -1,0 +1,225 @@
+//! What the tasks of one session share: the switch that cuts it, octets held and moved, what was read along.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::task::AtomicWaker;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use super::error::SshError;
+use super::kexinit::Lists;
+use super::output::Outgoing;
+use super::report::Negotiated;
+
+/// Above this many times its bound, reading goes on slowly only, so that output can still leave.
+const PACED_TIMES: usize = 4;
+/// Above this many times its bound, a session is ended: its peer sends without reading.
+const HELD_TIMES_MAX: usize = 8;
+/// Pause before the next packet of a paced session is read.
+const PACE: Duration = Duration::from_millis(50);
+
+/// Which side of the connection we are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Side {
+    Client,
+    Server,
+}
+
+/// Shared by the tasks of one session.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) side: Side,
+    cut: watch::Sender<bool>,
+    stream: AtomicWaker,
+    /// Octets received and not yet taken by a carrier.
+    held: AtomicUsize,
+    held_max: usize,
+    room: Notify,
+    outputs: Mutex<Vec<Weak<Outgoing>>>,
+    pub(crate) octets_in: AtomicU64,
+    pub(crate) octets_out: AtomicU64,
+    start: Instant,
+    moved_ms: AtomicU64,
+    pub(crate) is_open: AtomicBool,
+    heard: Mutex<Heard>,
+}
+
+#[derive(Debug, Default)]
+struct Heard {
+    ours: Option<Lists>,
+    theirs: Option<Lists>,
+    banner: String,
+    failure: Option<SshError>,
+}
+
+impl Shared {
+    /// For a session that may hold `held_max` octets of received data.
+    pub(crate) fn new(side: Side, held_max: usize) -> Arc<Self> {
+        Arc::new(Self {
+            side,
+            cut: watch::Sender::new(false),
+            stream: AtomicWaker::new(),
+            held: AtomicUsize::new(0),
+            held_max,
+            room: Notify::new(),
+            outputs: Mutex::default(),
+            octets_in: AtomicU64::new(0),
+            octets_out: AtomicU64::new(0),
+            start: Instant::now(),
+            moved_ms: AtomicU64::new(0),
+            is_open: AtomicBool::new(false),
+            heard: Mutex::default(),
+        })
+    }
+
+    /// Ends the session at once, whatever it waits for.
+    pub(crate) fn cut(&self) {
+        self.cut.send_replace(true);
+        self.stream.wake();
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        *self.cut.borrow()
+    }
+
+    /// Whether the session is cut; if not, the task of `cx` is woken when it is.
+    pub(crate) fn poll_cut(&self, cx: &Context<'_>) -> Poll<()> {
+        self.stream.register(cx.waker());
+        if self.is_cut() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    async fn until_cut(&self) {
+        let mut cut = self.cut.subscribe();
+        let _ = cut.wait_for(|cut| *cut).await;
+    }
+
+    /// Notes that payload moved.
+    pub(crate) fn touch(&self) {
+        let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.moved_ms.store(now, Ordering::Relaxed);
+    }
+
+    /// When payload last moved.
+    pub(crate) fn moved_at(&self) -> Instant {
+        self.start + Duration::from_millis(self.moved_ms.load(Ordering::Relaxed))
+    }
+
+    pub(crate) const fn started_at(&self) -> Instant {
+        self.start
+    }
+
+    /// Counts received octets that a carrier has yet to take.
+    pub(crate) fn hold(&self, octets: usize) {
+        self.held.fetch_add(octets, Ordering::SeqCst);
+    }
+
+    /// Counts octets taken.
+    pub(crate) fn release(&self, octets: usize) {
+        if self.held.fetch_sub(octets, Ordering::SeqCst) > self.held_max {
+            self.room.notify_one();
+        }
+    }
+
+    /// Octets received and not yet taken by a carrier.
+    pub(crate) fn held(&self) -> usize {
+        self.held.load(Ordering::SeqCst)
+    }
+
+    /// Tells a waiting reader that output was queued, which it must let out.
+    pub(crate) fn output_queued(&self) {
+        if self.held() > self.held_max {
+            self.room.notify_one();
+        }
+    }
+
+    /// Back-pressure: returns when the next packet may be read.
+    ///
+    /// Runs in the session's task, which also sends: while output waits it must not wait for carriers, since they may
+    /// wait for that output. Then it goes on, slowly above four times the bound, and gives up at eight times.
+    pub(crate) async fn until_room(&self) -> Result<(), SshError> {
+        loop {
+            let held = self.held();
+            if held <= self.held_max {
+                return Ok(());
+            }
+            if held > self.held_max.saturating_mul(HELD_TIMES_MAX) {
+                return Err(SshError::Protocol(format!("peer sends without reading: {held} octets wait for it")));
+            }
+            if self.is_output_waiting() {
+                if held > self.held_max.saturating_mul(PACED_TIMES) {
+                    let _ = tokio::time::timeout(PACE, self.room.notified()).await;
+                }
+                return Ok(());
+            }
+            tokio::select! {
+                () = self.room.notified() => {}
+                () = self.until_cut() => return Err(SshError::Closed),
+            }
+        }
+    }
+
+    fn is_output_waiting(&self) -> bool {
+        self.outputs().iter().filter_map(Weak::upgrade).any(|output| output.queued() > 0)
+    }
+
+    /// Makes a channel's output known.
+    pub(crate) fn add_output(&self, output: &Arc<Outgoing>) {
+        let mut outputs = self.outputs();
+        outputs.retain(|known| known.strong_count() > 0);
+        outputs.push(Arc::downgrade(output));
+    }
+
+    /// All that the library had encrypted is with the system now.
+    pub(crate) fn flushed(&self) {
+        for output in self.outputs().iter().filter_map(Weak::upgrade) {
+            output.flushed();
+        }
+    }
+
+    fn outputs(&self) -> MutexGuard<'_, Vec<Weak<Outgoing>>> {
+        self.outputs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes the peer's version line.
+    pub(crate) fn hear_banner(&self, line: &[u8]) {
+        self.heard().banner = base::octets_text(line);
+    }
+
+    pub(crate) fn hear_ours(&self, lists: Lists) {
+        self.heard().ours = Some(lists);
+    }
+
+    pub(crate) fn hear_theirs(&self, lists: Lists) {
+        self.heard().theirs = Some(lists);
+    }
+
+    /// Notes why the session fails, unless that is known already; the library would only say that it was closed.
+    pub(crate) fn fail(&self, why: SshError) {
+        self.heard().failure.get_or_insert(why);
+    }
+
+    pub(crate) fn failure(&self) -> Option<SshError> {
+        self.heard().failure.clone()
+    }
+
+    pub(crate) fn banner(&self) -> String {
+        self.heard().banner.clone()
+    }
+
+    /// What the first key exchange agreed on.
+    pub(crate) fn negotiated(&self) -> Option<Negotiated> {
+        let heard = self.heard();
+        let (ours, theirs) = (heard.ours.as_ref()?, heard.theirs.as_ref()?);
+        Some(match self.side {
+            Side::Client => ours.agree(theirs),
+            Side::Server => theirs.agree(ours),
+        })
+    }
+}
