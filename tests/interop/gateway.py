@@ -123,7 +123,7 @@ class Gateway:
 
     # --- commands
 
-    def run(self, *words, check=True, secret=None):
+    def run(self, *words, check=True):
         command = [self.program, *words, "--data", str(self.data)]
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=60, env=self.environment(), stdin=subprocess.DEVNULL,
@@ -173,7 +173,7 @@ class Gateway:
         gate += ["-root_dir", folder, "-vfd_right", f"{folder}:*:RWD:LCR:Y", "-settle_s", str(settle_s)]
         if key:
             key_name = key_name or f"K_{upper}"
-            self.run("secadm", "import_key", "-name", key_name, "-file_name", str(key.public), "-file_format", "OPENSSH")
+            self.run("secadm", "import_key", "-name", key_name, "-file_name", str(key.public), "-force")
             gate += ["-remote_public_key_alias", key_name]
         if password:
             secret = self.folder / f"password_{login}"
@@ -189,14 +189,14 @@ class Gateway:
         """The key that the gateway logs in with at partners."""
         if self.own is None:
             self.own = Key(self.folder / "own")
-            words = ["-name", "OWN", "-file_name", str(self.own.path), "-file_format", "OPENSSH"]
+            words = ["-name", "OWN", "-file_name", str(self.own.path)]
             self.run("secadm", "import_key", *words)
         return self.own
 
     def remote(self, name, peer, password=None, retry_s=None):
         """A partner that the gateway calls: its address, its host key, our login."""
         host_key = f"{name.upper()}_HOST"
-        words = ["-name", host_key, "-file_name", str(peer.host_key.public), "-file_format", "OPENSSH"]
+        words = ["-name", host_key, "-file_name", str(peer.host_key.public), "-force"]
         self.run("secadm", "import_key", *words)
         login = getattr(peer, "login", name)
         site = ["-alias", name, "-protocol", "SFTP", "-dest_address", f"{HOST}/{peer.port}", "-login_ident", login]
@@ -214,7 +214,7 @@ class Gateway:
 
     def route(self, source, target):
         """Files that one partner sends go to another."""
-        self.run("route", "add", "-from", source, "-to", target)
+        self.run("route", "add", f"{source}_{target}", "-from_site", source, "-to", target)
 
     def somewhere(self, login):
         """A route to a partner that is never there, so that what is routed stays to be seen."""

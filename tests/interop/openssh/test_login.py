@@ -65,12 +65,12 @@ def test_an_unknown_key_waits_for_a_person(fresh, client, keys):
     assert not gets_in(first)
     captured = fresh.quarantine()
     assert len(captured) == 1
-    assert captured[0]["fingerprint"] == keys("newcomer").fingerprint
-    assert captured[0]["state"] == "TO_CHECK"
+    assert captured[0]["Fingerprint"] == keys("newcomer").fingerprint
+    assert captured[0]["State"] == "TO_CHECK"
     assert "DISABLED (to check)" in fresh.run("quarantine", "list").stdout
     assert not gets_in(first), "a second contact changes nothing"
     assert len(fresh.quarantine()) == 1
-    fresh.run("quarantine", "enable", captured[0]["name"])
+    fresh.run("quarantine", "enable", captured[0]["Name"])
     assert gets_in(first), "enabled: in without a restart"
 
 
@@ -79,7 +79,7 @@ def test_an_enabled_capture_opens_its_own_login_only(fresh, client, keys):
     fresh.partner("bound", key=None)
     fresh.partner("other", key=None)
     assert not gets_in(client(fresh, "bound", keys("bound"), mode="capture"))
-    fresh.run("quarantine", "enable", fresh.quarantine()[0]["name"])
+    fresh.run("quarantine", "enable", fresh.quarantine()[0]["Name"])
     assert gets_in(client(fresh, "bound", keys("bound"), mode="capture"))
     assert not gets_in(client(fresh, "other", keys("bound"), mode="capture"))
 
@@ -89,7 +89,7 @@ def test_a_rejected_key_stays_out(fresh, client, keys):
     fresh.partner("rejected", key=None)
     made = client(fresh, "rejected", keys("rejected"), mode="capture")
     assert not gets_in(made)
-    fresh.run("quarantine", "reject", fresh.quarantine()[0]["name"])
+    fresh.run("quarantine", "reject", fresh.quarantine()[0]["Name"])
     assert not gets_in(made)
 
 
