@@ -14,10 +14,10 @@ pub enum KeyError {
         len: usize,
     },
     /// Nothing that is known.
-    #[error("file is no key in DER, PEM, TXT or OPENSSH form: {hint}")]
+    #[error("file is no key in DER, PEM, TXT or OPENSSH form: it looks like {hint}")]
     NotRecognised {
-        /// What it looks like, or what to do.
-        hint: String,
+        /// What it looks like, and what to do.
+        hint: &'static str,
     },
     /// The given format does not fit.
     #[error("format {given} was given but the file is {found}: give the right format or leave it out")]

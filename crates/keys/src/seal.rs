@@ -1,22 +1,431 @@
-//! Sealing of secrets at rest.
-use std::path::Path;
-use base::Secret;
-/// Why sealing or opening failed.
+//! Sealing of secrets at rest: AES-256-GCM under a master key that stands in a file of its own (STO-7, STO-15, STO-16).
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, MAX_TAG_LEN, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::digest::{Context, SHA256};
+use base::{Secret, hex, random, unhex};
+use rustix::fs::{Mode, OFlags};
+use zeroize::Zeroizing;
+
+use crate::limits::SEAL_OCTETS_MAX;
+
+/// Why sealing or opening failed. No text holds what is sealed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SealError {
-    /// Does not open.
-    #[error("sealed value does not open")]
-    Open,
+    /// A file could not be read or written.
+    #[error("master key file {}: {source}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Who else could read the file (STO-7).
+    #[error("master key file {} {why}", path.display())]
+    Unsafe {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        why: String,
+    },
+    /// The file is no master key.
+    #[error("master key file {} is damaged: {why}", path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// Too long to be sealed.
+    #[error("secret has {len} octets: at most {SEAL_OCTETS_MAX} are sealed")]
+    TooLong {
+        /// Octets given.
+        len: usize,
+    },
+    /// Not something that was sealed here.
+    #[error("value is no sealed secret of a version that is known")]
+    NotSealed,
+    /// Sealed under another master key.
+    #[error("secret was sealed under master key {theirs}, this is master key {ours}: give the right one")]
+    OtherKey {
+        /// Id of the key that would open it.
+        theirs: String,
+        /// Id of this key.
+        ours: String,
+    },
+    /// Changed, cut, or put in another place.
+    #[error("sealed secret does not open: it was changed, or belongs to another record")]
+    Forged,
+    /// The cryptographic library or the random source failed.
+    #[error("cryptographic operation failed: {what}")]
+    Engine {
+        /// Which one.
+        what: &'static str,
+    },
 }
-/// The key that seals secrets at rest.
-pub struct MasterKey { id: String }
-#[allow(missing_docs)]
+
+/// The key that seals every secret at rest. It is never printed or cloned; its id is no secret.
+///
+/// A sealed value is `GHSEAL`, a version octet, a zero octet, the id of the key (8 octets), a random nonce (12 octets),
+/// the ciphertext, and a tag (16 octets). What stands before the nonce and the caller's `aad` are authenticated with it,
+/// so that a value opens only in the place it was sealed for. Nonces are random: one key may seal 2^32 values (NIST
+/// SP 800-38D section 8.3), many more than secrets there are.
+pub struct MasterKey {
+    key: LessSafeKey,
+    id: String,
+    id_octets: [u8; ID_OCTETS],
+}
+
 impl MasterKey {
-    pub fn generate() -> Result<Self, SealError> { todo!() }
-    pub fn load(_: &Path) -> Result<Self, SealError> { todo!() }
-    pub fn create(_: &Path) -> Result<Self, SealError> { todo!() }
-    pub fn id(&self) -> &str { &self.id }
-    pub fn seal(&self, _aad: &[u8], _plain: &[u8]) -> Result<Vec<u8>, SealError> { todo!() }
-    pub fn open(&self, _aad: &[u8], _sealed: &[u8]) -> Result<Secret<Vec<u8>>, SealError> { todo!() }
+    /// Makes a key that stands in no file.
+    ///
+    /// # Errors
+    /// [`SealError::Engine`].
+    pub fn generate() -> Result<Self, SealError> {
+        let octets = fresh()?;
+        Self::from_octets(&octets)
+    }
+
+    /// Makes a key and its file, readable by its owner only. The file appears whole or not at all, is on the disk when
+    /// this returns, and never takes the place of another.
+    ///
+    /// # Errors
+    /// [`SealError::File`], with [`io::ErrorKind::AlreadyExists`] if there is such a file; [`SealError::Engine`].
+    pub fn create(path: &Path) -> Result<Self, SealError> {
+        let octets = fresh()?;
+        let key = Self::from_octets(&octets)?;
+        let text = Zeroizing::new(format!("{FILE_HEAD} {} {}\n", key.id, *Zeroizing::new(hex(octets.as_slice()))));
+        write_new(path, text.as_bytes()).map_err(|source| SealError::File { path: path.to_owned(), source })?;
+        Ok(key)
+    }
+
+    /// Reads the file that [`Self::create`] wrote. It must be a plain file, no link, of the user that runs this program,
+    /// and closed to all others (STO-7).
+    ///
+    /// # Errors
+    /// [`SealError::File`], [`SealError::Unsafe`], [`SealError::Damaged`].
+    pub fn load(path: &Path) -> Result<Self, SealError> {
+        let file_error = |source| SealError::File { path: path.to_owned(), source };
+        // NONBLOCK: a pipe in its place must not hold up the start.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file = match rustix::fs::open(path, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(rustix::io::Errno::LOOP) => {
+                return Err(not_safe(path, "is a symbolic link: put the file itself there"));
+            }
+            Err(other) => return Err(file_error(other.into())),
+        };
+        check_safe(path, &file.metadata().map_err(file_error)?)?;
+        let mut text = Zeroizing::new(String::with_capacity(FILE_OCTETS + 1));
+        let limit = u64::try_from(FILE_OCTETS).unwrap_or(u64::MAX).saturating_add(1);
+        file.take(limit).read_to_string(&mut text).map_err(file_error)?;
+        Self::from_file_text(&text).map_err(|why| match why {
+            Ok(why) => SealError::Damaged { path: path.to_owned(), why },
+            Err(other) => other,
+        })
+    }
+
+    /// A short name of the key, to tell several apart: 16 hexadecimal digits, computed from the key, not secret.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Seals `plain` for the place that `aad` names.
+    ///
+    /// # Errors
+    /// [`SealError::TooLong`], [`SealError::Engine`].
+    pub fn seal(&self, aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, SealError> {
+        if plain.len() > SEAL_OCTETS_MAX {
+            return Err(SealError::TooLong { len: plain.len() });
+        }
+        let nonce: [u8; NONCE_LEN] = random().map_err(|_| NO_RANDOM)?;
+        let head = self.head();
+        let mut sealed = Vec::with_capacity(head.len() + NONCE_LEN + plain.len() + MAX_TAG_LEN);
+        sealed.extend_from_slice(&head);
+        sealed.extend_from_slice(&nonce);
+        // Grows no more, so that no clear copy is left behind.
+        let mut body = Vec::with_capacity(plain.len() + MAX_TAG_LEN);
+        body.extend_from_slice(plain);
+        self.key
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), bound(&head, aad), &mut body)
+            .map_err(|_| SealError::Engine { what: "sealing a secret" })?;
+        sealed.append(&mut body);
+        Ok(sealed)
+    }
+
+    /// Opens what [`Self::seal`] made for the same `aad`.
+    ///
+    /// # Errors
+    /// [`SealError::NotSealed`], [`SealError::OtherKey`], [`SealError::Forged`].
+    pub fn open(&self, aad: &[u8], sealed: &[u8]) -> Result<Secret<Vec<u8>>, SealError> {
+        let theirs = sealed_key_id(sealed).ok_or(SealError::NotSealed)?;
+        if theirs != self.id {
+            return Err(SealError::OtherKey { theirs, ours: self.id.clone() });
+        }
+        let rest = sealed.get(HEAD_OCTETS..).ok_or(SealError::NotSealed)?;
+        let (nonce, body) = rest.split_first_chunk::<NONCE_LEN>().ok_or(SealError::NotSealed)?;
+        let mut clear = Zeroizing::new(body.to_vec());
+        let len = self
+            .key
+            .open_in_place(Nonce::assume_unique_for_key(*nonce), bound(&self.head(), aad), &mut clear)
+            .map_err(|_| SealError::Forged)?
+            .len();
+        clear.truncate(len);
+        Ok(Secret::new(std::mem::take(&mut *clear)))
+    }
+
+    fn from_octets(octets: &[u8; KEY_OCTETS]) -> Result<Self, SealError> {
+        let key =
+            UnboundKey::new(&AES_256_GCM, octets).map_err(|_| SealError::Engine { what: "taking a master key" })?;
+        let mut hash = Context::new(&SHA256);
+        hash.update(ID_PURPOSE);
+        hash.update(octets);
+        let mut id_octets = [0; ID_OCTETS];
+        id_octets.iter_mut().zip(hash.finish().as_ref()).for_each(|(to, from)| *to = *from);
+        Ok(Self { key: LessSafeKey::new(key), id: hex(&id_octets), id_octets })
+    }
+
+    /// The key of a file's text; what is wrong with the text is `Err(Ok(..))`.
+    fn from_file_text(text: &str) -> Result<Self, Result<&'static str, SealError>> {
+        if text.len() != FILE_OCTETS {
+            return Err(Ok("it has not the right length: restore it from a copy"));
+        }
+        let body = text.strip_prefix(FILE_HEAD).and_then(|t| t.strip_suffix('\n')).and_then(|t| t.strip_prefix(' '));
+        let Some((id, digits)) = body.and_then(|t| t.split_once(' ')) else {
+            return Err(Ok("it is no master key of a version that is known"));
+        };
+        let octets = unhex(digits).map(Zeroizing::new).ok_or(Ok("it holds something else than digits"))?;
+        let octets: Zeroizing<[u8; KEY_OCTETS]> =
+            Zeroizing::new(octets.as_slice().try_into().map_err(|_| Ok("its key has not 256 bits"))?);
+        let key = Self::from_octets(&octets).map_err(Err)?;
+        if key.id == id { Ok(key) } else { Err(Ok("its id does not fit its key: restore it from a copy")) }
+    }
+
+    fn head(&self) -> [u8; HEAD_OCTETS] {
+        let mut head = [0; HEAD_OCTETS];
+        head.iter_mut().zip(SEALED_HEAD.iter().chain(&self.id_octets)).for_each(|(to, from)| *to = *from);
+        head
+    }
+}
+
+impl std::fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "MasterKey({}, redacted)", self.id)
+    }
+}
+
+/// The id of the master key that `sealed` was sealed under, to choose among several; `None` if it is no sealed value.
+#[must_use]
+pub fn sealed_key_id(sealed: &[u8]) -> Option<String> {
+    let rest = sealed.strip_prefix(&SEALED_HEAD)?;
+    let (id, body) = rest.split_first_chunk::<ID_OCTETS>()?;
+    (body.len() >= NONCE_LEN + MAX_TAG_LEN).then(|| hex(id))
+}
+
+/// The head has one length, so that it and the caller's text can't be mixed up.
+fn bound(head: &[u8], aad: &[u8]) -> Aad<Vec<u8>> {
+    Aad::from([head, aad].concat())
+}
+
+fn fresh() -> Result<Zeroizing<[u8; KEY_OCTETS]>, SealError> {
+    random().map(Zeroizing::new).map_err(|_| NO_RANDOM)
+}
+
+fn not_safe(path: &Path, why: &str) -> SealError {
+    SealError::Unsafe { path: path.to_owned(), why: why.to_owned() }
+}
+
+fn check_safe(path: &Path, file: &Metadata) -> Result<(), SealError> {
+    let user = rustix::process::geteuid().as_raw();
+    if !file.is_file() {
+        return Err(not_safe(path, "is no plain file"));
+    }
+    if file.uid() != user {
+        let why = format!("belongs to user {}, this program runs as user {user}: change its owner", file.uid());
+        return Err(not_safe(path, &why));
+    }
+    if file.mode() & 0o077 != 0 {
+        let why = format!("is open to others (mode {:04o}): run chmod 600 on it", file.mode() & 0o7777);
+        return Err(not_safe(path, &why));
+    }
+    Ok(())
+}
+
+/// Writes a file under another name, then gives it its own by a link, which fails if that is taken.
+fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let name = path.file_name().ok_or(io::Error::from(io::ErrorKind::InvalidInput))?;
+    let mut aside = name.to_owned();
+    aside.push(format!(".{}.new", hex(&random::<8>()?)));
+    let aside = folder.join(aside);
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut file = File::from(rustix::fs::open(&aside, flags, Mode::RUSR | Mode::WUSR)?);
+    let written =
+        file.write_all(content).and_then(|()| file.sync_all()).and_then(|()| std::fs::hard_link(&aside, path));
+    let removed = std::fs::remove_file(&aside);
+    written.and(removed)?;
+    File::open(folder)?.sync_all()
+}
+
+/// Octets of an AES-256 key.
+const KEY_OCTETS: usize = 32;
+/// Octets of a key's id.
+const ID_OCTETS: usize = 8;
+/// What is hashed before the key, so that the id is good for nothing else.
+const ID_PURPOSE: &[u8] = b"gatehouse master key id, version 1\0";
+/// The first words of a master key file: what it is, its version.
+const FILE_HEAD: &str = "gatehouse-master-key 1";
+/// Octets of a master key file: the head, id and key in hexadecimal, two blanks, a line end.
+const FILE_OCTETS: usize = FILE_HEAD.len() + 2 * ID_OCTETS + 2 * KEY_OCTETS + 3;
+/// The first octets of a sealed value; the last but one is the version.
+const SEALED_HEAD: [u8; 8] = *b"GHSEAL\x01\x00";
+/// Octets before the nonce.
+const HEAD_OCTETS: usize = SEALED_HEAD.len() + ID_OCTETS;
+
+const NO_RANDOM: SealError = SealError::Engine { what: "taking random numbers of the system" };
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use proptest::prelude::*;
+
+    fn file_in(folder: &tempfile::TempDir) -> PathBuf {
+        folder.path().join("master.key")
+    }
+
+    #[test]
+    fn a_key_survives_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = file_in(&folder);
+        let key = MasterKey::create(&path).unwrap();
+        let again = MasterKey::load(&path).unwrap();
+        assert_eq!((key.id(), key.id().len()), (again.id(), 16));
+        let sealed = key.seal(b"place", b"secret").unwrap();
+        assert_eq!(again.open(b"place", &sealed).unwrap().expose(), b"secret");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+        assert!(
+            !format!("{key:?}").contains(std::fs::read_to_string(&path).unwrap().split(' ').nth(3).unwrap().trim())
+        );
+    }
+
+    #[test]
+    fn a_file_is_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = file_in(&folder);
+        let first = MasterKey::create(&path).unwrap();
+        let error = MasterKey::create(&path).unwrap_err();
+        assert!(matches!(&error, SealError::File { source, .. } if source.kind() == io::ErrorKind::AlreadyExists));
+        assert_eq!(MasterKey::load(&path).unwrap().id(), first.id());
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(folder.path().join("nowhere"), &link).unwrap();
+        assert!(MasterKey::create(&link).is_err());
+        assert!(!folder.path().join("nowhere").exists());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is left beside it");
+    }
+
+    // STO-7
+    #[test]
+    fn a_file_that_others_can_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = file_in(&folder);
+        MasterKey::create(&path).unwrap();
+        for (mode, allowed) in
+            [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o620, false), (0o601, false)]
+        {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            match MasterKey::load(&path) {
+                Ok(_) => assert!(allowed, "{mode:o}"),
+                Err(error) => assert!(!allowed && error.to_string().contains("chmod 600"), "{mode:o}: {error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn links_pipes_and_folders_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = file_in(&folder);
+        MasterKey::create(&path).unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(MasterKey::load(&link).unwrap_err().to_string().contains("symbolic link"));
+        assert!(MasterKey::load(folder.path()).unwrap_err().to_string().contains("no plain file"));
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, Mode::RUSR | Mode::WUSR).unwrap();
+        assert!(MasterKey::load(&pipe).unwrap_err().to_string().contains("no plain file"));
+        let missing = MasterKey::load(&folder.path().join("none")).unwrap_err();
+        assert!(matches!(missing, SealError::File { source, .. } if source.kind() == io::ErrorKind::NotFound));
+    }
+
+    // STO-5: each changed octet is detected.
+    #[test]
+    fn a_damaged_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = file_in(&folder);
+        let id = MasterKey::create(&path).unwrap().id().to_owned();
+        let good = std::fs::read(&path).unwrap();
+        assert_eq!(good.len(), FILE_OCTETS);
+        let refused = |content: &[u8]| {
+            std::fs::write(&path, content).unwrap();
+            MasterKey::load(&path)
+        };
+        for at in 0..good.len() {
+            let mut changed = good.clone();
+            changed[at] ^= 1;
+            assert!(refused(&changed).is_err(), "octet {at}");
+            assert!(refused(&good[..at]).is_err(), "cut at {at}");
+        }
+        assert!(refused(&[good.as_slice(), b"\n"].concat()).is_err());
+        assert!(refused(&[0xff; FILE_OCTETS]).is_err());
+        assert_eq!(refused(&good).unwrap().id(), id);
+    }
+
+    #[test]
+    fn a_value_opens_in_its_place_under_its_key_only() {
+        let (key, other) = (MasterKey::generate().unwrap(), MasterKey::generate().unwrap());
+        let sealed = key.seal(b"credential|a", b"secret").unwrap();
+        assert_eq!(sealed_key_id(&sealed).as_deref(), Some(key.id()));
+        assert!(matches!(key.open(b"credential|b", &sealed), Err(SealError::Forged)));
+        assert!(
+            matches!(other.open(b"credential|a", &sealed), Err(SealError::OtherKey { theirs, .. }) if theirs == key.id())
+        );
+        assert_ne!(key.seal(b"", b"x").unwrap(), key.seal(b"", b"x").unwrap(), "STO-4: two runs differ");
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1;
+            assert!(key.open(b"credential|a", &changed).is_err(), "octet {at}");
+            assert!(key.open(b"credential|a", &sealed[..at]).is_err(), "cut at {at}");
+        }
+        assert!(matches!(key.seal(b"", &vec![0; SEAL_OCTETS_MAX + 1]), Err(SealError::TooLong { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn values_survive(aad in proptest::collection::vec(any::<u8>(), 0..64), plain in proptest::collection::vec(any::<u8>(), 0..512)) {
+            let key = MasterKey::generate().unwrap();
+            let sealed = key.seal(&aad, &plain).unwrap();
+            prop_assert_eq!(sealed.len(), plain.len() + 44);
+            let opened = key.open(&aad, &sealed).unwrap();
+            prop_assert_eq!(opened.expose(), &plain);
+        }
+
+        #[test]
+        fn any_octets_give_an_error_and_no_panic(octets in proptest::collection::vec(any::<u8>(), 0..128)) {
+            let key = MasterKey::generate().unwrap();
+            prop_assert!(key.open(b"", &octets).is_err());
+            let headed = [key.head().as_slice(), &octets].concat();
+            prop_assert!(key.open(b"", &headed).is_err());
+        }
+    }
 }

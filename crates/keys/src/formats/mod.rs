@@ -1,28 +1,313 @@
-//! Key file formats.
+//! Key file formats: one folder each, one line each in [`FORMATS`].
+
+pub(crate) mod der;
+mod openssh;
+mod pem;
+mod txt;
+
 use std::fmt;
 use std::str::FromStr;
-use base::Secret;
+
+use base::{Secret, octets_text};
+
+use crate::limits::KEY_FILE_OCTETS_MAX;
 use crate::{KeyError, KeyMaterial};
-/// A documented file format.
+
+/// A documented format of key files.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[allow(missing_docs)]
-pub enum KeyFileFormat { Der, Pem, Txt, OpenSsh }
+pub enum KeyFileFormat {
+    /// Binary: PKCS#1, SEC 1, traditional DSA, PKCS#8, SubjectPublicKeyInfo.
+    Der,
+    /// The same in base 64 between `-----BEGIN` and `-----END` lines (RFC 7468).
+    Pem,
+    /// A public key on one line, as in `authorized_keys`.
+    Txt,
+    /// What `ssh-keygen` writes: private keys, with or without password, and public keys on one line.
+    OpenSsh,
+}
+
 impl KeyFileFormat {
     /// The documented name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        match self { Self::Der => "DER", Self::Pem => "PEM", Self::Txt => "TXT", Self::OpenSsh => "OPENSSH" }
+        match self {
+            Self::Der => "DER",
+            Self::Pem => "PEM",
+            Self::Txt => "TXT",
+            Self::OpenSsh => "OPENSSH",
+        }
     }
 }
+
 impl fmt::Display for KeyFileFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.pad(self.as_str()) }
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
 }
+
 impl FromStr for KeyFileFormat {
     type Err = KeyError;
-    fn from_str(_: &str) -> Result<Self, KeyError> { todo!() }
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        FORMATS
+            .iter()
+            .map(|f| f.format())
+            .find(|f| f.as_str().eq_ignore_ascii_case(text))
+            .ok_or_else(|| KeyError::FormatName { text: octets_text(text.as_bytes()) })
+    }
 }
-/// Reads one key.
+
+/// A format: how it is recognised, read and written. Reading gets at most [`KEY_FILE_OCTETS_MAX`] octets.
+pub(crate) trait KeyFormat: Sync {
+    /// Its documented name.
+    fn format(&self) -> KeyFileFormat;
+
+    /// What `file` is, in words, if it is of this format, be it whole or damaged.
+    fn recognise(&self, file: &[u8]) -> Option<String>;
+
+    /// Reads the one key of `file`. A password that is not needed does no harm.
+    fn read(&self, file: &[u8], password: Option<&Secret<String>>) -> Result<KeyMaterial, KeyError>;
+
+    /// Writes a key; a private one is protected if there is a password.
+    fn write(&self, key: &KeyMaterial, password: Option<&Secret<String>>) -> Result<Secret<Vec<u8>>, KeyError>;
+}
+
+/// Every format, in the order in which they are tried. A new one is its folder and one line here.
+pub(crate) static FORMATS: &[&dyn KeyFormat] = &[&openssh::OpenSsh, &pem::Pem, &txt::Txt, &der::Der];
+
+/// Reads the one key of a file.
+///
+/// Without `format` the file tells. The password is for OPENSSH private keys; it is used here and kept nowhere.
 ///
 /// # Errors
-/// [`KeyError`].
-pub fn read_key(_: &[u8], _: Option<KeyFileFormat>, _: Option<&Secret<String>>) -> Result<KeyMaterial, KeyError> { todo!() }
+/// [`KeyError`]: what was found and what to do. A file with several keys, with something behind its key, with a private
+/// part that does not belong to its public part, or protected in a way that is not read (KEY-9) is refused.
+pub fn read_key(
+    file: &[u8],
+    format: Option<KeyFileFormat>,
+    password: Option<&Secret<String>>,
+) -> Result<KeyMaterial, KeyError> {
+    if file.len() > KEY_FILE_OCTETS_MAX {
+        return Err(KeyError::TooLarge { len: file.len() });
+    }
+    let found = FORMATS.iter().find_map(|f| f.recognise(file).map(|what| (f, what)));
+    match (format, found) {
+        (None, Some((found, _))) => found.read(file, password),
+        (Some(given), found) => match FORMATS.iter().find(|f| f.format() == given && f.recognise(file).is_some()) {
+            Some(fitting) => fitting.read(file, password),
+            None => {
+                let found = found.map_or_else(|| guess(file).to_owned(), |(_, what)| what);
+                Err(KeyError::WrongFormat { given, found })
+            }
+        },
+        (None, None) => Err(KeyError::NotRecognised { hint: guess(file) }),
+    }
+}
+
+/// The format that `file` looks like, be it whole or damaged; the first of [`FORMATS`] that fits.
+#[must_use]
+pub fn recognise_key(file: &[u8]) -> Option<KeyFileFormat> {
+    FORMATS.iter().find(|f| f.recognise(file).is_some()).map(|f| f.format())
+}
+
+/// Writes a key as a file. Private keys come out clear unless there is a password, which only OPENSSH takes so far.
+///
+/// # Errors
+/// [`KeyError::NotWritable`] if the format can't hold the key, or not with a password; [`KeyError::Engine`].
+pub fn write_key(
+    key: &KeyMaterial,
+    format: KeyFileFormat,
+    password: Option<&Secret<String>>,
+) -> Result<Secret<Vec<u8>>, KeyError> {
+    let format =
+        FORMATS.iter().find(|f| f.format() == format).ok_or(KeyError::NotWritable { format, what: "keys yet" })?;
+    format.write(key, password)
+}
+
+/// What a file that no format recognises looks like.
+fn guess(file: &[u8]) -> &'static str {
+    let text = file.trim_ascii_start();
+    match text {
+        [] => "an empty file",
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "UTF-16 text, to be saved as plain text first",
+        _ if text.starts_with(b"PuTTY-User-Key-File-") => "a PuTTY key, to be exported in OPENSSH form first",
+        _ if text.starts_with(b"---- BEGIN SSH2 ") => "an RFC 4716 key, to be converted by ssh-keygen -i first",
+        _ => "something else",
+    }
+}
+
+/// `file` without the mark that some editors put before UTF-8 text.
+fn without_mark(file: &[u8]) -> &[u8] {
+    file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::any_key;
+    use crate::{KeyAlgorithm, PrivateKey};
+    use proptest::prelude::*;
+
+    const FORMAT_OPTIONS: [Option<KeyFileFormat>; 5] = [
+        None,
+        Some(KeyFileFormat::Der),
+        Some(KeyFileFormat::Pem),
+        Some(KeyFileFormat::Txt),
+        Some(KeyFileFormat::OpenSsh),
+    ];
+
+    fn private_material(key: &PrivateKey) -> KeyMaterial {
+        KeyMaterial::Private(PrivateKey::from_bytes(key.to_bytes().expose()).unwrap())
+    }
+
+    // KEY-1, KEY-3: every algorithm in every format, format given or not.
+    #[test]
+    fn every_key_survives_every_format() {
+        for algorithm in KeyAlgorithm::ALL {
+            let key = any_key(algorithm);
+            for format in FORMATS.iter().map(|f| f.format()) {
+                let public = KeyMaterial::Public(key.public().clone());
+                let file = write_key(&public, format, None).unwrap();
+                for hint in [None, Some(format)] {
+                    let read = read_key(file.expose(), hint, None).unwrap();
+                    assert!(!read.is_private());
+                    assert_eq!(read.public(), key.public(), "{algorithm} public as {format}");
+                }
+                let private = write_key(&private_material(&key), format, None);
+                if format == KeyFileFormat::Txt {
+                    assert!(matches!(private, Err(KeyError::NotWritable { .. })));
+                    continue;
+                }
+                for hint in [None, Some(format)] {
+                    let KeyMaterial::Private(read) = read_key(private.as_ref().unwrap().expose(), hint, None).unwrap()
+                    else {
+                        panic!("{algorithm} as {format} is no longer private")
+                    };
+                    assert_eq!(read.to_bytes().expose(), key.to_bytes().expose(), "{algorithm} private as {format}");
+                }
+            }
+        }
+    }
+
+    // KEY-3
+    #[test]
+    fn a_format_that_does_not_fit_is_named() {
+        let key = KeyMaterial::Public(any_key(KeyAlgorithm::Ed25519).public().clone());
+        let refused = |file: &[u8], given| read_key(file, Some(given), None).unwrap_err().to_string();
+        let pem = write_key(&key, KeyFileFormat::Pem, None).unwrap();
+        let text = refused(pem.expose(), KeyFileFormat::Der);
+        assert_eq!(
+            text,
+            "format DER was given but the file is a PEM file with PUBLIC KEY: give the right format or leave it out"
+        );
+        assert!(refused(pem.expose(), KeyFileFormat::OpenSsh).contains("is a PEM file"));
+        let line = write_key(&key, KeyFileFormat::Txt, None).unwrap();
+        assert!(refused(line.expose(), KeyFileFormat::Pem).contains("one-line OpenSSH public key"));
+        let der = write_key(&key, KeyFileFormat::Der, None).unwrap();
+        assert!(refused(der.expose(), KeyFileFormat::Txt).contains("a DER structure"));
+        assert!(refused(b"PuTTY-User-Key-File-2: ssh-rsa", KeyFileFormat::Pem).contains("PuTTY"));
+    }
+
+    #[test]
+    fn unknown_files_get_a_hint() {
+        let hint = |file: &[u8]| match read_key(file, None, None) {
+            Err(KeyError::NotRecognised { hint }) => hint,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(hint(b" \n"), "an empty file");
+        assert!(hint(b"\xff\xfe-\0-\0").contains("UTF-16"));
+        assert!(hint(b"---- BEGIN SSH2 PUBLIC KEY ----\n").contains("RFC 4716"));
+        assert!(hint(b"PuTTY-User-Key-File-3: ssh-ed25519\n").contains("PuTTY"));
+        assert!(hint(b"hello\n").contains("something else"));
+        let large = vec![b' '; KEY_FILE_OCTETS_MAX + 1];
+        assert_eq!(read_key(&large, None, None).unwrap_err(), KeyError::TooLarge { len: KEY_FILE_OCTETS_MAX + 1 });
+    }
+
+    #[test]
+    fn names_survive() {
+        for format in FORMATS.iter().map(|f| f.format()) {
+            assert_eq!(format.to_string().to_lowercase().parse(), Ok(format));
+        }
+        assert!("PPK".parse::<KeyFileFormat>().is_err());
+    }
+
+    // Each octet of each kind of file is changed, cut off or followed by more: an error or the same key, never a panic.
+    #[test]
+    fn damaged_files_are_refused() {
+        for algorithm in [KeyAlgorithm::Ed25519, KeyAlgorithm::EcdsaNistp256] {
+            let key = any_key(algorithm);
+            for (format, is_private) in [
+                (KeyFileFormat::Der, true),
+                (KeyFileFormat::Der, false),
+                (KeyFileFormat::Pem, true),
+                (KeyFileFormat::OpenSsh, true),
+                (KeyFileFormat::Txt, false),
+            ] {
+                let material =
+                    if is_private { private_material(&key) } else { KeyMaterial::Public(key.public().clone()) };
+                let file = write_key(&material, format, None).unwrap();
+                let file = file.expose();
+                for cut in 0..file.trim_ascii_end().len() {
+                    let read = read_key(&file[..cut], None, None);
+                    assert!(read.is_err() || format == KeyFileFormat::Txt, "{algorithm} {format} cut at {cut}");
+                }
+                for at in 0..file.len() {
+                    let mut changed = file.clone();
+                    changed[at] ^= 1;
+                    if let Ok(KeyMaterial::Private(read)) = read_key(&changed, None, None) {
+                        assert_eq!(read.public().bits(), 256, "{algorithm} {format} changed at {at}");
+                    }
+                }
+                assert!(read_key(&[file, &b"xyz"[..]].concat(), None, None).is_err(), "{algorithm} {format} and more");
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_octets_give_an_error_and_no_panic(
+            octets in proptest::collection::vec(any::<u8>(), 0..600),
+            format in proptest::sample::select(&FORMAT_OPTIONS[..]),
+        ) {
+            let password = Secret::new("password".to_owned());
+            prop_assert!(read_key(&octets, format, Some(&password)).is_err());
+        }
+
+        #[test]
+        fn any_der_shape_gives_an_error_and_no_panic(
+            inner in proptest::collection::vec((prop_oneof![Just(2_u8), Just(3), Just(4), Just(5), Just(6), Just(0x30),
+                Just(0xa0), Just(0xa1), any::<u8>()], proptest::collection::vec(any::<u8>(), 0..40)), 0..10),
+        ) {
+            let body: Vec<u8> = inner.iter().flat_map(|(tag, octets)| {
+                [&[*tag, u8::try_from(octets.len()).unwrap()], octets.as_slice()].concat()
+            }).collect();
+            let file = [&[0x30, 0x82], u16::try_from(body.len()).unwrap().to_be_bytes().as_slice(), &body].concat();
+            prop_assert!(read_key(&file, Some(KeyFileFormat::Der), None).is_err());
+        }
+
+        #[test]
+        fn any_text_in_armour_gives_an_error_and_no_panic(
+            label in "(OPENSSH |RSA |EC |DSA |ENCRYPTED )?(PRIVATE|PUBLIC) KEY",
+            body in "[A-Za-z0-9+/=\n :,-]{0,200}",
+            format in proptest::sample::select(&FORMAT_OPTIONS[..]),
+        ) {
+            let file = format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n");
+            prop_assert!(read_key(file.as_bytes(), format, None).is_err());
+        }
+
+        #[test]
+        fn any_blob_gives_an_error_and_no_panic(
+            algorithm in proptest::sample::select(&KeyAlgorithm::ALL[..]),
+            fields in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..70), 0..6),
+        ) {
+            let mut wire = crate::ssh_wire::Wire::default();
+            wire.string(algorithm.ssh_name().as_bytes());
+            fields.iter().for_each(|field| wire.string(field));
+            if let Ok(key) = crate::PublicKey::from_ssh_blob(&wire.0) {
+                // Half of all strings of 32 octets are a point.
+                prop_assert_eq!(key.algorithm(), KeyAlgorithm::Ed25519);
+            }
+        }
+    }
+}
