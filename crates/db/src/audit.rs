@@ -2,6 +2,9 @@
 
 use base::UtcMicros;
 
+use crate::audit_chain as chain;
+use crate::{Db, DbError};
+
 /// Who does something.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Actor {
@@ -137,28 +140,52 @@ pub enum AuditFault {
 
 /// The audit of a [`crate::Db`].
 #[derive(Clone, Copy, Debug)]
-pub struct Audit<'a>(pub(crate) &'a crate::Db);
+pub struct Audit<'a>(pub(crate) &'a Db);
 
 impl Audit<'_> {
     /// Writes an entry; returns its number (the tag for what follows, if `entry.tag` was `None`).
     ///
     /// # Errors
     /// If the database fails: then the action must not be done (AUD-1).
-    pub async fn append(&self, entry: Entry) -> Result<i64, crate::DbError> {
-        todo!()
+    pub async fn append(&self, entry: Entry) -> Result<i64, DbError> {
+        let now = self.0.now();
+        self.0.write(move |conn| Box::pin(async move { chain::append(conn, entry, now).await })).await
     }
+
     /// Entries in order of number.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn list(&self, filter: AuditFilter, limit: u32) -> Result<Vec<AuditRow>, crate::DbError> {
-        todo!()
+    pub async fn list(&self, filter: AuditFilter, limit: u32) -> Result<Vec<AuditRow>, DbError> {
+        let (sql, args) = chain::page(&filter, limit);
+        self.0.read().rows(sql, args).await?.into_iter().map(chain::row).collect()
     }
+
     /// Reads the whole chain and looks for removal, change and reordering (AUD-4).
     ///
     /// # Errors
     /// If the database fails; a broken chain is no error but a report.
-    pub async fn verify(&self) -> Result<AuditReport, crate::DbError> {
-        todo!()
+    pub async fn verify(&self) -> Result<AuditReport, DbError> {
+        chain::verify(self.0).await
+    }
+}
+
+impl AuditResult {
+    /// The word in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Attempt => "ATTEMPT",
+            Self::Success => "SUCCESS",
+            Self::Failed => "FAILED",
+            Self::Denied => "DENIED",
+        }
+    }
+
+    /// Reads the word, whatever its case.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        let all = [Self::Attempt, Self::Success, Self::Failed, Self::Denied];
+        all.into_iter().find(|result| result.as_str().eq_ignore_ascii_case(word))
     }
 }

@@ -1,6 +1,6 @@
 //! What can go wrong in the database, in words for the operator.
 
-use base::{ObjectId, Shown, TransferId};
+use base::{Shown, TransferId};
 
 use crate::state::{RouteState, State};
 
@@ -93,9 +93,24 @@ pub enum DbError {
     /// No such transfer.
     #[error("transfer {0} does not exist")]
     NoTransfer(TransferId),
-    /// No such object number.
-    #[error("object {0} does not exist")]
-    NoObject(ObjectId),
+    /// A record that begins in a state in which nothing begins.
+    #[error("transfer {id} cannot begin as {state}")]
+    NotFirst {
+        /// Transfer.
+        id: TransferId,
+        /// State given.
+        state: State,
+    },
+    /// A value outside its limits.
+    #[error("{what} has {found}: at most {max} are possible")]
+    TooLarge {
+        /// What.
+        what: &'static str,
+        /// Size found.
+        found: usize,
+        /// Largest size.
+        max: usize,
+    },
     /// The database was written by a newer program.
     #[error("the database has schema {found}, this program knows {known}: start the newer program or restore a backup")]
     Newer {

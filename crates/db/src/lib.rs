@@ -3,35 +3,52 @@
 //! One task writes. It gathers operations into a transaction, each in a savepoint of its own, and answers each caller
 //! after the commit, so that what a caller was told survives a crash. Reads use a small pool beside it.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use base::Clock;
+use base::{Clock, UtcMicros};
+use futures_util::future::BoxFuture;
+use tokio::task::JoinHandle;
+
+use crate::ids::Ids;
+use crate::open::{Address, Pool};
+use crate::sql::Conn;
+use crate::writer::Queue;
 
 mod audit;
+mod audit_chain;
 mod captures;
 mod error;
+mod events;
+mod ids;
 mod logins;
+mod migrate;
+mod object_writes;
 mod objects;
+mod open;
 mod payloads;
 mod records;
 mod sql;
 mod state;
+mod transfer_rows;
+mod transfer_writes;
 mod transfers;
 mod writer;
 
 pub use audit::{Actor, Audit, AuditFault, AuditFilter, AuditReport, AuditResult, AuditRow, Entry};
 pub use captures::{Cap, CaptureCaps, CaptureOutcome, CaptureRow, Captures, NewCapture};
 pub use error::{DbError, Referrer};
+pub use events::{Event, Events};
 pub use logins::{BlockPolicy, LoginBlocks, Meta, SeenKey, SeenKeys};
 pub use objects::{Change, CredentialRow, Credentials, HistoryRow, NewCredential, NewObject, Objects};
 pub use payloads::{INLINE_OCTETS_MAX, Payloads};
 pub use records::{
-    CommitReceived, DueQuery, EntryQuery, Inserted, NewPayload, NewTransfer, Outcome, Payload, PayloadBody, PayloadState,
-    Step, Transfer, TransferChange, TransferFilter,
+    CommitReceived, DueQuery, EntryQuery, Inserted, NewPayload, NewTransfer, Outcome, Payload, PayloadBody,
+    PayloadState, Step, Transfer, TransferChange, TransferFilter,
 };
 pub use state::{Direction, Mode, RouteState, State, TradeState, TransferType, full_state};
 pub use transfers::{Routing, Transfers};
-pub use writer::{Pending, Urgency};
+pub use writer::Pending;
+use writer::Urgency;
 
 /// How to open a database.
 #[derive(Clone, Debug)]
@@ -51,28 +68,88 @@ pub struct Db {
 #[derive(Debug)]
 struct Inner {
     clock: Arc<dyn Clock>,
+    readers: Pool,
+    /// None once closed.
+    queue: RwLock<Option<Queue>>,
+    writer: tokio::sync::Mutex<Option<JoinHandle<()>>>,
+    transfer_ids: Ids,
+    payload_ids: Ids,
 }
 
 impl Db {
-    /// Opens a database, makes it if it is not there, and brings its schema up to date.
+    /// Opens a database, makes it if it is not there, and brings its schema up to date. Needs a tokio runtime, which
+    /// the writing task then lives in.
     ///
     /// # Errors
     /// [`DbError::Open`], [`DbError::Newer`], [`DbError::MigrationChanged`], [`DbError::Locked`].
     pub async fn open(options: DbOptions) -> Result<Self, DbError> {
-        todo!()
+        let address = Address::parse(&options.url)?;
+        let pool = address.writer()?;
+        let mut conn = pool.acquire().await.map_err(|e| open::open_error(&options.url, &e.to_string()))?;
+        if let Err(error) = migrate::migrate(&mut conn, options.clock.now()).await {
+            conn.discard().await;
+            return Err(error);
+        }
+        drop(conn);
+        let (queue, task) = writer::start(pool);
+        let inner = Inner {
+            clock: options.clock,
+            readers: address.readers(),
+            queue: RwLock::new(Some(queue)),
+            writer: tokio::sync::Mutex::new(Some(task)),
+            transfer_ids: Ids::of("next_transfer_id"),
+            payload_ids: Ids::of("next_payload_id"),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
+
     /// Writes what is queued and closes all connections. Operations of other clones then fail with
     /// [`DbError::Closed`].
     pub async fn close(&self) {
-        todo!()
+        drop(self.inner.queue.write().unwrap_or_else(PoisonError::into_inner).take());
+        if let Some(task) = self.inner.writer.lock().await.take()
+            && let Err(error) = task.await
+        {
+            tracing::error!(%error, "the writing task did not end well");
+        }
+        self.inner.readers.close().await;
     }
+
     /// Whether the database answers (readiness).
     ///
     /// # Errors
     /// If it does not.
     pub async fn ping(&self) -> Result<(), DbError> {
-        todo!()
+        self.inner.readers.row("SELECT value FROM meta WHERE key = $1", sql::args!["ping"]).await.map(drop)
     }
+
+    fn now(&self) -> UtcMicros {
+        self.inner.clock.now()
+    }
+
+    fn read(&self) -> &Pool {
+        &self.inner.readers
+    }
+
+    /// Queues a write.
+    async fn submit<T, F>(&self, urgency: Urgency, op: F) -> Result<Pending<T>, DbError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T, DbError>> + Send + 'static,
+    {
+        let queue = self.inner.queue.read().unwrap_or_else(PoisonError::into_inner).clone();
+        queue.ok_or(DbError::Closed)?.send(urgency, op).await
+    }
+
+    /// Writes, and waits for the commit.
+    async fn write<T, F>(&self, op: F) -> Result<T, DbError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T, DbError>> + Send + 'static,
+    {
+        self.submit(Urgency::Now, op).await?.done().await
+    }
+
     /// Configured objects.
     #[must_use]
     pub const fn objects(&self) -> Objects<'_> {
@@ -113,6 +190,12 @@ impl Db {
     pub const fn meta(&self) -> Meta<'_> {
         Meta(self)
     }
+    /// Events for others.
+    #[must_use]
+    pub const fn events(&self) -> Events<'_> {
+        Events(self)
+    }
+
     /// Duplicates.
     #[must_use]
     pub const fn seen(&self) -> SeenKeys<'_> {

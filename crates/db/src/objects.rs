@@ -2,7 +2,11 @@
 
 use base::{ObjectId, UtcMicros};
 use model::{Body, Kind, Object, ObjectState};
+use serde_json::json;
 
+use crate::audit_chain::octets;
+use crate::object_writes as writes;
+use crate::sql::{Columns, args};
 use crate::{Actor, Db, DbError, Referrer};
 
 /// An object to be created. The caller has checked the body.
@@ -104,71 +108,117 @@ impl Objects<'_> {
     /// # Errors
     /// If the database fails or holds what is no object.
     pub async fn load_all(&self) -> Result<(Vec<Object>, i64), DbError> {
-        todo!()
+        writes::collect(self.0.read().rows(writes::LOAD_ALL, Vec::new()).await?)
     }
+
     /// The revision of the whole configuration: it rises with every change of any object.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn revision(&self) -> Result<i64, DbError> {
-        todo!()
+        let row = self.0.read().row("SELECT COALESCE(MAX(seq), 0) FROM change", Vec::new()).await?;
+        row.map_or(Ok(0), |mut row| row.int())
     }
+
     /// One object.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn find(&self, kind: Kind, name: &str) -> Result<Option<Object>, DbError> {
-        todo!()
+        let rows = self.0.read().rows(writes::LOAD_ONE, args![kind.as_str(), name]).await?;
+        Ok(writes::collect(rows)?.0.pop())
     }
+
     /// The uid of an object, to seal a secret for it.
     ///
     /// # Errors
     /// [`DbError::NotFound`].
     pub async fn uid(&self, kind: Kind, name: &str) -> Result<String, DbError> {
-        todo!()
+        let sql = "SELECT uid FROM object WHERE kind = $1 AND name = $2";
+        let row = self.0.read().row(sql, args![kind.as_str(), name]).await?;
+        row.ok_or_else(|| DbError::NotFound { kind: kind.as_str(), name: name.to_owned() })?.text()
     }
+
     /// Stores an object.
     ///
     /// # Errors
     /// [`DbError::Exists`], [`DbError::CaseClash`], [`DbError::MissingReference`], or if the database fails.
     pub async fn create(&self, new: NewObject, actor: &Actor) -> Result<Object, DbError> {
-        todo!()
+        let task = self.task(actor, "CREATE", new.kind, &new.name);
+        let wanted = Some(json!({ "values": new.body }).to_string());
+        self.0
+            .write(move |conn| {
+                Box::pin(writes::audited(conn, task, wanted, |conn, task, _| Box::pin(writes::create(conn, task, new))))
+            })
+            .await?
     }
+
     /// Changes an object; a new name is followed by all who refer to it (KEY-7).
     ///
     /// # Errors
     /// [`DbError::NotFound`], [`DbError::Stale`], those of [`Self::create`], or if the database fails.
     pub async fn update(&self, change: Change, actor: &Actor) -> Result<Object, DbError> {
-        todo!()
+        let task = self.task(actor, "UPDATE", change.kind, &change.name);
+        let wanted = Some(json!({ "name": change.new_name, "values": change.body }).to_string());
+        self.0
+            .write(move |conn| {
+                Box::pin(writes::audited(conn, task, wanted, |conn, task, tag| {
+                    Box::pin(writes::update(conn, task, tag, change))
+                }))
+            })
+            .await?
     }
+
     /// Deletes an object. With `force` the fields that name it are emptied in the same transaction. Returns those that
     /// were emptied.
     ///
     /// # Errors
     /// [`DbError::NotFound`], [`DbError::Referenced`], or if the database fails.
     pub async fn delete(&self, kind: Kind, name: &str, force: bool, actor: &Actor) -> Result<Vec<Referrer>, DbError> {
-        todo!()
+        let task = self.task(actor, "DELETE", kind, name);
+        self.0
+            .write(move |conn| {
+                let wanted = Some(json!({ "force": force }).to_string());
+                Box::pin(writes::audited(conn, task, wanted, move |conn, task, tag| {
+                    Box::pin(writes::delete(conn, task, tag, force))
+                }))
+            })
+            .await?
     }
+
     /// Who refers to an object.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn referrers(&self, kind: Kind, name: &str) -> Result<Vec<Referrer>, DbError> {
-        todo!()
+        let sql = "SELECT id FROM object WHERE kind = $1 AND name = $2";
+        let Some(mut row) = self.0.read().row(sql, args![kind.as_str(), name]).await? else { return Ok(Vec::new()) };
+        let rows = self.0.read().rows(writes::REFERRING, args![row.int()?]).await?;
+        rows.into_iter().map(|row| writes::referrer(row).map(|(_, referrer)| referrer)).collect()
     }
+
     /// Every revision that an object of this name had, oldest first; also of deleted ones.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn history(&self, kind: Kind, name: &str) -> Result<Vec<HistoryRow>, DbError> {
-        todo!()
+        let rows = self.0.read().rows(HISTORY, args![kind.as_str(), name]).await?;
+        rows.into_iter().map(history).collect()
     }
+
     /// The sealed secret of a field, and the uid that it is bound to.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn secret(&self, id: ObjectId, field: &str) -> Result<Option<(String, Vec<u8>)>, DbError> {
-        todo!()
+        let sql = "SELECT o.uid, s.sealed FROM object_secret AS s JOIN object AS o ON o.id = s.object_id \
+            WHERE s.object_id = $1 AND s.field = $2";
+        let row = self.0.read().row(sql, args![id, field]).await?;
+        row.map(|mut row| Ok((row.text()?, row.blob()?))).transpose()
+    }
+
+    fn task(&self, actor: &Actor, action: &'static str, kind: Kind, name: &str) -> writes::Task {
+        writes::Task { actor: actor.clone(), action, kind, name: name.to_owned(), now: self.0.now() }
     }
 }
 
@@ -203,20 +253,63 @@ impl Credentials<'_> {
     /// # Errors
     /// If the database fails.
     pub async fn load_all(&self) -> Result<Vec<CredentialRow>, DbError> {
-        todo!()
+        let sql = "SELECT object_id, class, alg, bits, fingerprint, spki_sha256, public_blob, \
+            CAST(CASE WHEN private_sealed IS NULL THEN 0 ELSE 1 END AS BIGINT) FROM credential ORDER BY object_id";
+        self.0.read().rows(sql, Vec::new()).await?.into_iter().map(credential).collect()
     }
+
     /// The sealed private key and the uid that it is bound to (AAD `credential|{uid}`).
     ///
     /// # Errors
     /// If the database fails.
     pub async fn private_sealed(&self, id: ObjectId) -> Result<Option<(String, Vec<u8>)>, DbError> {
-        todo!()
+        let sql = "SELECT o.uid, c.private_sealed FROM credential AS c JOIN object AS o ON o.id = c.object_id \
+            WHERE c.object_id = $1 AND c.private_sealed IS NOT NULL";
+        let row = self.0.read().row(sql, args![id]).await?;
+        row.map(|mut row| Ok((row.text()?, row.blob()?))).transpose()
     }
+
     /// Objects whose key has this fingerprint.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn by_fingerprint(&self, fingerprint: &[u8; 32]) -> Result<Vec<ObjectId>, DbError> {
-        todo!()
+        let sql = "SELECT object_id FROM credential WHERE fingerprint = $1 ORDER BY object_id";
+        let rows = self.0.read().rows(sql, args![fingerprint.as_slice()]).await?;
+        rows.into_iter().map(|mut row| row.int().map(ObjectId)).collect()
     }
+}
+
+/// By name through the index; a renamed object's older revisions through its number.
+const HISTORY: &str = "SELECT object_id, revision, at, actor, op, name, grp, state, body_json FROM object_history \
+    WHERE object_id IN (SELECT h.object_id FROM object_history AS h WHERE h.kind = $1 AND h.name = $2) \
+    ORDER BY object_id, revision";
+
+fn history(mut row: Columns) -> Result<HistoryRow, DbError> {
+    let row = &mut row;
+    Ok(HistoryRow {
+        id: ObjectId(row.int()?),
+        revision: row.int()?,
+        at: UtcMicros(row.int()?),
+        actor: row.text()?,
+        op: row.text()?,
+        name: row.text()?,
+        group: row.text()?,
+        state: writes::state(row)?,
+        body: writes::body(row)?,
+    })
+}
+
+fn credential(mut row: Columns) -> Result<CredentialRow, DbError> {
+    let row = &mut row;
+    Ok(CredentialRow {
+        object_id: ObjectId(row.int()?),
+        class: row.text()?,
+        algorithm: row.text()?,
+        bits: u32::try_from(row.int()?).map_err(|_| DbError::Corrupt { what: "the size of a key".to_owned() })?,
+        fingerprint: octets(row.blob()?)?,
+        spki_sha256: octets(row.blob()?)?,
+        public_blob: row.blob()?,
+        private: row.int()? != 0,
+    })
 }

@@ -2,10 +2,19 @@
 
 use base::{PayloadId, UtcMicros};
 
-use crate::records::Payload;
+use crate::audit_chain::octets;
+use crate::records::{Payload, PayloadState};
+use crate::sql::{Columns, args};
+use crate::transfer_rows::letter;
+use crate::writer::Urgency;
 use crate::{Db, DbError, Pending};
 
-/// Most sealed octets of a payload kept in the database.
+macro_rules! columns {
+    () => {
+        "id, file_uuid, store, state, size, sha256, inline_sealed, durable_to, hash_state, refs, purge_after"
+    };
+}
+/// Most sealed octets of a payload kept in the database: 16 KiB and room for the seal.
 pub const INLINE_OCTETS_MAX: usize = 16 * 1024 + 256;
 
 /// Payloads of a [`Db`].
@@ -18,15 +27,18 @@ impl Payloads<'_> {
     /// # Errors
     /// If a block cannot be reserved.
     pub async fn next_id(&self) -> Result<PayloadId, DbError> {
-        todo!()
+        self.0.inner.payload_ids.next(self.0).await.map(PayloadId)
     }
+
     /// Records a file that is being written.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn stage(&self, id: PayloadId, uuid: &str, store: &str) -> Result<(), DbError> {
-        todo!()
+        let args = args![id, uuid, store];
+        self.0.write(|conn| conn.run_later(STAGE, args)).await
     }
+
     /// Records how far a staged file is durable, and the sealed state of its running hash.
     ///
     /// # Errors
@@ -37,41 +49,119 @@ impl Payloads<'_> {
         durable_to: i64,
         hash_state: Option<Vec<u8>>,
     ) -> Result<Pending<()>, DbError> {
-        todo!()
+        let args = args![id, durable_to, hash_state];
+        self.0.submit(Urgency::Lazy, |conn| conn.run_later(CHECKPOINT, args)).await
     }
+
     /// One payload, with its inline octets.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn get(&self, id: PayloadId) -> Result<Option<Payload>, DbError> {
-        todo!()
+        let sql = concat!("SELECT ", columns!(), " FROM payload WHERE id = $1");
+        self.0.read().row(sql, args![id]).await?.map(payload).transpose()
     }
+
+    /// The payload of a file of the store (to find files that nobody knows).
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn by_uuid(&self, uuid: &str) -> Result<Option<Payload>, DbError> {
+        let sql = concat!("SELECT ", columns!(), " FROM payload WHERE file_uuid = $1");
+        self.0.read().row(sql, args![uuid]).await?.map(payload).transpose()
+    }
+
     /// A transfer no longer uses it; when nobody does, it may be purged after `purge_after`.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn release(&self, id: PayloadId, purge_after: UtcMicros) -> Result<(), DbError> {
-        todo!()
+        let args = args![id, purge_after];
+        self.0.write(|conn| conn.run_later(RELEASE, args)).await
     }
-    /// Payloads that nobody uses and whose time is over.
+
+    /// Marks payloads that nobody uses and whose time is over as purged, so that nobody can use them again, and returns
+    /// them as they were. Their files are then removed; one that a crash leaves is found by [`Self::by_uuid`].
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn purgeable(&self, now: UtcMicros, limit: u32) -> Result<Vec<Payload>, DbError> {
-        todo!()
+    pub async fn purge(&self, now: UtcMicros, limit: u32) -> Result<Vec<Payload>, DbError> {
+        self.0
+            .write(move |conn| {
+                Box::pin(async move {
+                    let rows = conn.rows(PURGEABLE, args![now, i64::from(limit)]).await?;
+                    let payloads = rows.into_iter().map(payload).collect::<Result<Vec<_>, _>>()?;
+                    for payload in &payloads {
+                        conn.script(PURGED, args![payload.id]).await?;
+                    }
+                    Ok(payloads)
+                })
+            })
+            .await
     }
+
     /// Payloads still being written, to be matched with files after a crash.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn staging(&self) -> Result<Vec<Payload>, DbError> {
-        todo!()
+        let sql = concat!("SELECT ", columns!(), " FROM payload WHERE state = 'STAGING' ORDER BY id");
+        self.0.read().rows(sql, Vec::new()).await?.into_iter().map(payload).collect()
     }
-    /// Their files are gone.
+
+    /// Marks a payload as gone: the file of an abandoned upload.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn purged(&self, ids: Vec<PayloadId>) -> Result<(), DbError> {
-        todo!()
+    pub async fn purged(&self, id: PayloadId) -> Result<(), DbError> {
+        let args = args![id];
+        self.0.write(|conn| conn.run_later(PURGED, args)).await
     }
 }
+
+impl PayloadState {
+    /// The word in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Staging => "STAGING",
+            Self::Committed => "COMMITTED",
+            Self::Purged => "PURGED",
+        }
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        [Self::Staging, Self::Committed, Self::Purged].into_iter().find(|state| state.as_str() == word)
+    }
+}
+
+fn payload(mut row: Columns) -> Result<Payload, DbError> {
+    let row = &mut row;
+    Ok(Payload {
+        id: PayloadId(row.int()?),
+        file_uuid: row.opt_text()?,
+        store: row.text()?,
+        state: letter(row, PayloadState::parse)?,
+        size: row.int()?,
+        sha256: row.opt_blob()?.map(octets).transpose()?,
+        inline_sealed: row.opt_blob()?,
+        durable_to: row.int()?,
+        hash_state: row.opt_blob()?,
+        refs: row.int()?,
+        purge_after: row.opt_int()?.map(UtcMicros),
+    })
+}
+
+const STAGE: &str = "INSERT INTO payload (id, file_uuid, store, state, size, durable_to, refs) \
+    VALUES ($1, $2, $3, 'STAGING', 0, 0, 0)";
+const CHECKPOINT: &str = "UPDATE payload SET durable_to = $2, hash_state = $3 WHERE id = $1 AND state = 'STAGING'";
+const RELEASE: &str = "UPDATE payload SET refs = refs - 1, purge_after = CASE WHEN refs <= 1 THEN $2 ELSE NULL END \
+    WHERE id = $1 AND refs > 0";
+pub(crate) const PURGEABLE: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM payload WHERE purge_after IS NOT NULL AND purge_after <= $1 AND refs = 0 AND state = 'COMMITTED' ",
+    "ORDER BY purge_after, id LIMIT $2"
+);
+const PURGED: &str = "UPDATE payload SET state = 'PURGED', inline_sealed = NULL, hash_state = NULL, purge_after = NULL \
+    WHERE id = $1";

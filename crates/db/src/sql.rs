@@ -5,9 +5,11 @@
 //! several-statements-in-one-trip that makes a small file cheap (SQLite runs in a thread; each trip costs two wake-ups).
 
 use futures_util::TryStreamExt;
+use futures_util::future::BoxFuture;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Arguments, AssertSqlSafe, Either, Executor, PgConnection, Row as _, SqliteConnection};
+use sqlx::{Arguments, AssertSqlSafe, Either, Executor, PgConnection, Postgres, Row as _, Sqlite, SqliteConnection};
 
 use crate::DbError;
 
@@ -38,8 +40,8 @@ pub(crate) enum Sql {
 /// A connection.
 #[derive(Debug)]
 pub(crate) enum Conn {
-    Sqlite(Box<SqliteConnection>),
-    Postgres(Box<PgConnection>),
+    Sqlite(PoolConnection<Sqlite>),
+    Postgres(PoolConnection<Postgres>),
 }
 
 /// A row of a result; its columns are taken from left to right.
@@ -58,11 +60,33 @@ impl Conn {
         matches!(self, Self::Postgres(_))
     }
 
+    /// Lets no other process do what also asks for this, until the transaction ends. SQLite has one writer anyway.
+    pub(crate) async fn exclusive(&mut self) -> Result<(), DbError> {
+        if self.is_postgres() {
+            // The cast makes the result a text, which the driver can read.
+            let sql = "SELECT pg_advisory_xact_lock(hashtext('gatehouse.' || current_schema()))::text";
+            self.rows(sql, Vec::new()).await?;
+        }
+        Ok(())
+    }
+
+    /// Never to be used again, also not by others of the pool.
+    pub(crate) async fn discard(self) {
+        let result = match self {
+            Self::Sqlite(conn) => conn.close().await,
+            Self::Postgres(conn) => conn.close().await,
+        };
+        if let Err(error) = result {
+            tracing::debug!(%error, "a broken database connection did not close cleanly");
+        }
+    }
+
     /// Runs statements divided by `;`, all with the same parameters. Returns how many rows each changed.
     pub(crate) async fn script(&mut self, sql: impl Into<Sql>, args: Args) -> Result<Vec<u64>, DbError> {
         let mut changed = Vec::new();
         match self {
             Self::Sqlite(conn) => {
+                let conn: &mut SqliteConnection = conn;
                 let args = sqlite_args(args)?;
                 let mut results = match sql.into() {
                     Sql::Fixed(text) => conn.fetch_many(sqlx::query_with(text, args)),
@@ -75,10 +99,11 @@ impl Conn {
                 }
             }
             Self::Postgres(conn) => {
+                let conn: &mut PgConnection = conn;
                 let sql = sql.into();
-                for statement in sql.as_str().split(';').map(str::trim).filter(|s| !s.is_empty()) {
+                for statement in sql.statements() {
                     let query = sqlx::query_with(AssertSqlSafe(statement.to_owned()), pg_args(args.clone())?);
-                    changed.push(conn.execute(query).await?.rows_affected());
+                    changed.push((&mut *conn).execute(query).await?.rows_affected());
                 }
             }
         }
@@ -90,10 +115,16 @@ impl Conn {
         Ok(self.script(sql, args).await?.into_iter().sum())
     }
 
-    /// All rows of one statement.
+    /// As an operation of the writer: runs statements, whatever they change.
+    pub(crate) fn run_later(&mut self, sql: &'static str, args: Args) -> BoxFuture<'_, Result<(), DbError>> {
+        Box::pin(async move { self.script(sql, args).await.map(drop) })
+    }
+
+    /// All rows of the last of some statements; the others give none.
     pub(crate) async fn rows(&mut self, sql: impl Into<Sql>, args: Args) -> Result<Vec<Columns>, DbError> {
         let rows: Vec<Row> = match self {
             Self::Sqlite(conn) => {
+                let conn: &mut SqliteConnection = conn;
                 let args = sqlite_args(args)?;
                 let rows = match sql.into() {
                     Sql::Fixed(text) => conn.fetch_all(sqlx::query_with(text, args)).await?,
@@ -102,17 +133,20 @@ impl Conn {
                 rows.into_iter().map(Row::Sqlite).collect()
             }
             Self::Postgres(conn) => {
-                let rows = match sql.into() {
-                    Sql::Fixed(text) => conn.fetch_all(sqlx::query_with(text, pg_args(args)?)).await?,
-                    Sql::Built(text) => conn.fetch_all(sqlx::query_with(AssertSqlSafe(text), pg_args(args)?)).await?,
-                };
+                let conn: &mut PgConnection = conn;
+                let sql = sql.into();
+                let mut rows = Vec::new();
+                for statement in sql.statements() {
+                    let query = sqlx::query_with(AssertSqlSafe(statement.to_owned()), pg_args(args.clone())?);
+                    rows = (&mut *conn).fetch_all(query).await?;
+                }
                 rows.into_iter().map(Row::Postgres).collect()
             }
         };
         Ok(rows.into_iter().map(|row| Columns { row, next: 0 }).collect())
     }
 
-    /// The first row of one statement.
+    /// The first row of the last of some statements.
     pub(crate) async fn row(&mut self, sql: impl Into<Sql>, args: Args) -> Result<Option<Columns>, DbError> {
         Ok(self.rows(sql, args).await?.into_iter().next())
     }
@@ -167,11 +201,12 @@ impl Columns {
 }
 
 impl Sql {
-    pub(crate) fn as_str(&self) -> &str {
-        match self {
+    fn statements(&self) -> impl Iterator<Item = &str> {
+        let text = match self {
             Self::Fixed(text) => text,
-            Self::Built(text) => text,
-        }
+            Self::Built(text) => text.as_str(),
+        };
+        text.split(';').map(str::trim).filter(|statement| !statement.is_empty())
     }
 }
 

@@ -192,10 +192,17 @@ impl State {
             S::Frozen => matches!(to, S::ToBegin | S::Delayed | S::Cancelled),
             S::Delayed => matches!(to, S::ToBegin | S::Frozen | S::Suspended | S::Cancelled),
             S::ToSign => matches!(to, S::ToBegin | S::Delayed | S::Cancelled),
-            S::ToBegin => matches!(to, S::Processing | S::Servicing | S::Suspended | S::Cancelled | S::RefusedByGateway),
-            S::ToRestart => matches!(to, S::Processing | S::Servicing | S::Suspended | S::Cancelled | S::RefusedByGateway),
+            S::ToBegin => {
+                matches!(to, S::Processing | S::Servicing | S::Suspended | S::Cancelled | S::RefusedByGateway)
+            }
+            S::ToRestart => {
+                matches!(to, S::Processing | S::Servicing | S::Suspended | S::Cancelled | S::RefusedByGateway)
+            }
             S::Created => {
-                matches!(to, S::Servicing | S::Processing | S::Interrupted | S::Cancelled | S::RefusedByGateway | S::Deleted)
+                matches!(
+                    to,
+                    S::Servicing | S::Processing | S::Interrupted | S::Cancelled | S::RefusedByGateway | S::Deleted
+                )
             }
             S::Processing => matches!(
                 to,

@@ -5,8 +5,12 @@ use base::{TransferId, UtcMicros};
 use crate::records::{
     CommitReceived, DueQuery, EntryQuery, Inserted, NewTransfer, Step, Transfer, TransferChange, TransferFilter,
 };
+use crate::sql::{Columns, args};
 use crate::state::{RouteState, State};
-use crate::{Db, DbError, Pending, Urgency};
+use crate::transfer_rows as rows;
+use crate::transfer_writes as writes;
+use crate::writer::{Pending, Urgency};
+use crate::{Db, DbError};
 
 /// What routing decided about a received transfer.
 #[derive(Clone, Debug)]
@@ -35,122 +39,183 @@ impl Transfers<'_> {
     /// # Errors
     /// If a block cannot be reserved.
     pub async fn next_id(&self) -> Result<TransferId, DbError> {
-        todo!()
+        self.0.inner.transfer_ids.next(self.0).await.map(TransferId)
     }
+
     /// Records a transfer; returns when it is durable (TRF-1).
     ///
     /// # Errors
     /// If the database fails.
     pub async fn insert(&self, new: NewTransfer) -> Result<Inserted, DbError> {
-        todo!()
+        self.0.write(|conn| Box::pin(writes::insert(conn, new))).await
     }
+
     /// Queues a record without waiting: it becomes durable with the next operation that is waited for (which comes
     /// after it), or within 200 ms.
     ///
     /// # Errors
     /// If the database is closed.
     pub async fn insert_lazy(&self, new: NewTransfer) -> Result<Pending<Inserted>, DbError> {
-        todo!()
+        self.0.submit(Urgency::Lazy, |conn| Box::pin(writes::insert(conn, new))).await
     }
+
     /// Changes a transfer, if it is in an expected state and the new one is permitted (TRF-3). Returns it as changed.
     ///
     /// # Errors
     /// [`DbError::NoTransfer`], [`DbError::Unexpected`], [`DbError::Transition`], [`DbError::RouteTransition`].
     pub async fn apply(&self, change: TransferChange) -> Result<Transfer, DbError> {
-        todo!()
+        self.0.write(|conn| Box::pin(writes::apply(conn, change))).await
     }
+
     /// As [`Self::apply`], without waiting.
     ///
     /// # Errors
     /// If the database is closed.
     pub async fn apply_lazy(&self, change: TransferChange) -> Result<Pending<Transfer>, DbError> {
-        todo!()
+        self.0.submit(Urgency::Lazy, |conn| Box::pin(writes::apply(conn, change))).await
     }
+
     /// A received file is whole: payload, record, step and listing in one transaction. An older entry of the name
     /// leaves the listing.
     ///
     /// # Errors
     /// As [`Self::apply`].
     pub async fn commit_received(&self, commit: CommitReceived) -> Result<(), DbError> {
-        todo!()
+        self.0.write(|conn| Box::pin(writes::commit_received(conn, commit))).await
     }
+
     /// Stores what routing decided. Returns the deliveries' numbers, in order; those made before keep theirs.
     ///
     /// # Errors
     /// As [`Self::apply`].
     pub async fn route(&self, routing: Routing) -> Result<Vec<TransferId>, DbError> {
-        todo!()
+        self.0.write(|conn| Box::pin(writes::route(conn, routing))).await
     }
+
     /// Received transfers that wait for routing, oldest first, whose settle time is over.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn to_route(&self, now: UtcMicros, limit: u32) -> Result<Vec<Transfer>, DbError> {
-        todo!()
+        collect(self.0.read().rows(rows::TO_ROUTE, args![now, i64::from(limit)]).await?)
     }
+
     /// Takes initiator transfers whose turn has come: by priority, then number. They become PROCESSING and belong to
     /// `node` until `lease_until`, in the same transaction, so that no two takers get one.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn take_due(&self, query: DueQuery) -> Result<Vec<Transfer>, DbError> {
-        todo!()
+        let sites = match &query.site {
+            Some(site) => vec![site.clone()],
+            None => self.due_sites().await?.into_iter().filter(|(_, at)| *at <= query.now).map(|(s, _)| s).collect(),
+        };
+        if sites.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.0.write(|conn| Box::pin(writes::take_due(conn, sites, query))).await
     }
+
     /// Sites with waiting initiator transfers and the moment the first may be tried.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn due_sites(&self) -> Result<Vec<(String, UtcMicros)>, DbError> {
-        todo!()
+        let mut sites: Vec<(String, UtcMicros)> = Vec::new();
+        for mut row in self.0.read().rows(rows::DUE_SITES, Vec::new()).await? {
+            let (site, at) = (row.text()?, row.opt_int()?.map(UtcMicros));
+            match (sites.last_mut(), at) {
+                (Some((last, first)), Some(at)) if *last == site => *first = at.min(*first),
+                (_, Some(at)) => sites.push((site, at)),
+                (_, None) => {}
+            }
+        }
+        Ok(sites)
     }
+
     /// After a start: what was running when this node stopped becomes TO RESTART (initiator) or INTERRUPTED
     /// (responder), never ENDED (TRF-4). Returns these.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn recover(&self, node: &str, now: UtcMicros) -> Result<Vec<TransferId>, DbError> {
-        todo!()
+        let node = node.to_owned();
+        self.0.write(move |conn| Box::pin(writes::recover(conn, node, now))).await
     }
+
     /// One transfer.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn get(&self, id: TransferId) -> Result<Option<Transfer>, DbError> {
-        todo!()
+        self.0.read().row(rows::ONE, args![id]).await?.map(rows::transfer).transpose()
     }
+
     /// Transfers, newest first.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn list(&self, filter: TransferFilter, limit: u32) -> Result<Vec<Transfer>, DbError> {
-        todo!()
+        if !rows::state_by_state(&filter) {
+            let (sql, args) = rows::page(&filter, None, limit);
+            return collect(self.0.read().rows(sql, args).await?);
+        }
+        let mut all = Vec::new();
+        for state in &filter.states {
+            let (sql, args) = rows::page(&filter, Some(*state), limit);
+            all.extend(collect(self.0.read().rows(sql, args).await?)?);
+        }
+        all.sort_unstable_by_key(|t| std::cmp::Reverse(t.id));
+        all.dedup_by_key(|t| t.id);
+        all.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(all)
     }
+
     /// Steps of a transfer, oldest first.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn steps(&self, id: TransferId) -> Result<Vec<Step>, DbError> {
-        todo!()
+        let sql = "SELECT n, at, from_state, to_state, note FROM transfer_step WHERE transfer_id = $1 ORDER BY n";
+        let rows = self.0.read().rows(sql, args![id]).await?;
+        rows.into_iter().map(step).collect()
     }
+
     /// Transfers that forward this one.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn routed_to(&self, id: TransferId) -> Result<Vec<TransferId>, DbError> {
-        todo!()
+        let sql = "SELECT id FROM transfer WHERE route_from = $1 ORDER BY id";
+        let rows = self.0.read().rows(sql, args![id]).await?;
+        rows.into_iter().map(|mut row| row.int().map(TransferId)).collect()
     }
+
     /// Listed entries of a folder in order of name, the newest record of a name first.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn entries(&self, query: EntryQuery) -> Result<Vec<Transfer>, DbError> {
-        todo!()
+        let (sql, args) = rows::entries(query);
+        collect(self.0.read().rows(sql, args).await?)
     }
+
     /// How many transfers are in each state that is not an end.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn live_counts(&self) -> Result<Vec<(State, i64)>, DbError> {
-        todo!()
+        let rows = self.0.read().rows(rows::LIVE_COUNTS, Vec::new()).await?;
+        rows.into_iter().map(|mut row| Ok((rows::letter(&mut row, State::parse)?, row.int()?))).collect()
     }
+}
+
+fn collect(rows: Vec<Columns>) -> Result<Vec<Transfer>, DbError> {
+    rows.into_iter().map(rows::transfer).collect()
+}
+
+fn step(mut row: Columns) -> Result<Step, DbError> {
+    let (n, at, from, to, note) = (row.int()?, row.int()?, row.text()?, row.text()?, row.text()?);
+    let to = State::parse(&to).ok_or_else(|| DbError::Corrupt { what: format!("the state {to:?}") })?;
+    Ok(Step { n, at: UtcMicros(at), from: State::parse(&from), to, note })
 }

@@ -1,10 +1,35 @@
 //! The one task that writes.
+//!
+//! Operations arrive through a bounded queue as closures over the connection. A batch is: begin, for each operation a
+//! savepoint, commit; then each caller hears. There is no waiting for company: while one batch is being synchronised
+//! the next one gathers. A failing operation is undone alone; if even that is impossible (SQLite ends the transaction
+//! itself when the disk is full) or the commit fails, every operation of the batch reports the error.
+
+use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 
 use crate::DbError;
+use crate::open::Pool;
+use crate::sql::Conn;
+
+/// Operations that may wait in the queue; then callers wait.
+const QUEUE_MAX: usize = 1024;
+/// Operations of one batch.
+const BATCH_MAX: usize = 256;
+/// How long a batch gathers operations.
+const BATCH_TIME: Duration = Duration::from_millis(5);
+/// How long a lazy operation waits for an urgent one.
+const LAZY_TIME: Duration = Duration::from_millis(200);
 
 /// Whether an operation has its own commit or waits for the next one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Urgency {
+pub(crate) enum Urgency {
     /// Commit at once, with what else is there.
     Now,
     /// Commit with the next `Now`, at the latest after 200 ms.
@@ -13,7 +38,7 @@ pub enum Urgency {
 
 /// An operation in the queue. Await it for its result, or drop it: it is done all the same.
 #[derive(Debug)]
-pub struct Pending<T>(pub(crate) tokio::sync::oneshot::Receiver<Result<T, DbError>>);
+pub struct Pending<T>(oneshot::Receiver<Result<T, DbError>>);
 
 impl<T> Pending<T> {
     /// Waits for the commit.
@@ -22,5 +47,176 @@ impl<T> Pending<T> {
     /// Those of the operation, or [`DbError::Closed`].
     pub async fn done(self) -> Result<T, DbError> {
         self.0.await.unwrap_or(Err(DbError::Closed))
+    }
+}
+
+/// The sending end of the queue.
+#[derive(Clone, Debug)]
+pub(crate) struct Queue(mpsc::Sender<Box<dyn Job>>);
+
+impl Queue {
+    /// Queues an operation; waits while the queue is full.
+    pub(crate) async fn send<T, F>(&self, urgency: Urgency, op: F) -> Result<Pending<T>, DbError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T, DbError>> + Send + 'static,
+    {
+        let (reply, pending) = oneshot::channel();
+        let job = Box::new(Operation { urgency, op: Some(op), result: None, reply });
+        self.0.send(job).await.map_err(|_| DbError::Closed)?;
+        Ok(Pending(pending))
+    }
+}
+
+/// Starts the task; it ends when all senders are gone and the queue is empty.
+pub(crate) fn start(pool: Pool) -> (Queue, tokio::task::JoinHandle<()>) {
+    let (sender, queue) = mpsc::channel(QUEUE_MAX);
+    let writer = Writer { pool, conn: None, queue, waiting: VecDeque::new(), waiting_since: Instant::now() };
+    (Queue(sender), tokio::spawn(writer.work()))
+}
+
+/// An operation with its type erased.
+trait Job: Send {
+    fn urgency(&self) -> Urgency;
+    /// Does it; false: undo it.
+    fn run<'c>(&'c mut self, conn: &'c mut Conn) -> BoxFuture<'c, bool>;
+    /// Tells the caller, after the commit or its failure.
+    fn finish(self: Box<Self>, commit: Result<(), DbError>);
+}
+
+struct Operation<T, F> {
+    urgency: Urgency,
+    op: Option<F>,
+    result: Option<Result<T, DbError>>,
+    reply: oneshot::Sender<Result<T, DbError>>,
+}
+
+impl<T, F> Job for Operation<T, F>
+where
+    T: Send + 'static,
+    F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T, DbError>> + Send + 'static,
+{
+    fn urgency(&self) -> Urgency {
+        self.urgency
+    }
+
+    fn run<'c>(&'c mut self, conn: &'c mut Conn) -> BoxFuture<'c, bool> {
+        Box::pin(async move {
+            let Some(op) = self.op.take() else { return false };
+            let result = AssertUnwindSafe(op(conn)).catch_unwind().await;
+            let result = result.unwrap_or_else(|_| Err(DbError::Sql("an operation panicked".to_owned())));
+            let kept = result.is_ok();
+            self.result = Some(result);
+            kept
+        })
+    }
+
+    fn finish(self: Box<Self>, commit: Result<(), DbError>) {
+        let result = match (self.result, commit) {
+            (Some(Err(own)), _) => Err(own),
+            (_, Err(error)) => Err(error),
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (None, Ok(())) => Err(DbError::Closed),
+        };
+        // A caller that no longer listens does not need to know.
+        drop(self.reply.send(result));
+    }
+}
+
+struct Writer {
+    pool: Pool,
+    conn: Option<Conn>,
+    queue: mpsc::Receiver<Box<dyn Job>>,
+    waiting: VecDeque<Box<dyn Job>>,
+    waiting_since: Instant,
+}
+
+impl Writer {
+    async fn work(mut self) {
+        while self.gather().await {
+            self.batch().await;
+        }
+    }
+
+    /// Waits until a batch is worth beginning; false: there will be no more.
+    async fn gather(&mut self) -> bool {
+        if self.waiting.is_empty() {
+            match self.queue.recv().await {
+                Some(job) => self.waiting.push_back(job),
+                None => return false,
+            }
+            self.waiting_since = Instant::now();
+        }
+        while self.waiting.len() < BATCH_MAX && self.waiting.iter().all(|job| job.urgency() == Urgency::Lazy) {
+            match timeout_at(self.waiting_since + LAZY_TIME, self.queue.recv()).await {
+                Ok(Some(job)) => self.waiting.push_back(job),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        true
+    }
+
+    async fn batch(&mut self) {
+        let mut jobs = Vec::new();
+        let result = self.run(&mut jobs).await;
+        if let Err(error) = &result {
+            tracing::error!(%error, operations = jobs.len(), "the database did not commit");
+            if let Some(conn) = self.conn.take() {
+                conn.discard().await;
+            }
+        }
+        self.waiting_since = Instant::now();
+        for job in jobs {
+            job.finish(result.clone());
+        }
+    }
+
+    /// Runs one transaction; `jobs` receives those that share its fate.
+    async fn run(&mut self, jobs: &mut Vec<Box<dyn Job>>) -> Result<(), DbError> {
+        let until = Instant::now() + BATCH_TIME;
+        if let Err(error) = self.begin().await {
+            jobs.extend(self.waiting.drain(..));
+            return Err(error);
+        }
+        while jobs.len() < BATCH_MAX && (jobs.is_empty() || Instant::now() < until) {
+            let Some(job) = self.waiting.pop_front().or_else(|| self.queue.try_recv().ok()) else { break };
+            let first = jobs.is_empty();
+            jobs.push(job);
+            let (Some(conn), Some(job)) = (self.conn.as_mut(), jobs.last_mut()) else { return Err(DbError::Closed) };
+            if !first {
+                conn.script("RELEASE SAVEPOINT op; SAVEPOINT op", Vec::new()).await?;
+            }
+            if !job.run(conn).await {
+                conn.script("ROLLBACK TO SAVEPOINT op", Vec::new()).await?;
+            }
+        }
+        let conn = self.conn.as_mut().ok_or(DbError::Closed)?;
+        conn.script("RELEASE SAVEPOINT op; COMMIT", Vec::new()).await?;
+        Ok(())
+    }
+
+    /// Begins; a connection that broke while it was idle is replaced once.
+    async fn begin(&mut self) -> Result<(), DbError> {
+        let fresh = self.conn.is_none();
+        match self.try_begin().await {
+            Err(DbError::Sql(_)) if !fresh => {
+                if let Some(conn) = self.conn.take() {
+                    conn.discard().await;
+                }
+                self.try_begin().await
+            }
+            result => result,
+        }
+    }
+
+    async fn try_begin(&mut self) -> Result<(), DbError> {
+        let conn = match self.conn.take() {
+            Some(conn) => conn,
+            None => self.pool.acquire().await?,
+        };
+        let conn = self.conn.insert(conn);
+        let begin = if conn.is_postgres() { "BEGIN; SAVEPOINT op" } else { "BEGIN IMMEDIATE; SAVEPOINT op" };
+        conn.script(begin, Vec::new()).await?;
+        Ok(())
     }
 }

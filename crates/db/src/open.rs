@@ -1,0 +1,164 @@
+//! Addresses, connections and the pools that hold them.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, PgPool, SqlitePool};
+
+use crate::DbError;
+use crate::sql::{Args, Columns, Conn, Sql};
+
+/// How long SQLite waits for another process, and a reader for a free connection.
+const BUSY_MAX: Duration = Duration::from_secs(5);
+/// Reads at a time.
+const READERS_MAX: u32 = 4;
+/// Prepared statements that each connection keeps.
+const STATEMENTS_MAX: usize = 200;
+
+/// Connections to one database.
+#[derive(Clone, Debug)]
+pub(crate) enum Pool {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+/// Where the database is.
+#[derive(Clone, Debug)]
+pub(crate) enum Address {
+    Sqlite(PathBuf),
+    Postgres(Box<PgConnectOptions>),
+}
+
+impl Address {
+    pub(crate) fn parse(url: &str) -> Result<Self, DbError> {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            let options = PgConnectOptions::from_str(url).map_err(|e| open_error(url, &e.to_string()))?;
+            let options = options.statement_cache_capacity(STATEMENTS_MAX).disable_statement_logging();
+            return Ok(Self::Postgres(Box::new(options)));
+        }
+        let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).unwrap_or(url);
+        match path {
+            "" | ":memory:" => Err(open_error(url, "give the path of a file")),
+            path => Ok(Self::Sqlite(PathBuf::from(path))),
+        }
+    }
+
+    /// The one connection that writes. Makes the file, readable by its owner only.
+    pub(crate) fn writer(&self) -> Result<Pool, DbError> {
+        match self {
+            Self::Sqlite(path) => {
+                make_file(path)?;
+                let options = sqlite_options(path).pragma("cache_size", "-8000");
+                Ok(Pool::Sqlite(sqlite_pool(1).connect_lazy_with(options)))
+            }
+            Self::Postgres(options) => Ok(Pool::Postgres(pg_pool(1).connect_lazy_with(*options.clone()))),
+        }
+    }
+
+    /// Connections that cannot write.
+    pub(crate) fn readers(&self) -> Pool {
+        match self {
+            Self::Sqlite(path) => {
+                let options = sqlite_options(path).pragma("query_only", "ON");
+                Pool::Sqlite(sqlite_pool(READERS_MAX).connect_lazy_with(options))
+            }
+            Self::Postgres(options) => {
+                let options = options.clone().options([("default_transaction_read_only", "on")]);
+                Pool::Postgres(pg_pool(READERS_MAX).connect_lazy_with(options))
+            }
+        }
+    }
+}
+
+impl Pool {
+    pub(crate) async fn acquire(&self) -> Result<Conn, DbError> {
+        Ok(match self {
+            Self::Sqlite(pool) => Conn::Sqlite(pool.acquire().await?),
+            Self::Postgres(pool) => Conn::Postgres(pool.acquire().await?),
+        })
+    }
+
+    pub(crate) async fn rows(&self, sql: impl Into<Sql>, args: Args) -> Result<Vec<Columns>, DbError> {
+        self.acquire().await?.rows(sql, args).await
+    }
+
+    pub(crate) async fn row(&self, sql: impl Into<Sql>, args: Args) -> Result<Option<Columns>, DbError> {
+        self.acquire().await?.row(sql, args).await
+    }
+
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Sqlite(pool) => pool.close().await,
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+fn make_file(path: &Path) -> Result<(), DbError> {
+    let made = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+    made.map(drop).map_err(|e| open_error(&path.display().to_string(), &e.to_string()))
+}
+
+fn sqlite_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_MAX)
+        .pragma("temp_store", "MEMORY")
+        .statement_cache_capacity(STATEMENTS_MAX)
+        .disable_statement_logging()
+}
+
+fn sqlite_pool(connections: u32) -> SqlitePoolOptions {
+    // A connection to a file does not break, so it is not tried before each use.
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(BUSY_MAX)
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+}
+
+fn pg_pool(connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new().max_connections(connections).acquire_timeout(BUSY_MAX)
+}
+
+/// The address without its password, with the cause.
+pub(crate) fn open_error(url: &str, cause: &str) -> DbError {
+    let shown = match url.split_once("://") {
+        Some((scheme, rest)) => match rest.rsplit_once('@') {
+            Some((_, host)) => format!("{scheme}://…@{host}"),
+            None => url.to_owned(),
+        },
+        None => url.to_owned(),
+    };
+    DbError::Open { url: shown, cause: cause.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        assert!(matches!(Address::parse("/var/x.db"), Ok(Address::Sqlite(p)) if p == Path::new("/var/x.db")));
+        assert!(matches!(Address::parse("sqlite:x.db"), Ok(Address::Sqlite(p)) if p == Path::new("x.db")));
+        assert!(matches!(Address::parse("postgres://u:p@h/d"), Ok(Address::Postgres(_))));
+        assert!(Address::parse(":memory:").is_err());
+    }
+
+    // STO-8: no password in an error.
+    #[test]
+    fn errors_hide_the_password() {
+        let error = open_error("postgres://u:geheim@h/d", "no route").to_string();
+        assert!(!error.contains("geheim"), "{error}");
+        assert!(error.contains("h/d"));
+    }
+}

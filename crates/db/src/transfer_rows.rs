@@ -1,0 +1,189 @@
+//! Transfers as rows: columns, filters, queries.
+
+use base::{ObjectId, PayloadId, TransferId, UtcMicros};
+
+use crate::DbError;
+use crate::records::{EntryQuery, Transfer, TransferFilter};
+use crate::sql::{Args, Columns, Value, args};
+use crate::state::{Direction, Mode, RouteState, State, TradeState, TransferType};
+
+/// All columns, in the order of [`transfer`].
+macro_rules! columns {
+    () => {
+        "id, type, mode, direction, protocol, local_site, site, gate, login, appli, dir_name, file_name, state, \
+         route_state, trade_state, priority, listed, created_at, not_before, not_after, next_try_at, ended_at, retries, \
+         size, done_octets, payload_id, route_from, rule_id, dest_gen, master, dup_from, reply_to, message_id, reason, \
+         diag, err, why_json, extra_json, node_id, lease_until, revision"
+    };
+}
+pub(crate) use columns;
+
+/// Reads a row of `columns!()`.
+pub(crate) fn transfer(mut row: Columns) -> Result<Transfer, DbError> {
+    let row = &mut row;
+    Ok(Transfer {
+        id: TransferId(row.int()?),
+        kind: letter(row, TransferType::parse)?,
+        mode: letter(row, Mode::parse)?,
+        direction: letter(row, Direction::parse)?,
+        protocol: row.text()?,
+        local: row.text()?,
+        site: row.text()?,
+        gate: row.text()?,
+        login: row.text()?,
+        appli: row.text()?,
+        dir_name: row.text()?,
+        file_name: row.text()?,
+        state: letter(row, State::parse)?,
+        route_state: letter(row, RouteState::parse)?,
+        trade_state: letter(row, TradeState::parse)?,
+        priority: row.int()?,
+        listed: row.int()? != 0,
+        created_at: UtcMicros(row.int()?),
+        not_before: row.opt_int()?.map(UtcMicros),
+        not_after: row.opt_int()?.map(UtcMicros),
+        next_try_at: UtcMicros(row.int()?),
+        ended_at: row.opt_int()?.map(UtcMicros),
+        retries: row.int()?,
+        size: row.opt_int()?,
+        done_octets: row.int()?,
+        payload: row.opt_int()?.map(PayloadId),
+        route_from: row.opt_int()?.map(TransferId),
+        rule_id: Some(row.int()?).filter(|id| *id != 0).map(ObjectId),
+        dest_gen: row.int()?,
+        master: row.opt_int()?.map(TransferId),
+        dup_from: row.opt_int()?.map(TransferId),
+        reply_to: row.opt_int()?.map(TransferId),
+        message_id: row.opt_text()?,
+        reason: row.int()?,
+        diag: row.int()?,
+        err: row.text()?,
+        why_json: row.text()?,
+        extra_json: row.text()?,
+        node: row.opt_text()?,
+        lease_until: row.opt_int()?.map(UtcMicros),
+        revision: row.int()?,
+    })
+}
+
+/// Reads a code; anything else was not written by this program.
+pub(crate) fn letter<T>(row: &mut Columns, parse: fn(&str) -> Option<T>) -> Result<T, DbError> {
+    let text = row.text()?;
+    parse(&text).ok_or_else(|| DbError::Corrupt { what: format!("the code {text:?}") })
+}
+
+/// A query put together from fixed conditions.
+struct Conditions {
+    sql: String,
+    args: Args,
+}
+
+impl Conditions {
+    fn new() -> Self {
+        Self { sql: String::from("1 = 1"), args: Args::new() }
+    }
+
+    /// Adds `column op $n`.
+    fn add(&mut self, column: &str, value: impl Into<Value>) {
+        self.args.push(value.into());
+        self.sql.push_str(&format!(" AND {column} ${}", self.args.len()));
+    }
+
+    fn add_if<T: Into<Value>>(&mut self, column: &str, value: Option<T>) {
+        if let Some(value) = value {
+            self.add(column, value);
+        }
+    }
+
+    fn one_of(&mut self, column: &str, letters: &[&'static str]) {
+        let list = letters.iter().map(|letter| format!("'{letter}'")).collect::<Vec<_>>().join(", ");
+        self.sql.push_str(&format!(" AND {column} IN ({list})"));
+    }
+}
+
+/// The query of a page, newest first. `state` narrows to one state, whose index gives the order.
+pub(crate) fn page(filter: &TransferFilter, state: Option<State>, limit: u32) -> (String, Args) {
+    let mut c = Conditions::new();
+    c.add_if("state =", state.map(State::letter));
+    if state.is_none() && !filter.states.is_empty() {
+        c.one_of("state", &filter.states.iter().map(|s| s.letter()).collect::<Vec<_>>());
+    }
+    if !filter.route_states.is_empty() {
+        c.one_of("route_state", &filter.route_states.iter().map(|s| s.letter()).collect::<Vec<_>>());
+    }
+    c.add_if("site =", filter.site.as_deref());
+    c.add_if("gate =", filter.gate.as_deref());
+    c.add_if("protocol =", filter.protocol.as_deref());
+    c.add_if("direction =", filter.direction.map(Direction::letter));
+    c.add_if("mode =", filter.mode.map(Mode::letter));
+    c.add_if("file_name =", filter.file_name.as_deref());
+    c.add_if("route_from =", filter.route_from);
+    c.add_if("master =", filter.master);
+    c.add_if("message_id =", filter.message_id.as_deref());
+    c.add_if("created_at >=", filter.from);
+    c.add_if("created_at <", filter.until);
+    c.add_if("id <", filter.below);
+    let sql = format!("SELECT {} FROM transfer WHERE {} ORDER BY id DESC LIMIT {limit}", columns!(), c.sql);
+    (sql, c.args)
+}
+
+/// Whether a page is best put together from one query for each state.
+pub(crate) fn state_by_state(filter: &TransferFilter) -> bool {
+    let narrower =
+        filter.site.is_some() || filter.route_from.is_some() || filter.master.is_some() || filter.message_id.is_some();
+    !filter.states.is_empty() && !narrower
+}
+
+/// The query of a folder.
+pub(crate) fn entries(query: EntryQuery) -> (&'static str, Args) {
+    let limit = i64::from(query.limit);
+    match query.file_name {
+        Some(name) => (
+            concat!(
+                "SELECT ",
+                columns!(),
+                " FROM transfer WHERE listed = 1 AND gate = $1 AND dir_name = $2 AND file_name = $3 ",
+                "ORDER BY id DESC LIMIT $4"
+            ),
+            args![query.gate, query.dir_name, name, limit],
+        ),
+        None => (
+            concat!(
+                "SELECT ",
+                columns!(),
+                " FROM transfer WHERE listed = 1 AND gate = $1 AND dir_name = $2 AND file_name > $3 ",
+                "ORDER BY file_name, id DESC LIMIT $4"
+            ),
+            args![query.gate, query.dir_name, query.after.unwrap_or_default(), limit],
+        ),
+    }
+}
+
+/// Sites with waiting transfers, found by jumping from site to site in the index, and for each priority the first time.
+pub(crate) const DUE_SITES: &str = "\
+WITH RECURSIVE s (site) AS ( \
+  SELECT f.site FROM (SELECT site FROM transfer WHERE state IN ('B', 'R', 'D') AND mode = 'I' \
+    ORDER BY site LIMIT 1) AS f \
+  UNION ALL \
+  SELECT (SELECT t.site FROM transfer AS t WHERE t.state IN ('B', 'R', 'D') AND t.mode = 'I' AND t.site > s.site \
+    ORDER BY t.site LIMIT 1) FROM s WHERE s.site IS NOT NULL \
+) \
+SELECT s.site, (SELECT t.next_try_at FROM transfer AS t WHERE t.state IN ('B', 'R', 'D') AND t.mode = 'I' \
+    AND t.site = s.site AND t.priority = p.n ORDER BY t.next_try_at LIMIT 1) \
+FROM s CROSS JOIN (SELECT 0 AS n UNION ALL SELECT 1 UNION ALL SELECT 2) AS p \
+WHERE s.site IS NOT NULL ORDER BY s.site";
+
+/// Received transfers whose settle time is over.
+pub(crate) const TO_ROUTE: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM transfer WHERE route_state = 'T' AND next_try_at <= $1 AND state IN ('E', 'W', 'A', 'C') ",
+    "ORDER BY next_try_at, id LIMIT $2"
+);
+
+/// How many are in each state that is no end.
+pub(crate) const LIVE_COUNTS: &str = "SELECT state, COUNT(*) FROM transfer \
+     WHERE state IN ('F', 'D', 'B', 'R', 'T', 'G', 'P', 'V', 'S', 'I') GROUP BY state";
+
+/// One transfer.
+pub(crate) const ONE: &str = concat!("SELECT ", columns!(), " FROM transfer WHERE id = $1");
