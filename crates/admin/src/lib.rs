@@ -13,5 +13,5 @@ pub mod socket;
 pub use execute::{Context, execute};
 pub use input::{Input, InputError};
 pub use operation::{Effect, Form, OpError, Operation, Param, Resource, Right};
-pub use operations::{OPERATIONS, find};
+pub use operations::{OPERATIONS, create_object, find};
 pub use output::{Cell, Output};

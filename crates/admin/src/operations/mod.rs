@@ -11,6 +11,8 @@ mod transfers;
 
 use crate::Operation;
 
+pub use objects::create_object;
+
 /// Every operation, by family.
 pub static OPERATIONS: &[&[Operation]] = &[
     family::SSH_PROFILES,

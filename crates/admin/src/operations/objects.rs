@@ -3,7 +3,7 @@
 use base::Secret;
 use db::{Change, DbError, NewObject};
 use keys::PasswordHash;
-use model::{Body, Field, FieldKind, Kind, Object, ObjectState, Place, Problem, Severity, Snapshot, Value};
+use model::{Body, Draft, Field, FieldKind, Kind, Object, ObjectState, Place, Problem, Severity, Snapshot, Value};
 
 use crate::{Cell, Context, Input, OpError, Output, Param};
 
@@ -33,6 +33,11 @@ pub(super) fn name_params(kind: Kind) -> Vec<Param> {
     vec![Param::of(kind.descriptor().name_field).required().positional()]
 }
 
+/// The same parameters, with the name also by position.
+pub(super) fn positional_name(params: Vec<Param>) -> Vec<Param> {
+    params.into_iter().enumerate().map(|(i, p)| if i == 0 { p.positional() } else { p }).collect()
+}
+
 /// Name, group, state and fields that a selection may ask for; all must hold (NET-19).
 pub(super) fn criteria(kind: Kind) -> Vec<Param> {
     let fields = kind.descriptor().parameters().filter(|(_, field)| !field.is_secret());
@@ -53,6 +58,17 @@ pub(super) async fn create(context: &Context, input: &Input, kind: Kind) -> Resu
     let mut object = blank(kind, name);
     take_values(&mut object, input)?;
     save_new(context, object, input).await
+}
+
+/// Creates an object from a draft, as the first start does.
+///
+/// # Errors
+/// As any creation.
+pub async fn create_object(context: &Context, draft: Draft) -> Result<Output, OpError> {
+    let Draft { kind, name, group, state, body } = draft;
+    let created = save_new(context, Object { group, state, body, ..blank(kind, name) }, &Input::default()).await?;
+    context.engine.reload().await.map_err(|e| OpError::Failed(e.to_string()))?;
+    Ok(created)
 }
 
 /// Stores a new object with the secrets of the input; other operations build objects of their own for it.

@@ -1,0 +1,278 @@
+//! Bare keys: import, make, change, delete, show (certificates-and-keys.md section 3.4).
+
+use base::Secret;
+use db::{Change, NewCredential, NewObject};
+use keys::{KeyAlgorithm, KeyFileFormat, KeyMaterial, PrivateKey, SizeLimits, check_size, read_key, write_key};
+use model::{Field, FieldKind, Kind, Object, ObjectState, Value};
+
+use super::objects::{blank, cell, delete_params, failed, name_of, name_params, references, stored};
+use super::objects;
+use crate::{Cell, Context, Effect, Input, InputError, OpError, Operation, Output, Param, Resource, Right};
+
+const fn right(letter: char) -> Right {
+    Right { resource: Resource::SecurityObjects, letter }
+}
+
+/// The family.
+pub(super) static OPERATIONS: &[Operation] = &[
+    Operation {
+        name: "secadm import_key",
+        title: "Import a key from a file",
+        right: right('W'),
+        effect: Effect::Change,
+        params: import_params,
+        run: |context, input| Box::pin(import(context, input)),
+    },
+    Operation {
+        name: "secadm create_key",
+        title: "Make a key pair in the store",
+        right: right('W'),
+        effect: Effect::Change,
+        params: create_params,
+        run: |context, input| Box::pin(create(context, input)),
+    },
+    Operation {
+        name: "secadm update_key",
+        title: "Change name, group, comment or state of a key",
+        right: right('U'),
+        effect: Effect::Change,
+        params: update_params,
+        run: |context, input| Box::pin(update(context, input)),
+    },
+    Operation {
+        name: "secadm delete_key",
+        title: "Delete a key",
+        right: right('D'),
+        effect: Effect::Change,
+        params: || delete_params(Kind::Key),
+        run: |context, input| Box::pin(objects::delete(context, input, Kind::Key)),
+    },
+    Operation {
+        name: "secdsp display_key",
+        title: "Show everything about a key but its private part",
+        right: right('R'),
+        effect: Effect::Read,
+        params: || name_params(Kind::Key),
+        run: |context, input| Box::pin(display(context, input)),
+    },
+    Operation {
+        name: "secdsp select_key",
+        title: "List the names of keys that fit all criteria",
+        right: right('R'),
+        effect: Effect::Read,
+        params: || objects::criteria(Kind::Key),
+        run: |context, input| Box::pin(objects::select(context, input, Kind::Key)),
+    },
+    Operation {
+        name: "secdsp status_key",
+        title: "List keys with their main values",
+        right: right('R'),
+        effect: Effect::Read,
+        params: || objects::criteria(Kind::Key),
+        run: |context, input| Box::pin(objects::status(context, input, Kind::Key)),
+    },
+];
+
+const FILE: Field = Field::text("file_name", 255, "file that holds the key")
+    .shorts(&["fn"])
+    .aliases(&["filename"])
+    .required();
+const FORMAT: Field = Field::choice("file_format", &["DER", "PEM", "TXT", "OPENSSH"], "form of the file; found out where not given")
+    .shorts(&["ff"])
+    .detail("TXT is the one-line OpenSSH public key");
+const PASSWORD: Field = Field::new("key_password", FieldKind::Secret { max: 128 }, "password of an encrypted OPENSSH file").shorts(&["kp"]);
+const BITS: Field = Field::int("bits", (2048, 4096), "bits", "size of an RSA key").default("3072");
+const NEW_NAME: Field = Field::text("new_name", 31, "other name for it; all references follow").shorts(&["nn"]);
+
+fn own_fields(names: &[&str]) -> impl Iterator<Item = Param> {
+    let fields = Kind::Key.descriptor().parameters().filter(|(_, f)| names.contains(&f.name));
+    fields.map(|(_, field)| Param::of(Field { read_only: false, ..field })).collect::<Vec<_>>().into_iter()
+}
+
+fn import_params() -> Vec<Param> {
+    let named = own_fields(&["name"]);
+    let rest = own_fields(&["algorithm", "type", "group", "state", "comments"]).map(|p| if p.name() == "state" { p } else { p.optional() });
+    let own = [Param::file(FILE), Param::of(FORMAT), Param::of(PASSWORD)];
+    let force = Param::switch("force", "import it although the same key is in the store under another name");
+    named.chain(own).chain(rest).chain([force]).collect()
+}
+
+fn create_params() -> Vec<Param> {
+    let algorithm = own_fields(&["algorithm"]).map(|p| Param::of(p.field.default("ED25519")));
+    own_fields(&["name"]).chain(algorithm).chain([Param::of(BITS)]).chain(own_fields(&["group", "state", "comments"])).collect()
+}
+
+fn update_params() -> Vec<Param> {
+    let rest = own_fields(&["state", "group", "comments"]).map(Param::optional);
+    own_fields(&["name"]).chain([Param::of(NEW_NAME)]).chain(rest).collect()
+}
+
+async fn import(context: &Context, input: &Input) -> Result<Output, OpError> {
+    let file = input.file("file_name").ok_or(InputError::Absent("file_name"))?;
+    let format = match input.text("file_format") {
+        Some("DER") => Some(KeyFileFormat::Der),
+        Some("PEM") => Some(KeyFileFormat::Pem),
+        Some("TXT") => Some(KeyFileFormat::Txt),
+        Some("OPENSSH") => Some(KeyFileFormat::OpenSsh),
+        _ => None,
+    };
+    let material = read_key(file.expose(), format, input.secret("key_password")).map_err(|e| OpError::Refused(e.to_string()))?;
+    agrees(&material, input)?;
+    let twin = context.engine.snapshot().key_by_fingerprint(&material.public().fingerprint().0).cloned();
+    match twin {
+        Some(twin) if !input.is_set("force") => Err(OpError::Refused(format!(
+            "the same key is in the store as {} ({}, group {}): use it, or import it again with -force",
+            twin.alias,
+            twin.state.shown(),
+            twin.group
+        ))),
+        _ => store(context, input, &material, "imported").await,
+    }
+}
+
+/// What was stated must be what the file holds (KEY-3).
+fn agrees(material: &KeyMaterial, input: &Input) -> Result<(), OpError> {
+    let found = [("algorithm", material.public().algorithm().to_string()), ("type", type_of(material).to_owned())];
+    for (name, found) in found {
+        if let Some(stated) = input.text(name).filter(|stated| *stated != found) {
+            return Err(OpError::Refused(format!("-{name} says {stated}, and the file holds {found}")));
+        }
+    }
+    Ok(())
+}
+
+const fn type_of(material: &KeyMaterial) -> &'static str {
+    match material {
+        KeyMaterial::Private(_) => "PRIVATE",
+        KeyMaterial::Public(_) => "PUBLIC",
+    }
+}
+
+async fn create(context: &Context, input: &Input) -> Result<Output, OpError> {
+    let word = input.text("algorithm").unwrap_or("ED25519");
+    let algorithm: KeyAlgorithm = word.parse().map_err(|_| OpError::Refused(format!("no keys of algorithm {word} are made here")))?;
+    let bits = input.int("bits").and_then(|b| u32::try_from(b).ok());
+    let bits = if algorithm == KeyAlgorithm::Rsa { Some(bits.unwrap_or(3072)) } else { None };
+    // Making an RSA key takes seconds: not on the threads of the network.
+    let key = tokio::task::spawn_blocking(move || PrivateKey::generate(algorithm, bits)).await;
+    let key = key.map_err(|e| OpError::Failed(e.to_string()))?.map_err(|e| OpError::Refused(e.to_string()))?;
+    store(context, input, &KeyMaterial::Private(key), "created").await
+}
+
+async fn store(context: &Context, input: &Input, material: &KeyMaterial, what: &str) -> Result<Output, OpError> {
+    check_size(material.public(), &SizeLimits::default()).map_err(|e| OpError::Refused(e.to_string()))?;
+    let name = name_of(input, Kind::Key)?;
+    model::check_name(Kind::Key, &name).map_err(|p| OpError::Refused(p.to_string()))?;
+    let mut object = blank(Kind::Key, name);
+    put(&mut object, input)?;
+    object.body.insert("algorithm".to_owned(), Value::Text(material.public().algorithm().to_string()));
+    object.body.insert("type".to_owned(), Value::Text(type_of(material).to_owned()));
+    let uid = base::hex(&base::random::<16>().map_err(|e| OpError::Failed(e.to_string()))?);
+    let credential = credential(context, material, &uid)?;
+    let new = NewObject {
+        uid,
+        kind: Kind::Key,
+        name: object.name.clone(),
+        group: object.group.clone(),
+        state: object.state,
+        references: references(&object),
+        body: object.body,
+        secrets: Vec::new(),
+        credential: Some(credential),
+    };
+    let stored = context.engine.db().objects().create(new, &context.actor).await.map_err(failed)?;
+    let fingerprint = material.public().fingerprint();
+    let facts = vec![
+        ("name".to_owned(), Cell::from(stored.name.as_str())),
+        ("fingerprint".to_owned(), fingerprint.to_string().into()),
+        ("state".to_owned(), stored.state.as_str().into()),
+    ];
+    let kind = if type_of(material) == "PRIVATE" { "private" } else { "public" };
+    let text = format!("key {} {what}: {kind} {}, {fingerprint}", stored.name, material.public().algorithm());
+    Ok(Output::Done { text, facts, warnings: Vec::new() })
+}
+
+fn credential(context: &Context, material: &KeyMaterial, uid: &str) -> Result<NewCredential, OpError> {
+    let public = material.public();
+    let private_sealed = match material {
+        KeyMaterial::Private(key) => {
+            let aad = format!("credential|{uid}");
+            let octets: Secret<Vec<u8>> = key.to_bytes();
+            Some(context.engine.master().seal(aad.as_bytes(), octets.expose()).map_err(|e| OpError::Failed(e.to_string()))?)
+        }
+        KeyMaterial::Public(_) => None,
+    };
+    Ok(NewCredential {
+        class: "KEY".to_owned(),
+        algorithm: public.algorithm().to_string(),
+        bits: public.bits(),
+        fingerprint: public.fingerprint().0,
+        spki_sha256: engine::sha256(public.spki_der()),
+        public_blob: public.ssh_blob().to_vec(),
+        private_sealed,
+    })
+}
+
+/// Group, state and comment as given.
+fn put(object: &mut Object, input: &Input) -> Result<(), OpError> {
+    if let Some(group) = input.text("group") {
+        group.clone_into(&mut object.group);
+    }
+    if let Some(state) = input.text("state") {
+        object.state = ObjectState::parse(state).map_err(|e| OpError::Refused(e.to_string()))?;
+    }
+    if let Some(comments) = input.value("comments") {
+        object.body.insert("comments".to_owned(), comments.clone());
+    }
+    Ok(())
+}
+
+async fn update(context: &Context, input: &Input) -> Result<Output, OpError> {
+    let name = name_of(input, Kind::Key)?;
+    let mut object = stored(context, Kind::Key, &name).await?;
+    put(&mut object, input)?;
+    let new_name = input.text("new_name").map(str::to_owned);
+    if let Some(new_name) = &new_name {
+        model::check_name(Kind::Key, new_name).map_err(|p| OpError::Refused(p.to_string()))?;
+    }
+    let stored = save(context, object, new_name).await?;
+    Ok(Output::done(format!("key {} updated: {}, group {}", stored.name, stored.state.shown(), stored.group)))
+}
+
+/// Stores a changed key object.
+pub(super) async fn save(context: &Context, object: Object, new_name: Option<String>) -> Result<Object, OpError> {
+    let change = Change {
+        kind: Kind::Key,
+        references: references(&object),
+        expected_revision: Some(object.revision),
+        name: object.name,
+        new_name,
+        group: object.group,
+        state: object.state,
+        body: object.body,
+        secrets: Vec::new(),
+    };
+    context.engine.db().objects().update(change, &context.actor).await.map_err(failed)
+}
+
+async fn display(context: &Context, input: &Input) -> Result<Output, OpError> {
+    let object = stored(context, Kind::Key, &name_of(input, Kind::Key)?).await?;
+    let snapshot = context.engine.snapshot();
+    let mut fields: Vec<(String, Cell)> =
+        Kind::Key.descriptor().parameters().map(|(place, f)| (f.name.to_owned(), cell(&object, place, &f))).collect();
+    if let Some(entry) = snapshot.key(&object.name) {
+        let fingerprint = keys::Fingerprint(entry.fingerprint);
+        let public = keys::PublicKey::from_ssh_blob(&entry.ssh_blob).map_err(|e| OpError::Failed(e.to_string()))?;
+        fields.push(("bits".to_owned(), i64::from(entry.bits).into()));
+        fields.push(("fingerprint".to_owned(), fingerprint.to_string().into()));
+        fields.push(("fingerprint_hex".to_owned(), fingerprint.hex().into()));
+        fields.push(("fingerprint_words".to_owned(), fingerprint.words().into()));
+        let line = write_key(&KeyMaterial::Public(public), KeyFileFormat::Txt).map_err(|e| OpError::Failed(e.to_string()))?;
+        fields.push(("public_key".to_owned(), String::from_utf8_lossy(line.expose()).trim_end().into()));
+    }
+    fields.push(("created".to_owned(), object.created_at.to_string().into()));
+    let referrers = snapshot.referrers(Kind::Key, &object.name);
+    let referrers = referrers.into_iter().map(|(kind, name, field)| format!("{kind} {name} ({field})")).collect();
+    fields.push(("referred_to_by".to_owned(), Cell::List(referrers)));
+    Ok(Output::Record { fields })
+}

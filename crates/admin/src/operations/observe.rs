@@ -1,0 +1,173 @@
+//! Looking at the gateway: every problem of the configuration, how a connection would fare, the audit.
+
+use std::net::SocketAddr;
+
+use db::{AuditFilter, AuditRow};
+use model::{Field, FieldKind, Inbound, Problem, Reason, Security, Severity, Snapshot};
+use serde_json::json;
+
+use super::objects::failed;
+use crate::{Cell, Context, Effect, Input, InputError, OpError, Operation, Output, Param, Resource, Right};
+
+/// The family.
+pub(super) static OPERATIONS: &[Operation] = &[
+    Operation {
+        name: "check",
+        title: "Print every problem of the configuration at once",
+        right: Right { resource: Resource::Configuration, letter: 'R' },
+        effect: Effect::Read,
+        params: Vec::new,
+        run: |context, _| Box::pin(check(context)),
+    },
+    Operation {
+        name: "explain inbound",
+        title: "Say which profile and gate a connection and login would meet, and why",
+        right: Right { resource: Resource::Configuration, letter: 'R' },
+        effect: Effect::Read,
+        params: inbound_params,
+        run: |context, input| Box::pin(inbound(context, input)),
+    },
+    Operation {
+        name: "audit list",
+        title: "List the record of changes",
+        right: Right { resource: Resource::Audit, letter: 'R' },
+        effect: Effect::Read,
+        params: audit_params,
+        run: |context, input| Box::pin(audit_list(context, input)),
+    },
+    Operation {
+        name: "audit verify",
+        title: "Check that nothing was removed from the record of changes, altered or moved",
+        right: Right { resource: Resource::Audit, letter: 'R' },
+        effect: Effect::Read,
+        params: Vec::new,
+        run: |context, _| Box::pin(audit_verify(context)),
+    },
+];
+
+async fn check(context: &Context) -> Result<Output, OpError> {
+    let problems = context.engine.problems();
+    let severity = |p: &Problem| if p.severity == Severity::Error { "error" } else { "warning" };
+    let errors = problems.iter().filter(|p| p.severity == Severity::Error).count();
+    let lines: Vec<String> =
+        problems.iter().map(|p| format!("{}: {} {}: {}; {}", severity(p), p.object, p.field, p.text, p.fix)).collect();
+    match errors {
+        0 => {
+            let end = format!("{} problems, none of them an error", lines.len());
+            let facts = json!({ "problems": lines });
+            Ok(Output::Story { lines: lines.into_iter().chain([end]).collect(), facts })
+        }
+        _ => Err(OpError::Refused(format!("{}\n{} problems, {errors} of them errors", lines.join("\n"), lines.len()))),
+    }
+}
+
+fn inbound_params() -> Vec<Param> {
+    vec![
+        Param::of(Field::text("peer", 64, "address and port of the caller, as 192.0.2.7:40000").required()),
+        Param::of(Field::text("local", 64, "our address and port, as 192.0.2.1:22").required()),
+        Param::of(Field::text("login", 63, "login name given")),
+    ]
+}
+
+fn address(input: &Input, name: &'static str) -> Result<SocketAddr, OpError> {
+    let text = input.text(name).ok_or(InputError::Absent(name))?;
+    text.parse().map_err(|_| OpError::Syntax(InputError::Together(format!("-{name} is {text:?}: give ADDRESS:PORT, IPv6 as [ADDRESS]:PORT"))))
+}
+
+async fn inbound(context: &Context, input: &Input) -> Result<Output, OpError> {
+    let inbound = Inbound::new(address(input, "local")?, address(input, "peer")?);
+    let snapshot = context.engine.snapshot();
+    let decision = model::match_inbound(&inbound, &snapshot);
+    let mut lines = reasons(&decision.why);
+    let (outcome, mut facts) = match decision.result {
+        Ok(matched) => {
+            let profile = match matched.security {
+                Security::Ssh(profile) => format!("SSH profile {}", profile.name),
+                Security::Clear => "no security: an SFTP listener closes it (event 107)".to_owned(),
+            };
+            let facts = json!({ "network_profile": matched.network.name, "security": profile });
+            (format!("=> network profile {}, {profile}", matched.network.name), facts)
+        }
+        Err(refusal) => (format!("=> closed: {refusal}"), json!({ "refused": refusal })),
+    };
+    lines.push(outcome);
+    if let Some(login) = input.text("login") {
+        let (more, gate) = gate(&inbound, login, &snapshot);
+        lines.extend(more);
+        if let Some(all) = facts.as_object_mut() {
+            all.insert("login".to_owned(), gate);
+        }
+    }
+    Ok(Output::Story { lines, facts })
+}
+
+fn gate(inbound: &Inbound, login: &str, snapshot: &Snapshot) -> (Vec<String>, serde_json::Value) {
+    let decision = model::choose_gate(inbound, "SFTP", login, snapshot);
+    let mut lines = vec![String::new(), format!("login {login:?}")];
+    lines.extend(reasons(&decision.why));
+    let (outcome, facts) = match decision.result {
+        Ok(found) => (
+            format!("=> gate {}, site {}, begins in {} below {}", found.gate.name, found.site.name(), found.home_dir, found.root_dir),
+            json!({ "gate": found.gate.name, "site": found.site.name(), "home_dir": found.home_dir, "root_dir": found.root_dir }),
+        ),
+        Err(refusal) => (format!("=> refused: {refusal}"), json!({ "refused": refusal })),
+    };
+    lines.push(outcome);
+    (lines, facts)
+}
+
+/// Reasons, a line each.
+pub(super) fn reasons(why: &[Reason]) -> Vec<String> {
+    why.iter().map(|r| format!("  {r}")).collect()
+}
+
+fn audit_params() -> Vec<Param> {
+    vec![
+        Param::of(Field::text("kind", 31, "kind of object, as SSH_PROFILE")),
+        Param::of(Field::text("name", 255, "name of the object")),
+        Param::of(Field::text("actor", 63, "who")),
+        Param::of(Field::text("action", 31, "what, as CREATE")),
+        Param::of(Field::new("last", FieldKind::Int { min: 1, max: 10_000, unit: "" }, "how many, the newest").default("50")),
+    ]
+}
+
+async fn audit_list(context: &Context, input: &Input) -> Result<Output, OpError> {
+    let given = |name: &str| input.text(name).map(str::to_owned);
+    let filter = AuditFilter {
+        kind: given("kind"),
+        name: given("name"),
+        actor: given("actor"),
+        action: given("action"),
+        ..AuditFilter::default()
+    };
+    let limit = input.int("last").and_then(|n| u32::try_from(n).ok()).unwrap_or(50);
+    let rows = context.engine.db().audit().list(filter, limit).await.map_err(failed)?;
+    let columns = ["Number", "Time", "Who", "From", "Action", "Result", "Kind", "Name", "Before", "After"];
+    let row = |r: AuditRow| {
+        vec![
+            Cell::from(r.seq),
+            r.at.to_string().into(),
+            r.actor.name.into(),
+            r.actor.origin.into(),
+            r.action.into(),
+            format!("{:?}", r.result).into(),
+            r.kind.into(),
+            r.name.into(),
+            r.before_json.map_or(Cell::None, Cell::from),
+            r.after_json.map_or(Cell::None, Cell::from),
+        ]
+    };
+    Ok(Output::Table { columns: columns.map(str::to_owned).to_vec(), rows: rows.into_iter().map(row).collect() })
+}
+
+async fn audit_verify(context: &Context) -> Result<Output, OpError> {
+    let report = context.engine.db().audit().verify().await.map_err(failed)?;
+    match report.fault {
+        None => Ok(Output::Done {
+            text: format!("audit is whole: {} entries", report.entries),
+            facts: vec![("entries".to_owned(), Cell::from(report.entries))],
+            warnings: Vec::new(),
+        }),
+        Some(fault) => Err(OpError::Refused(format!("audit is broken: {fault}"))),
+    }
+}

@@ -1,0 +1,185 @@
+//! Keys that partners showed and a person must judge (AUTO-1 to AUTO-7).
+
+use db::CaptureRow;
+use keys::Fingerprint;
+use model::{Field, Kind, Object, ObjectState, Value};
+use serde_json::json;
+
+use super::keys::save;
+use super::objects::{failed, save_changed, stored};
+use crate::{Cell, Context, Effect, Input, InputError, OpError, Operation, Output, Param, Resource, Right};
+
+const fn right(letter: char) -> Right {
+    Right { resource: Resource::SecurityObjects, letter }
+}
+
+/// The family.
+pub(super) static OPERATIONS: &[Operation] = &[
+    Operation {
+        name: "quarantine list",
+        title: "List keys that wait for a person",
+        right: right('R'),
+        effect: Effect::Read,
+        params: || vec![Param::switch("all", "also those that were enabled or rejected")],
+        run: |context, input| Box::pin(list(context, input)),
+    },
+    Operation {
+        name: "quarantine show",
+        title: "Show a key with what is known of the partner, and words to compare by telephone",
+        right: right('R'),
+        effect: Effect::Read,
+        params: name_params,
+        run: |context, input| Box::pin(show(context, input)),
+    },
+    Operation {
+        name: "quarantine enable",
+        title: "Accept a key for the partner that showed it",
+        right: right('U'),
+        effect: Effect::Change,
+        params: name_params,
+        run: |context, input| Box::pin(enable(context, input)),
+    },
+    Operation {
+        name: "quarantine reject",
+        title: "Refuse a key for good; it stays known and does not come back",
+        right: right('U'),
+        effect: Effect::Change,
+        params: name_params,
+        run: |context, input| Box::pin(reject(context, input)),
+    },
+];
+
+const NAME: Field = Field::text("name", 31, "name of the key, as listed").shorts(&["n"]).required();
+
+/// What stands before the name of a site in a capture of its host key.
+const SITE: &str = "site:";
+
+fn name_params() -> Vec<Param> {
+    vec![Param::of(NAME).positional()]
+}
+
+fn name_of(input: &Input) -> Result<&str, OpError> {
+    input.text("name").ok_or(OpError::Syntax(InputError::Absent("name")))
+}
+
+async fn list(context: &Context, input: &Input) -> Result<Output, OpError> {
+    let rows = context.engine.db().captures().list(!input.is_set("all")).await.map_err(failed)?;
+    let columns = ["Name", "State", "Gate", "Login", "From", "First shown", "Times", "Algorithm", "Fingerprint"];
+    let row = |c: CaptureRow| {
+        vec![
+            Cell::from(c.alias),
+            c.state.shown().into(),
+            c.gate.into(),
+            c.login.into(),
+            c.source.into(),
+            c.at.to_string().into(),
+            c.tries.into(),
+            c.algorithm.into(),
+            Fingerprint(c.fingerprint).to_string().into(),
+        ]
+    };
+    Ok(Output::Table { columns: columns.map(str::to_owned).to_vec(), rows: rows.into_iter().map(row).collect() })
+}
+
+async fn captured(context: &Context, alias: &str) -> Result<Vec<CaptureRow>, OpError> {
+    let rows = context.engine.db().captures().by_alias(alias).await.map_err(failed)?;
+    match rows.is_empty() {
+        true => Err(OpError::NotFound(format!("no captured key is called {alias}: see quarantine list"))),
+        false => Ok(rows),
+    }
+}
+
+async fn show(context: &Context, input: &Input) -> Result<Output, OpError> {
+    let rows = captured(context, name_of(input)?).await?;
+    let mut lines = Vec::new();
+    let mut places = Vec::new();
+    if let Some(key) = rows.first() {
+        let fingerprint = Fingerprint(key.fingerprint);
+        lines.extend([
+            format!("Key          {} ({} {} bits), {}", key.alias, key.algorithm, key.bits, key.state.shown()),
+            format!("Fingerprint  {fingerprint}"),
+            format!("In words     {}", fingerprint.words()),
+            String::new(),
+        ]);
+    }
+    for row in &rows {
+        let (known, data) = partner(context, row);
+        lines.push(format!("Shown at {} as {:?} from {}, {} times", row.gate, row.login, row.source, row.tries));
+        lines.push(format!("  first {}, last {}", row.at, row.last_at));
+        lines.extend(known);
+        places.push(data);
+    }
+    lines.push(String::new());
+    lines.push("Ask the partner, by a number you knew before, to read the fingerprint or the words of its key to you.".to_owned());
+    lines.push(format!("If they are the same: quarantine enable {0}. If not: quarantine reject {0}", name_of(input)?));
+    Ok(Output::Story { lines, facts: json!({ "key": name_of(input)?, "places": places }) })
+}
+
+/// What is known of the partner beside the key.
+fn partner(context: &Context, row: &CaptureRow) -> (Vec<String>, serde_json::Value) {
+    let snapshot = context.engine.snapshot();
+    let (kind, name) = place_of(&row.gate);
+    let Some(object) = snapshot.object(kind, name) else {
+        return (vec!["  this gate or site is gone".to_owned()], json!({ "gate": row.gate }));
+    };
+    let mut lines = Vec::new();
+    for field in ["comments", "login_user", "login_ident", "dest_address", "home_dir", "remote_public_key_alias", "bound_keys"] {
+        if let Some(value) = object.body.get(field) {
+            lines.push(format!("  {field}: {}", Cell::from(value)));
+        }
+    }
+    let has_keys = object.body.contains_key("bound_keys");
+    lines.push(match has_keys {
+        true => "  ATTENTION: this partner has other keys already; a change should have been announced".to_owned(),
+        false => "  this partner has no key yet".to_owned(),
+    });
+    (lines, json!({ "gate": row.gate, "login": row.login, "source": row.source, "tries": row.tries, "has_keys": has_keys }))
+}
+
+fn place_of(gate: &str) -> (Kind, &str) {
+    gate.strip_prefix(SITE).map_or((Kind::Cgate, gate), |site| (Kind::RemoteSite, site))
+}
+
+/// Binds the key to where it was shown, then enables it: a stop in between leaves it disabled.
+async fn enable(context: &Context, input: &Input) -> Result<Output, OpError> {
+    let name = name_of(input)?;
+    let mut bound = Vec::new();
+    let mut warnings = Vec::new();
+    for row in captured(context, name).await? {
+        let (kind, place) = place_of(&row.gate);
+        let object = stored(context, kind, place).await?;
+        if object.body.get("login_user").is_some_and(|v| Cell::from(v).to_string().contains(['*', '?'])) {
+            warnings.push(format!("gate {place} takes several logins: the key opens all of them"));
+        }
+        bind(context, object, name).await?;
+        bound.push(row.gate);
+    }
+    set_state(context, name, ObjectState::Enabled).await?;
+    let text = format!("key {name} enabled for {}", bound.join(", "));
+    Ok(Output::Done { text, facts: vec![("name".to_owned(), name.into()), ("bound_to".to_owned(), Cell::List(bound))], warnings })
+}
+
+async fn bind(context: &Context, mut object: Object, key: &str) -> Result<(), OpError> {
+    let mut keys = match object.body.remove("bound_keys") {
+        Some(Value::List(keys)) => keys,
+        _ => Vec::new(),
+    };
+    if !keys.iter().any(|k| k == key) {
+        keys.push(key.to_owned());
+    }
+    object.body.insert("bound_keys".to_owned(), Value::List(keys));
+    save_changed(context, object, &Input::default()).await.map(drop)
+}
+
+async fn reject(context: &Context, input: &Input) -> Result<Output, OpError> {
+    let name = name_of(input)?;
+    captured(context, name).await?;
+    set_state(context, name, ObjectState::Disabled).await?;
+    Ok(Output::done(format!("key {name} rejected: it stays known and disabled")))
+}
+
+async fn set_state(context: &Context, name: &str, state: ObjectState) -> Result<(), OpError> {
+    let mut object = stored(context, Kind::Key, name).await?;
+    object.state = state;
+    save(context, object, None).await.map(drop)
+}

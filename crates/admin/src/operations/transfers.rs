@@ -1,0 +1,321 @@
+//! Transfers: request, list, show, pause, resume, cancel; and the story of one (transfers.md).
+
+use base::{TransferId, UtcMicros};
+use db::{Direction, Mode, State, Transfer, TransferFilter};
+use engine::{Control, Request};
+use model::{Field, FieldKind, Kind};
+use serde_json::json;
+
+use super::objects::failed;
+use crate::{Cell, Context, Effect, Input, InputError, OpError, Operation, Output, Param, Resource, Right};
+
+const fn right(letter: char) -> Right {
+    Right { resource: Resource::Transfers, letter }
+}
+
+/// The family.
+pub(super) static OPERATIONS: &[Operation] = &[
+    Operation {
+        name: "peltrans",
+        title: "Request a transfer; prints its local identifier",
+        right: right('W'),
+        effect: Effect::Control,
+        params: submit_params,
+        run: |context, input| Box::pin(submit(context, input)),
+    },
+    Operation {
+        name: "peldsp select_trans",
+        title: "List the identifiers of transfers that fit all criteria, newest first",
+        right: right('R'),
+        effect: Effect::Read,
+        params: criteria,
+        run: |context, input| Box::pin(select(context, input)),
+    },
+    Operation {
+        name: "peldsp status_trans",
+        title: "List transfers with their main values, newest first",
+        right: right('R'),
+        effect: Effect::Read,
+        params: criteria,
+        run: |context, input| Box::pin(status(context, input)),
+    },
+    Operation {
+        name: "peldsp display_trans",
+        title: "Show everything about a transfer",
+        right: right('R'),
+        effect: Effect::Read,
+        params: id_params,
+        run: |context, input| Box::pin(display(context, input)),
+    },
+    Operation {
+        name: "pelctl control_trans",
+        title: "Pause (S), resume (R) or cancel (C) a transfer",
+        right: right('A'),
+        effect: Effect::Control,
+        params: control_params,
+        run: |context, input| Box::pin(control(context, input)),
+    },
+    Operation {
+        name: "pelctl start_site",
+        title: "Call a site again at once, and take its calls",
+        right: Right { resource: Resource::Sites, letter: 'A' },
+        effect: Effect::Control,
+        params: site_params,
+        run: |context, input| Box::pin(switch_site(context, input, true)),
+    },
+    Operation {
+        name: "pelctl stop_site",
+        title: "No new connections to or from a site; running transfers finish",
+        right: Right { resource: Resource::Sites, letter: 'A' },
+        effect: Effect::Control,
+        params: site_params,
+        run: |context, input| Box::pin(switch_site(context, input, false)),
+    },
+    Operation {
+        name: "route again",
+        title: "Route a received file once more",
+        right: right('A'),
+        effect: Effect::Control,
+        params: id_params,
+        run: |context, input| Box::pin(reroute(context, input)),
+    },
+    Operation {
+        name: "why",
+        title: "Tell the story of a transfer: what happened, why, what to do",
+        right: right('R'),
+        effect: Effect::Read,
+        params: id_params,
+        run: |context, input| Box::pin(why(context, input)),
+    },
+];
+
+const ID: Field = Field::int("local_ident", (1, i64::MAX), "", "local identifier of the transfer").shorts(&["id", "li"]).required();
+const SITE: Field = Field::new("alias", FieldKind::Ref(Kind::RemoteSite), "name of the site").shorts(&["a"]).required();
+
+fn id_params() -> Vec<Param> {
+    vec![Param::of(ID).positional()]
+}
+
+fn site_params() -> Vec<Param> {
+    vec![Param::of(SITE).positional()]
+}
+
+fn control_params() -> Vec<Param> {
+    const ACTION: Field = Field::choice("action", &["S", "R", "C"], "S pause, R resume, C cancel")
+        .shorts(&["a"])
+        .synonyms(&[("pause", "S"), ("suspend", "S"), ("resume", "R"), ("restart", "R"), ("cancel", "C")])
+        .required();
+    vec![Param::of(ID).positional(), Param::of(ACTION)]
+}
+
+fn submit_params() -> Vec<Param> {
+    [
+        Field::new("dest_alias", FieldKind::Ref(Kind::RemoteSite), "site that gets the file").shorts(&["da"]).required(),
+        Field::text("file_component", 4095, "path of the local file, as the gateway sees it").shorts(&["fc"]).required(),
+        Field::text("file_name", 255, "name at the partner; the local file's where none is given").shorts(&["fn"]),
+        Field::text("dir_name", 255, "folder at the partner, or the virtual folder it waits in").shorts(&["dn"]),
+        Field::choice("mode", &["I", "R"], "I we call the partner, R the file waits for the partner").shorts(&["m"]).default("I"),
+        Field::new("appli", FieldKind::Ref(Kind::Application), "application").shorts(&["ap"]),
+        Field::int("priority", (0, 2), "", "0 high, 1 medium, 2 low").shorts(&["prio"]).default("1"),
+        Field::flag("frozen_state", "N", "wait until restarted").shorts(&["fs"]),
+        Field::flag("permanent", "N", "the partner may fetch it any number of times").shorts(&["perm"]),
+        Field::text("date_to_begin", 40, "not before: 2026-11-23T14:05:00Z, or +hhmmss").shorts(&["dtb"]),
+        Field::text("date_to_end", 40, "cancelled after").shorts(&["dte"]),
+        Field::int("retry_count_max", (0, 999), "", "tries after the first").shorts(&["rcm"]).default("10"),
+        Field::text("param1", 40, "text of the user's own, never sent").shorts(&["p1"]),
+        Field::text("param2", 40, "text of the user's own, never sent").shorts(&["p2"]),
+    ]
+    .map(Param::of)
+    .to_vec()
+}
+
+fn criteria() -> Vec<Param> {
+    [
+        Field::text("site", 63, "remote site").shorts(&["s"]).aliases(&["dest_alias", "org_alias"]),
+        Field::text("state", 40, "letters of states, as B or PR").shorts(&["st"]),
+        Field::choice("direction", &["I", "O"], "I in, O out").shorts(&["dir"]),
+        Field::choice("mode", &["I", "R"], "I we called, R the partner called").shorts(&["m"]),
+        Field::text("file_name", 255, "name of the file").shorts(&["fn"]),
+        Field::text("from", 40, "made at or after"),
+        Field::text("until", 40, "made before"),
+        Field::int("below", (1, i64::MAX), "", "only identifiers below this one: the next page"),
+        Field::int("last", (1, 10_000), "", "how many").default("50"),
+    ]
+    .map(Param::of)
+    .to_vec()
+}
+
+async fn submit(context: &Context, input: &Input) -> Result<Output, OpError> {
+    let now = context.engine.clock().now();
+    let given = |name: &str| input.text(name).map(str::to_owned);
+    let defaults = Request::default();
+    let request = Request {
+        site: given("dest_alias").unwrap_or_default(),
+        file: given("file_component").unwrap_or_default().into(),
+        file_name: given("file_name"),
+        dir_name: given("dir_name").unwrap_or_default(),
+        mode: if input.text("mode") == Some("R") { Mode::Responder } else { Mode::Initiator },
+        appli: given("appli").unwrap_or_default(),
+        priority: input.int("priority").unwrap_or(1),
+        frozen: input.is_set("frozen_state"),
+        permanent: input.is_set("permanent"),
+        not_before: moment(input, "date_to_begin", now)?,
+        not_after: moment(input, "date_to_end", now)?,
+        retry_count_max: input.int("retry_count_max").and_then(|n| u32::try_from(n).ok()).unwrap_or(defaults.retry_count_max),
+        parameters: [given("param1").unwrap_or_default(), given("param2").unwrap_or_default()],
+        actor: context.actor.clone(),
+        ..defaults
+    };
+    let id = context.engine.submit(request).await.map_err(|e| OpError::Refused(e.to_string()))?;
+    let facts = vec![("local_ident".to_owned(), Cell::from(id.0))];
+    Ok(Output::Done { text: id.to_string(), facts, warnings: Vec::new() })
+}
+
+/// A time as RFC 3339, or `+hhmmss` from now (TRF-5).
+fn moment(input: &Input, name: &'static str, now: UtcMicros) -> Result<Option<UtcMicros>, OpError> {
+    let Some(text) = input.text(name) else { return Ok(None) };
+    let wrong = || OpError::Syntax(InputError::Together(format!("-{name} is {text:?}: give 2026-11-23T14:05:00Z or +hhmmss")));
+    let Some(digits) = text.strip_prefix('+') else {
+        return UtcMicros::parse(text).map(Some).map_err(|_| wrong());
+    };
+    let number: u64 = digits.parse().ok().filter(|_| digits.len() == 6).ok_or_else(wrong)?;
+    let seconds = number / 10_000 * 3600 + number / 100 % 100 * 60 + number % 100;
+    Ok(Some(now.plus(std::time::Duration::from_secs(seconds))))
+}
+
+async fn found(context: &Context, input: &Input) -> Result<Vec<Transfer>, OpError> {
+    let now = context.engine.clock().now();
+    let mut states = Vec::new();
+    for letter in input.text("state").unwrap_or_default().chars() {
+        let state = State::parse(&letter.to_string());
+        states.push(state.ok_or_else(|| OpError::Syntax(InputError::Together(format!("-state: {letter} is no state"))))?);
+    }
+    let filter = TransferFilter {
+        states,
+        site: input.text("site").map(str::to_owned),
+        direction: input.text("direction").and_then(Direction::parse),
+        mode: input.text("mode").and_then(Mode::parse),
+        file_name: input.text("file_name").map(str::to_owned),
+        from: moment(input, "from", now)?,
+        until: moment(input, "until", now)?,
+        below: input.int("below").map(TransferId),
+        ..TransferFilter::default()
+    };
+    let limit = input.int("last").and_then(|n| u32::try_from(n).ok()).unwrap_or(50);
+    context.engine.db().transfers().list(filter, limit).await.map_err(failed)
+}
+
+async fn select(context: &Context, input: &Input) -> Result<Output, OpError> {
+    let rows = found(context, input).await?.into_iter().map(|t| vec![Cell::from(t.id.0)]).collect();
+    Ok(Output::Table { columns: vec!["Ident".to_owned()], rows })
+}
+
+async fn status(context: &Context, input: &Input) -> Result<Output, OpError> {
+    let columns = ["Ident", "Dir", "Mode", "Site", "Folder", "File", "Octets", "State", "Route", "Tries", "Created", "Cause"];
+    let row = |t: Transfer| {
+        vec![
+            Cell::from(t.id.0),
+            t.direction.letter().into(),
+            t.mode.letter().into(),
+            t.site.as_str().into(),
+            t.dir_name.as_str().into(),
+            t.file_name.as_str().into(),
+            t.size.map_or(Cell::None, Cell::from),
+            t.full_state().into(),
+            t.route_state.word().into(),
+            t.retries.into(),
+            t.created_at.to_string().into(),
+            t.err.as_str().into(),
+        ]
+    };
+    let rows = found(context, input).await?.into_iter().map(row).collect();
+    Ok(Output::Table { columns: columns.map(str::to_owned).to_vec(), rows })
+}
+
+fn ident(input: &Input) -> Result<TransferId, OpError> {
+    input.int("local_ident").map(TransferId).ok_or(OpError::Syntax(InputError::Absent("local_ident")))
+}
+
+async fn display(context: &Context, input: &Input) -> Result<Output, OpError> {
+    let id = ident(input)?;
+    let transfers = context.engine.db().transfers();
+    let found = transfers.get(id).await.map_err(failed)?;
+    let t = found.ok_or_else(|| OpError::NotFound(format!("transfer {id} does not exist")))?;
+    let payload = match t.payload {
+        Some(payload) => context.engine.db().payloads().get(payload).await.map_err(failed)?,
+        None => None,
+    };
+    let sha256 = payload.and_then(|p| p.sha256).map_or(Cell::None, |hash| base::hex(&hash).into());
+    let routed = transfers.routed_to(id).await.map_err(failed)?;
+    let mut fields = record(&t);
+    fields.push(("x_sha256", sha256));
+    fields.push(("x_route_to_xfer", Cell::List(routed.iter().map(ToString::to_string).collect())));
+    Ok(Output::Record { fields: fields.into_iter().map(|(name, cell)| (name.to_owned(), cell)).collect() })
+}
+
+/// The fields of transfers.md section 11 that a transfer of this gateway has.
+fn record(t: &Transfer) -> Vec<(&'static str, Cell)> {
+    let time = |at: Option<UtcMicros>| at.map_or(Cell::None, |at| at.to_string().into());
+    let link = |id: Option<TransferId>| id.map_or(Cell::None, |id| id.0.into());
+    vec![
+        ("x_local_ident", t.id.0.into()),
+        ("x_type", t.kind.word().into()),
+        ("x_mode", t.mode.letter().into()),
+        ("x_direction", t.direction.letter().into()),
+        ("x_protocol", t.protocol.as_str().into()),
+        ("x_local_alias", t.local.as_str().into()),
+        ("x_remote_alias", t.site.as_str().into()),
+        ("x_gate", t.gate.as_str().into()),
+        ("x_username", t.login.as_str().into()),
+        ("x_appli", t.appli.as_str().into()),
+        ("x_dir_name", t.dir_name.as_str().into()),
+        ("x_file_name", t.file_name.as_str().into()),
+        ("x_file_size", t.size.map_or(Cell::None, Cell::from)),
+        ("x_x_bytes", t.done_octets.into()),
+        ("x_state", t.state.letter().into()),
+        ("x_full_state", t.full_state().into()),
+        ("x_route_state", t.route_state.word().into()),
+        ("x_priority", t.priority.into()),
+        ("x_create_date", time(Some(t.created_at))),
+        ("x_date_to_begin", time(t.not_before)),
+        ("x_date_to_end", time(t.not_after)),
+        ("x_next_try", time(Some(t.next_try_at))),
+        ("x_end_date", time(t.ended_at)),
+        ("x_retry_count", t.retries.into()),
+        ("x_last_end_reason", t.reason.into()),
+        ("x_last_end_diag", t.diag.into()),
+        ("x_last_end_err", t.err.as_str().into()),
+        ("x_route_from_xfer", link(t.route_from)),
+        ("x_dup_from_xfer", link(t.dup_from)),
+    ]
+}
+
+async fn control(context: &Context, input: &Input) -> Result<Output, OpError> {
+    let id = ident(input)?;
+    let action = input.text("action").and_then(Control::parse).ok_or(InputError::Absent("action"))?;
+    let state = context.engine.control(id, action, &context.actor).await.map_err(|e| OpError::Refused(e.to_string()))?;
+    Ok(Output::done(format!("transfer {id} is now {}", state.word())))
+}
+
+async fn switch_site(context: &Context, input: &Input, start: bool) -> Result<Output, OpError> {
+    let name = input.text("alias").ok_or(InputError::Absent("alias"))?;
+    let done = if start { context.engine.start_site(name).await } else { context.engine.stop_site(name).await };
+    done.map_err(|e| OpError::Refused(e.to_string()))?;
+    Ok(Output::done(format!("site {name} {}", if start { "started" } else { "stopped" })))
+}
+
+async fn reroute(context: &Context, input: &Input) -> Result<Output, OpError> {
+    let id = ident(input)?;
+    let made = context.engine.reroute(id).await.map_err(|e| OpError::Refused(e.to_string()))?;
+    let made: Vec<String> = made.iter().map(ToString::to_string).collect();
+    Ok(Output::Done {
+        text: if made.is_empty() { format!("transfer {id} went nowhere") } else { format!("transfer {id} routed as {}", made.join(", ")) },
+        facts: vec![("route_to_xfer".to_owned(), Cell::List(made))],
+        warnings: Vec::new(),
+    })
+}
+
+async fn why(context: &Context, input: &Input) -> Result<Output, OpError> {
+    let story = context.engine.why(ident(input)?).await.map_err(|e| OpError::NotFound(e.to_string()))?;
+    Ok(Output::Story { lines: story.lines(), facts: json!(story) })
+}

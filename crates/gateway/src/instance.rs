@@ -1,0 +1,108 @@
+//! A gateway's parts put together: data folder, master key, database, store, engine; and what a first start creates.
+
+use std::sync::Arc;
+
+use admin::{Context, Input, Param, execute, find};
+use base::SystemClock;
+use db::{Actor, Db, DbOptions};
+use engine::store::{StoreOptions, StoreParts, open_store};
+use engine::{Engine, EngineOptions, EngineParts};
+use keys::MasterKey;
+
+use crate::data_dir::{DataDir, Lock};
+use crate::settings::Settings;
+
+/// Mark of a finished first start.
+const INSTALLED: &str = "installed_at";
+
+/// An opened gateway that serves nobody yet. The lock lasts as long as it.
+pub(crate) struct Instance {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) settings: Settings,
+    pub(crate) dir: DataDir,
+    _lock: Lock,
+}
+
+impl Instance {
+    /// Opens the data folder, under its lock. `create` allows a first start.
+    ///
+    /// # Errors
+    /// A sentence that says what to do.
+    pub(crate) async fn open(dir: DataDir, create: bool) -> Result<Self, String> {
+        let text = dir.settings_text().map_err(|e| format!("gatehouse.toml: {e}"))?;
+        let settings = Settings::read(&text)?;
+        let lock = dir.lock().map_err(|e| e.to_string())?;
+        let master = Arc::new(master_key(&dir, create)?);
+        let clock: Arc<dyn base::Clock> = Arc::new(SystemClock::default());
+        let url = match settings.database.url.as_str() {
+            "" => dir.database().display().to_string(),
+            url => url.to_owned(),
+        };
+        let db = Db::open(DbOptions { url, clock: Arc::clone(&clock) }).await.map_err(|e| format!("database: {e}"))?;
+        let mut parts = StoreParts::new(dir.path(), Arc::clone(&master) as Arc<dyn engine::store::KeyWrap>, Arc::clone(&clock));
+        parts.options = StoreOptions { seal: settings.store.seal, hash: settings.store.hash };
+        let store = open_store("local", parts).map_err(|e| format!("payload store: {e}"))?;
+        let parts = EngineParts { db, store, master, clock, options: EngineOptions::default() };
+        let engine = Engine::start(parts).await.map_err(|e| e.to_string())?;
+        let instance = Self { engine, settings, dir, _lock: lock };
+        instance.first_start().await?;
+        Ok(instance)
+    }
+
+    /// Makes the objects of a fresh installation, once. A start that broke off in between goes on where it was.
+    async fn first_start(&self) -> Result<(), String> {
+        let meta = self.engine.db().meta();
+        if meta.get(INSTALLED).await.map_err(|e| e.to_string())?.is_some() {
+            return Ok(());
+        }
+        let actor = Actor { name: "gateway".to_owned(), origin: "first start".to_owned() };
+        let context = Context { engine: Arc::clone(&self.engine), actor };
+        if self.engine.snapshot().key(model::GATEHOUSE_KEY).is_none() {
+            run(&context, "secadm create_key", &[("name", model::GATEHOUSE_KEY), ("comments", "identity of this gateway")]).await?;
+        }
+        for draft in model::default_objects() {
+            if self.engine.snapshot().object(draft.kind, &draft.name).is_none() {
+                admin::create_object(&context, draft).await.map_err(|e| e.to_string())?;
+            }
+        }
+        let now = self.engine.clock().now();
+        meta.set(INSTALLED, &now.to_string()).await.map_err(|e| e.to_string())?;
+        tracing::info!(data = %self.dir.path().display(), "first start: identity and default objects created");
+        Ok(())
+    }
+}
+
+fn master_key(dir: &DataDir, create: bool) -> Result<MasterKey, String> {
+    let path = dir.master_key();
+    let made = dir.database().exists();
+    match path.exists() {
+        true => MasterKey::load(&path).map_err(|e| format!("master key {}: {e}", path.display())),
+        false if made => Err(format!("master key {} is gone: put it back from where you keep its copy", path.display())),
+        false if create => MasterKey::create(&path).map_err(|e| format!("master key {}: {e}", path.display())),
+        false => Err(format!("{} is no data folder: start the gateway once with `gatehouse serve`", dir.path().display())),
+    }
+}
+
+/// Carries out an operation with values given as texts.
+///
+/// # Errors
+/// The operation's.
+pub(crate) async fn run(context: &Context, name: &str, values: &[(&str, &str)]) -> Result<admin::Output, String> {
+    let input = input(name, values)?;
+    execute(context, name, &input).await.map_err(|e| format!("{name}: {e}"))
+}
+
+/// The input of operation `name`, from texts by canonical parameter name.
+///
+/// # Errors
+/// A sentence, if a value is not the parameter's.
+pub(crate) fn input(name: &str, values: &[(&str, &str)]) -> Result<Input, String> {
+    let operation = find(name).ok_or_else(|| format!("no operation {name}"))?;
+    let params: Vec<Param> = (operation.params)();
+    let mut input = Input::default();
+    for (wanted, text) in values {
+        let param = params.iter().find(|p| p.name() == *wanted).ok_or_else(|| format!("{name} has no parameter {wanted}"))?;
+        input.give(param, text).map_err(|e| e.to_string())?;
+    }
+    Ok(input)
+}
