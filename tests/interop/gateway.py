@@ -35,7 +35,7 @@ class Gateway:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.data = self.folder / "data"
-        self.data.mkdir(mode=0o700)
+        self.data.mkdir(mode=0o700, exist_ok=True)
         self.program = os.environ.get("GATEHOUSE_PROGRAM") or pytest.fail("GATEHOUSE_PROGRAM names no program")
         self.observed = free_port()
         text = f'[metrics]\naddress = "{HOST}:{self.observed}"\n{settings}'

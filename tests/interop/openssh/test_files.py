@@ -1,10 +1,11 @@
 """OpenSSH's sftp as a partner: files in and out, cut short, renamed, re-keyed."""
 
 import signal
+import subprocess
 
 import pytest
 
-from peers import cut, make_file, sha256, until
+from peers import cut, make_file, need, sha256, until
 
 SIZES = [0, 1, 16 * 1024, 16 * 1024 + 1, 5_000_000]
 
@@ -131,10 +132,6 @@ def test_no_name_leaves_the_folder(shared, client, keys, tmp_path, name):
 
 def test_scp_is_refused(shared, client, keys, tmp_path):
     # DESIGN 1.14: scp is off by default
-    import subprocess
-
-    from peers import need
-
     shared.partner("copier", key=keys("copier"))
     scp = client(shared, "copier", keys("copier"))
     sent = make_file(tmp_path / "a", 100)
@@ -146,10 +143,6 @@ def test_scp_is_refused(shared, client, keys, tmp_path):
 
 def test_scp_over_sftp_works(shared, client, keys, tmp_path):
     # SFTP-2: scp of today speaks the sftp subsystem
-    import subprocess
-
-    from peers import need
-
     shared.partner("copier2", key=keys("copier2"))
     scp = client(shared, "copier2", keys("copier2"))
     sent = make_file(tmp_path / "a", 100_000)
