@@ -9,19 +9,22 @@
 //! the two left over.
 
 
+mod body;
 mod disk;
 mod error;
-
+mod format;
 mod inline;
 mod keywrap;
 pub mod local;
 mod options;
-
+mod resume;
+mod saved;
 mod staged;
 mod stored;
 mod sweep;
-
-
+#[cfg(test)]
+mod tests;
+mod window;
 
 use std::fmt;
 use std::str::FromStr;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use base::Clock;
 
 use super::disk::{Disk, RealDisk};
+use super::format::LISTED_MAX;
 use super::keywrap::KeyWrap;
 
 /// Switches of a store (DESIGN 1.11). Both are on by default; `check` reports one that is off (STO-15).
@@ -37,6 +38,8 @@ pub struct StoreLimits {
     pub checkpoint_pause: Duration,
     /// Octets of gaps that one file may have in all; they are filled with zeros.
     pub hole_octets_max: u64,
+    /// Chunks of a file that may be sealed again before its commit copies it under a fresh key; at most 4,096.
+    pub rewritten_chunks_max: usize,
     /// Octets read and opened in one step; a multiple of 64 KiB. A download holds two of these.
     pub read_octets: usize,
 }
@@ -49,6 +52,7 @@ impl Default for StoreLimits {
             checkpoint_wait: Duration::from_secs(1),
             checkpoint_pause: Duration::from_millis(250),
             hole_octets_max: 64 << 20,
+            rewritten_chunks_max: LISTED_MAX,
             read_octets: 256 << 10,
         }
     }

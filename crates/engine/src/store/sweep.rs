@@ -1,16 +1,19 @@
-//! Orphans.
+//! Removal of files that nobody knows: what a crash left over between a file and its database row (STO-24).
+
 use std::time::Duration;
+
 use async_trait::async_trait;
 use base::UtcMicros;
-use super::{FileUuid, Store, StoreError};
 
-/// Whoever knows which payloads exist: the database.
+use super::{FileUuid, Found, Store, StoreError};
+
+/// Whoever knows which payloads there are: the database.
 #[async_trait]
 pub trait Known: Send + Sync {
-    /// Those of `uuids` that have a row which still wants them staged, or committed.
+    /// Those of `uuids` that have a row which wants their staged file, or, if `staged` is false, their committed one.
     ///
     /// # Errors
-    /// The text of whatever went wrong; the sweep then stops.
+    /// A text that tells what went wrong; the sweep then stops and nothing more is removed.
     async fn known(&self, uuids: &[FileUuid], staged: bool) -> Result<Vec<FileUuid>, String>;
 }
 
@@ -21,13 +24,54 @@ pub struct Swept {
     pub seen: u64,
     /// Orphans removed.
     pub removed: u64,
-    /// Octets they had.
+    /// Octets they had on the disk.
     pub octets: u64,
 }
 
-/// Removes files that nobody knows.
+/// Removes orphans that were last changed more than `grace` before `now`, so that a file which is just being committed
+/// stays.
 ///
 /// # Errors
-/// Whatever the disk says.
-#[allow(clippy::todo)]
-pub async fn sweep(_store: &dyn Store, _known: &dyn Known, _now: UtcMicros, _grace: Duration) -> Result<Swept, StoreError> { todo!() }
+/// Whatever the disk or `known` says; what was removed before stays removed.
+pub async fn sweep(
+    store: &dyn Store,
+    known: &dyn Known,
+    now: UtcMicros,
+    grace: Duration,
+) -> Result<Swept, StoreError> {
+    let mut swept = Swept::default();
+    for uuid in orphans(store.staged_files().await?, (known, true), (now, grace), &mut swept).await? {
+        store.discard(uuid).await?;
+    }
+    for first in 0..=u8::MAX {
+        for uuid in orphans(store.committed_files(first).await?, (known, false), (now, grace), &mut swept).await? {
+            store.remove(uuid).await?;
+        }
+    }
+    Ok(swept)
+}
+
+/// Those of `found` that are old enough and unknown.
+async fn orphans(
+    mut found: Vec<Found>,
+    (known, staged): (&dyn Known, bool),
+    (now, grace): (UtcMicros, Duration),
+    swept: &mut Swept,
+) -> Result<Vec<FileUuid>, StoreError> {
+    swept.seen = swept.seen.saturating_add(super::format::wide(found.len()));
+    found.retain(|file| now.since(file.changed) > grace);
+    let mut orphans = Vec::new();
+    for some in found.chunks(ASKED_MAX) {
+        let uuids: Vec<FileUuid> = some.iter().map(|file| file.uuid).collect();
+        let kept = known.known(&uuids, staged).await.map_err(|text| StoreError::Worker { text })?;
+        for file in some.iter().filter(|file| !kept.contains(&file.uuid)) {
+            swept.removed = swept.removed.saturating_add(1);
+            swept.octets = swept.octets.saturating_add(file.octets);
+            orphans.push(file.uuid);
+        }
+    }
+    Ok(orphans)
+}
+
+/// Names asked for at once.
+const ASKED_MAX: usize = 256;
