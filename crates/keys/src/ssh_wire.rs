@@ -11,9 +11,15 @@ use crate::parts::{
 };
 use crate::{KeyAlgorithm, KeyError};
 
-/// Octets being written; erased on drop, since a private key may be among them.
-#[derive(Default)]
+/// Octets being written; erased on drop, since a private key may be among them. There is room for any key from the
+/// start, so that nothing is left behind in memory by growing.
 pub(crate) struct Wire(pub(crate) Zeroizing<Vec<u8>>);
+
+impl Default for Wire {
+    fn default() -> Self {
+        Self(Zeroizing::new(Vec::with_capacity(WIRE_OCTETS)))
+    }
+}
 
 impl Wire {
     pub(crate) fn u32(&mut self, n: u32) {
@@ -171,6 +177,9 @@ fn numbers<const N: usize>(wire: &mut Octets<'_>) -> Result<[Number; N], KeyErro
 fn string<'a>(wire: &mut Octets<'a>) -> Result<&'a [u8], KeyError> {
     wire.string(KEY_TEXT_OCTETS_MAX).map_err(octets_error)
 }
+
+/// Room for the private part of an RSA key of 8192 bits, with its public part before it.
+const WIRE_OCTETS: usize = 6 * 1024;
 
 pub(crate) fn octets_error(error: OctetsError) -> KeyError {
     KeyError::Damaged { what: "SSH key", why: error.to_string() }

@@ -103,7 +103,7 @@ pub fn read_key(
     }
 }
 
-/// The format that `file` looks like, be it whole or damaged; the first of [`FORMATS`] that fits.
+/// The format that `file` looks like, be it whole or damaged; `None` if like none.
 #[must_use]
 pub fn recognise_key(file: &[u8]) -> Option<KeyFileFormat> {
     FORMATS.iter().find(|f| f.recognise(file).is_some()).map(|f| f.format())

@@ -24,10 +24,11 @@ impl KeyFormat for Der {
     }
 
     fn recognise(&self, file: &[u8]) -> Option<String> {
-        // Every key is a SEQUENCE that begins with an INTEGER or another SEQUENCE; text never looks so.
+        // Every key is a SEQUENCE that begins with an INTEGER or another SEQUENCE, a PKCS#7 container one that begins
+        // with an object identifier; text never looks so.
         let (0x30, [length, rest @ ..]) = file.split_first().map(|(tag, rest)| (*tag, rest))? else { return None };
         let more = if *length < 0x80 { 0 } else { usize::from(length & 0x7f) };
-        matches!(rest.get(more), Some(0x02 | 0x30)).then(|| "a DER structure".to_owned())
+        matches!(rest.get(more), Some(0x02 | 0x06 | 0x30)).then(|| "a DER structure".to_owned())
     }
 
     fn read(&self, file: &[u8], _password: Option<&Secret<String>>) -> Result<KeyMaterial, KeyError> {

@@ -189,7 +189,9 @@ pub(super) fn integer(n: &Number) -> Zeroizing<Vec<u8>> {
 
 /// Several INTEGERs, written one behind the other.
 pub(super) fn integers(numbers: &[&Number]) -> Zeroizing<Vec<u8>> {
-    let mut out = Zeroizing::new(Vec::new());
+    // Room for all, so that nothing is left behind in memory by growing.
+    let len: usize = numbers.iter().map(|n| n.octets().len() + 8).sum();
+    let mut out = Zeroizing::new(Vec::with_capacity(len));
     numbers.iter().for_each(|n| out.extend_from_slice(&integer(n)));
     out
 }

@@ -31,7 +31,7 @@ pub(in crate::formats) fn read(file: &[u8]) -> Result<Vec<Block>, KeyError> {
     while let Some(line) = lines.next() {
         match named(line, BEGIN) {
             Some(_) if blocks.len() == PEM_BLOCKS_MAX => return Err(KeyError::Several { count: blocks.len() + 1 }),
-            Some(label) => blocks.push(read_block(label, &mut lines)?),
+            Some(label) => blocks.push(read_block(label, &mut lines, file.len())?),
             None if line.trim_ascii().is_empty() || blocks.is_empty() => {}
             None => return Err(damaged("something follows behind its end")),
         }
@@ -39,8 +39,13 @@ pub(in crate::formats) fn read(file: &[u8]) -> Result<Vec<Block>, KeyError> {
     Ok(blocks)
 }
 
-fn read_block<'a>(label: String, lines: &mut impl Iterator<Item = &'a [u8]>) -> Result<Block, KeyError> {
-    let mut base64 = Zeroizing::new(Vec::new());
+/// Reads up to the `END` line. `octets_max` is room for all, so that nothing is left behind in memory by growing.
+fn read_block<'a>(
+    label: String,
+    lines: &mut impl Iterator<Item = &'a [u8]>,
+    octets_max: usize,
+) -> Result<Block, KeyError> {
+    let mut base64 = Zeroizing::new(Vec::with_capacity(octets_max));
     let mut protected = false;
     let mut in_header = false;
     for line in lines {

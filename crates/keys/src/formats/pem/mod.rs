@@ -70,7 +70,7 @@ fn read_block(block: &Block) -> Result<KeyMaterial, KeyError> {
     if key.is_private() != is_private || named.is_some_and(|named| !fits(key.public().algorithm(), named)) {
         let found = if key.is_private() { "private" } else { "public" };
         let algorithm = key.public().algorithm();
-        return Err(damaged(&format!("it is called {} but holds a {algorithm} {found} key", block.label)));
+        return Err(damaged(&format!("it is called {} but its key is {found} and {algorithm}", block.label)));
     }
     Ok(key)
 }
