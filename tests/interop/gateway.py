@@ -24,8 +24,8 @@ MODES = {
     "capture": ["-client_auth_methods", "PUBLIC_KEY", "-remote_key_import", "Y"],
 }
 
-ENDED = {"ENDED", "E"}
-OVER = ENDED | {"CANCELLED", "C", "ACKNOWLEDGED", "A", "DELETED", "Z"}
+ENDED = ("ended", "ended routing")
+OVER = ("ended", "cancelled", "acknowledged", "deleted")
 
 
 class Gateway:
@@ -38,7 +38,7 @@ class Gateway:
         self.data.mkdir(mode=0o700, exist_ok=True)
         self.program = os.environ.get("GATEHOUSE_PROGRAM") or pytest.fail("GATEHOUSE_PROGRAM names no program")
         self.observed = free_port()
-        text = f'[metrics]\naddress = "{HOST}:{self.observed}"\n{settings}'
+        text = f'[metrics]\naddress = "{HOST}:{self.observed}"\n[shutdown]\ndrain_s = 3\n{settings}'
         (self.data / "gatehouse.toml").write_text(text)
         self.process, self.log_file = None, self.folder / "gateway.log"
         self.ports, self.partners, self.own = {}, {}, None
@@ -230,35 +230,36 @@ class Gateway:
 
     # --- what happened
 
-    def transfers(self):
-        return self.json("peldsp", "status_trans")
+    def transfers(self, *criteria):
+        """Rows of all transfers, the oldest first."""
+        return self.json("peldsp", "status_trans", "-last", "10000", *criteria)[::-1]
 
     def received(self, login, file_name, wanted=True):
-        """The record of a whole file from a partner: waits for it if `wanted`, else says what is there now."""
+        """Size and digest of a whole file from a partner: waits for it if `wanted`, else says what is there now."""
         def look():
-            rows = [t for t in self.transfers() if t["site"] == login and t["file_name"] == file_name]
-            rows = [t for t in rows if t["direction"] == "I" and t["state"] in ENDED]
-            return self.display(rows[-1]) if rows else None
+            rows = self.transfers("-direction", "I", "-file_name", file_name)
+            rows = [row for row in rows if row["Site"] == login and row["State"] in ENDED]
+            return self.display(rows[-1]["Ident"]) if rows else None
 
         return until(f"{file_name} of {login} is there", look) if wanted else look()
 
-    def display(self, row):
-        return self.json("peldsp", "display_trans", "-local_ident", str(row["local_ident"]))
+    def display(self, ident):
+        shown = self.json("peldsp", "display_trans", str(ident))
+        return {"size": shown["x_file_size"], "sha256": shown["x_sha256"], "state": shown["x_full_state"]}
 
     def deliveries(self, file_name):
-        """Records of files that go out, of one name or all."""
-        rows = [t for t in self.transfers() if t["direction"] == "O"]
-        return [t for t in rows if not file_name or t["file_name"] == file_name]
+        """Rows of files that go out, of one name or all."""
+        name = ["-file_name", file_name] if file_name else []
+        return self.transfers("-direction", "O", *name)
 
     def reason(self, file_name, word):
-        """Why the delivery of a file failed so far, if that holds `word`."""
+        """The story of a delivery that failed so far, if that holds `word`."""
         for row in self.deliveries(file_name):
-            text = self.run("why", str(row["local_ident"])).stdout
-            if row.get("retries") and word in text:
+            text = self.run("why", str(row["Ident"])).stdout
+            if (row["Tries"] or row["Cause"]) and word in text:
                 return text
         return None
 
     def idle(self):
         """Nothing waits and nothing runs."""
-        return all(t["state"] in OVER for t in self.transfers())
-
+        return all(row["State"] in OVER for row in self.transfers())
