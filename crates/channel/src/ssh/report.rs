@@ -34,6 +34,8 @@ pub struct SessionReport {
     pub octets_in: u64,
     /// Payload octets sent on channels.
     pub octets_out: u64,
+    /// Most octets that were received and not yet taken by a carrier, with 128 for each piece.
+    pub held_octets_peak: usize,
     /// Time from start to end.
     pub lasted: Duration,
     /// Why it ended; `None` is the ordinary end.

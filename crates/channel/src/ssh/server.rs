@@ -249,7 +249,8 @@ impl Session {
         let (mut phase, mut shutdown) = (self.phase.clone(), self.shutdown.clone());
         let mut late = None;
         loop {
-            let deadline = self.deadline(*phase.borrow_and_update(), late);
+            let at = *phase.borrow_and_update();
+            let deadline = self.deadline(at, late);
             let found = tokio::select! {
                 result = &mut running => Found::Over(result.err().map(|e| self.explain(e))),
                 Ok(()) = phase.changed() => Found::Phase,
@@ -264,7 +265,7 @@ impl Session {
                     late = Some(Instant::now() + self.limits.drain);
                 }
                 Found::Late => {
-                    if let Some(why) = self.lateness(*phase.borrow(), late) {
+                    if let Some(why) = self.lateness(at, late) {
                         return self.part(running, why).await;
                     }
                 }
@@ -331,6 +332,7 @@ impl Session {
             login: self.state.login(),
             octets_in: self.shared.octets_in.load(Ordering::Relaxed),
             octets_out: self.shared.octets_out.load(Ordering::Relaxed),
+            held_octets_peak: self.shared.held_peak(),
             lasted: self.shared.started_at().elapsed(),
             reason,
         }

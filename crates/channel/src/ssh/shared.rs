@@ -36,6 +36,7 @@ pub(crate) struct Shared {
     stream: AtomicWaker,
     /// Octets received and not yet taken by a carrier.
     held: AtomicUsize,
+    held_peak: AtomicUsize,
     held_max: usize,
     room: Notify,
     outputs: Mutex<Vec<Weak<Outgoing>>>,
@@ -63,6 +64,7 @@ impl Shared {
             cut: watch::Sender::new(false),
             stream: AtomicWaker::new(),
             held: AtomicUsize::new(0),
+            held_peak: AtomicUsize::new(0),
             held_max,
             room: Notify::new(),
             outputs: Mutex::default(),
@@ -113,7 +115,13 @@ impl Shared {
 
     /// Counts received octets that a carrier has yet to take.
     pub(crate) fn hold(&self, octets: usize) {
-        self.held.fetch_add(octets, Ordering::SeqCst);
+        let held = self.held.fetch_add(octets, Ordering::SeqCst).saturating_add(octets);
+        self.held_peak.fetch_max(held, Ordering::Relaxed);
+    }
+
+    /// The most that was ever held.
+    pub(crate) fn held_peak(&self) -> usize {
+        self.held_peak.load(Ordering::Relaxed)
     }
 
     /// Counts octets taken.
