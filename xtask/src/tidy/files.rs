@@ -53,6 +53,11 @@ impl Tree {
         self.texts.iter().find(|text| text.path == path).map(|text| text.text.as_str())
     }
 
+    /// One Rust source.
+    pub(crate) fn source(&self, path: &str) -> Option<&Source> {
+        self.sources.iter().find(|source| source.path == path)
+    }
+
     /// Paths of all files.
     pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
         self.sources.iter().map(|s| s.path.as_str()).chain(self.texts.iter().map(|t| t.path.as_str()))

@@ -82,12 +82,14 @@ fn names(source: &Source, protocol: &str) -> Vec<Finding> {
 fn vectors(tree: &Tree, source: &Source) -> Option<Finding> {
     let (root, _) = source.path.split_once("/wire/")?;
     let decodes = source.body().any(|(_, code)| code.contains("fn decode"));
-    let stem = source.path.rsplit('/').next()?.trim_end_matches(".rs");
-    let own = format!("{root}/vectors/{stem}.txt");
+    let (folder, name) = source.path.rsplit_once('/')?;
+    let own = format!("{root}/vectors/{}.txt", name.trim_end_matches(".rs"));
+    let tests = format!("{folder}/tests.rs");
     let has_file = tree.paths().any(|path| path == own);
-    let names_one = source.lines.iter().any(|line| line.contains("vectors/"));
+    let named_by = |path: &str| tree.source(path).is_some_and(|s| s.lines.iter().any(|line| line.contains("vectors/")));
     let rule = "a decoder has a vector file: vectors/<name of this file>.txt, or one that its tests name".to_owned();
-    (decodes && !has_file && !names_one).then(|| finding("vectors", &source.path, 1, "decode", rule))
+    let bare = decodes && !has_file && !named_by(&source.path) && !named_by(&tests);
+    bare.then(|| finding("vectors", &source.path, 1, "decode", rule))
 }
 
 fn finding(check: &'static str, file: &str, line: usize, found: &str, rule: String) -> Finding {
