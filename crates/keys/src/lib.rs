@@ -71,7 +71,7 @@ pub use limits::{
 };
 pub use password::{PasswordError, PasswordHash};
 pub use private::{KeyMaterial, PrivateKey};
-pub use public::PublicKey;
+pub use public::{PublicKey, sha256};
 pub use seal::{MasterKey, SealError, sealed_key_id};
 pub use size::{SizeLimits, check_size};
 

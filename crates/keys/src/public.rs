@@ -79,6 +79,12 @@ impl PublicKey {
         &self.spki_der
     }
 
+    /// SHA-256 of [`Self::spki_der`]: the same for a bare key and a certificate of that key.
+    #[must_use]
+    pub fn spki_sha256(&self) -> [u8; 32] {
+        sha256(&self.spki_der)
+    }
+
     /// The name of the key inside SSH messages, such as `ssh-ed25519`.
     #[must_use]
     pub const fn ssh_name(&self) -> &'static str {
@@ -88,10 +94,7 @@ impl PublicKey {
     /// SHA-256 of [`Self::ssh_blob`] (KEY-5).
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
-        let mut octets = [0; 32];
-        // The digest has 32 octets too.
-        octets.iter_mut().zip(digest(&SHA256, &self.ssh_blob).as_ref()).for_each(|(to, from)| *to = *from);
-        Fingerprint(octets)
+        Fingerprint(sha256(&self.ssh_blob))
     }
 
     /// The one-line form of OpenSSH, without line end. What could break the line is escaped in `comment`.
@@ -115,6 +118,15 @@ impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PublicKey({} {} {})", self.algorithm, self.bits, self.fingerprint())
     }
+}
+
+/// SHA-256 of `octets`.
+#[must_use]
+pub fn sha256(octets: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    // The digest has 32 octets too.
+    hash.iter_mut().zip(digest(&SHA256, octets).as_ref()).for_each(|(to, from)| *to = *from);
+    hash
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use base::Secret;
 use db::{Change, NewCredential, NewObject};
-use keys::{KeyAlgorithm, KeyFileFormat, KeyMaterial, PrivateKey, SizeLimits, check_size, read_key, write_key};
+use keys::{KeyAlgorithm, KeyFileFormat, KeyMaterial, PrivateKey, SizeLimits, check_size, read_key};
 use model::{Field, FieldKind, Kind, Object, ObjectState, Value};
 
 use super::objects::{blank, cell, delete_params, failed, name_of, name_params, references, stored};
@@ -207,7 +207,7 @@ fn credential(context: &Context, material: &KeyMaterial, uid: &str) -> Result<Ne
         algorithm: public.algorithm().to_string(),
         bits: public.bits(),
         fingerprint: public.fingerprint().0,
-        spki_sha256: engine::sha256(public.spki_der()),
+        spki_sha256: public.spki_sha256(),
         public_blob: public.ssh_blob().to_vec(),
         private_sealed,
     })
@@ -267,8 +267,7 @@ async fn display(context: &Context, input: &Input) -> Result<Output, OpError> {
         fields.push(("fingerprint".to_owned(), fingerprint.to_string().into()));
         fields.push(("fingerprint_hex".to_owned(), fingerprint.hex().into()));
         fields.push(("fingerprint_words".to_owned(), fingerprint.words().into()));
-        let line = write_key(&KeyMaterial::Public(public), KeyFileFormat::Txt).map_err(|e| OpError::Failed(e.to_string()))?;
-        fields.push(("public_key".to_owned(), String::from_utf8_lossy(line.expose()).trim_end().into()));
+        fields.push(("public_key".to_owned(), public.openssh_line(&object.name).into()));
     }
     fields.push(("created".to_owned(), object.created_at.to_string().into()));
     let referrers = snapshot.referrers(Kind::Key, &object.name);

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use db::{CaptureCaps, CaptureOutcome, NewCapture};
 use keys::PublicKey;
 
@@ -63,13 +62,11 @@ pub(super) async fn capture(engine: &Engine, shown: Shown<'_>) {
 }
 
 fn record_of(engine: &Engine, shown: &Shown<'_>) -> std::io::Result<NewCapture> {
-    let mut spki_sha256 = [0; 32];
-    spki_sha256.copy_from_slice(digest(&SHA256, shown.key.spki_der()).as_ref());
     Ok(NewCapture {
         algorithm: shown.key.algorithm().to_string(),
         bits: shown.key.bits(),
         fingerprint: shown.key.fingerprint().0,
-        spki_sha256,
+        spki_sha256: shown.key.spki_sha256(),
         public_blob: shown.key.ssh_blob().to_vec(),
         gate: shown.place.to_owned(),
         login: shown.login.to_owned(),
