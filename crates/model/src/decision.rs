@@ -29,13 +29,7 @@ pub struct Reason {
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} {}: {}",
-            if self.matched { "+" } else { "-" },
-            self.object,
-            self.text
-        )
+        write!(f, "{} {}: {}", if self.matched { "+" } else { "-" }, self.object, self.text)
     }
 }
 
@@ -54,21 +48,14 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal with its event number.
     pub(crate) fn new(event: u16, text: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self {
-            event,
-            text: text.into(),
-            fix: fix.into(),
-        }
+        Self { event, text: text.into(), fix: fix.into() }
     }
 }
 
 impl<T> Decision<T> {
     /// The same reasons for another outcome.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Decision<U> {
-        Decision {
-            result: self.result.map(change),
-            why: self.why,
-        }
+        Decision { result: self.result.map(change), why: self.why }
     }
 }
 
@@ -81,20 +68,12 @@ pub(crate) struct Why {
 
 impl Why {
     pub(crate) fn yes(&mut self, object: impl Into<String>, text: impl Into<String>) {
-        self.reasons.push(Reason {
-            object: object.into(),
-            matched: true,
-            text: text.into(),
-        });
+        self.reasons.push(Reason { object: object.into(), matched: true, text: text.into() });
     }
 
     pub(crate) fn no(&mut self, object: impl Into<String>, text: impl Into<String>) {
         if self.reasons.len() < WHY_MAX {
-            self.reasons.push(Reason {
-                object: object.into(),
-                matched: false,
-                text: text.into(),
-            });
+            self.reasons.push(Reason { object: object.into(), matched: false, text: text.into() });
         } else {
             self.left_out += 1;
         }
@@ -108,15 +87,8 @@ impl Why {
     pub(crate) fn decide<T>(mut self, result: Result<T, Refusal>) -> Decision<T> {
         if self.left_out > 0 {
             let text = format!("{} more objects did not match", self.left_out);
-            self.reasons.push(Reason {
-                object: String::new(),
-                matched: false,
-                text,
-            });
+            self.reasons.push(Reason { object: String::new(), matched: false, text });
         }
-        Decision {
-            result,
-            why: self.reasons,
-        }
+        Decision { result, why: self.reasons }
     }
 }

@@ -104,15 +104,7 @@ impl Field {
     /// A number from `range.0` to `range.1`.
     #[must_use]
     pub const fn int(name: &'static str, range: (i64, i64), unit: &'static str, help: &'static str) -> Self {
-        Self::new(
-            name,
-            FieldKind::Int {
-                min: range.0,
-                max: range.1,
-                unit,
-            },
-            help,
-        )
+        Self::new(name, FieldKind::Int { min: range.0, max: range.1, unit }, help)
     }
 
     /// A Y/N field.
@@ -198,13 +190,7 @@ impl Field {
 
     /// Every name of this field, the canonical one first.
     pub fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
-        let Self {
-            name,
-            shorts,
-            aliases,
-            deprecated,
-            ..
-        } = *self;
+        let Self { name, shorts, aliases, deprecated, .. } = *self;
         std::iter::once(name)
             .chain(shorts.iter().copied())
             .chain(aliases.iter().copied())
@@ -227,10 +213,7 @@ impl Field {
             FieldKind::Flag => "Y or N".to_owned(),
             FieldKind::Choice(words) => format!("one of {}", words.join(", ")),
             FieldKind::List { max, choices: None } => format!("a list of at most {max}"),
-            FieldKind::List {
-                max,
-                choices: Some(words),
-            } => format!("a list of at most {max} of {}", words.join(", ")),
+            FieldKind::List { max, choices: Some(words) } => format!("a list of at most {max} of {}", words.join(", ")),
             FieldKind::Ref(kind) => format!("the name of a {kind}"),
             FieldKind::RefList(kind, max) => format!("names of at most {max} objects {kind}"),
             FieldKind::Secret { max } | FieldKind::PasswordHash { max } => {
@@ -312,13 +295,7 @@ impl ObjectDescriptor {
 
     /// Every parameter: name, group, state, then the body.
     pub fn parameters(&self) -> impl Iterator<Item = (Place, Field)> + use<> {
-        let Self {
-            name_field,
-            group_field,
-            state_field,
-            fields,
-            ..
-        } = *self;
+        let Self { name_field, group_field, state_field, fields, .. } = *self;
         std::iter::once((Place::Name, name_field))
             .chain(group_field.map(|field| (Place::Group, field)))
             .chain(state_field.map(|field| (Place::State, field)))
@@ -333,9 +310,8 @@ impl ObjectDescriptor {
 }
 
 /// The group parameter that most kinds share.
-pub(crate) const GROUP: Field = Field::text("group", 15, "name space of the object")
-    .shorts(&["gr"])
-    .default(crate::object::DEFAULT_GROUP);
+pub(crate) const GROUP: Field =
+    Field::text("group", 15, "name space of the object").shorts(&["gr"]).default(crate::object::DEFAULT_GROUP);
 
 /// The state parameter that most kinds share.
 pub(crate) const STATE: Field = Field::choice("state", &["ENABLED", "DISABLED"], "a disabled object is not used")

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use base::Alias;
+use base::{Alias, Shown};
 
-use crate::decision::Decision;
+use crate::decision::{Decision, Refusal, Why};
+use crate::group_chain::Chain;
 use crate::inbound::Inbound;
+use crate::kinds::addresses::{CallingRule, text_matches};
 use crate::kinds::cgate::Cgate;
 use crate::kinds::cgate_group::CgateGroup;
 use crate::kinds::remote_site::RemoteSite;
-use crate::rights::VfdRight;
+use crate::rights::{VfdRight, within};
 use crate::snapshot::Snapshot;
+use crate::variables;
 
 /// The gate of a login, its site, and what the hierarchy of groups grants together. Nothing is proved yet.
 #[derive(Clone, Debug)]
@@ -78,8 +81,640 @@ impl SiteBinding {
     }
 }
 
-/// The gate and site of a login, or why there is none.
+/// Longest login, in characters.
+const LOGIN_LEN_MAX: usize = 63;
+
+/// The gate and site of a login, or why there is none. The peer learns none of it; the log and `explain` do.
+#[must_use]
 pub fn choose_gate<'a>(inbound: &Inbound, protocol: &str, login: &str, s: &'a Snapshot) -> Decision<GateMatch<'a>> {
-    let _ = (inbound, protocol, login, s);
-    todo!()
+    let mut why = Why::default();
+    let call = Call { inbound, protocol, login };
+    let result = call.admit(s, &mut why);
+    why.decide(result)
+}
+
+/// A login that asks for a gate.
+struct Call<'c> {
+    inbound: &'c Inbound,
+    protocol: &'c str,
+    login: &'c str,
+}
+
+impl Call<'_> {
+    fn admit<'a>(&self, s: &'a Snapshot, why: &mut Why) -> Result<GateMatch<'a>, Refusal> {
+        self.check_login()?;
+        let groups = self.groups(s, why)?;
+        let (gate, chain) = self.gate(&groups, s, why)?;
+        self.check_gate(gate, chain, why)?;
+        let site = self.site(gate, chain, s, why)?;
+        self.merge(gate, chain, site)
+    }
+
+    /// Identifiers must not be empty (objects.md 7.2), and must be fit to be shown and stored.
+    fn check_login(&self) -> Result<(), Refusal> {
+        let fix = format!("log in with 1 to {LOGIN_LEN_MAX} plain characters");
+        match self.login.chars().count() {
+            0 => Err(Refusal::new(0, "the login is empty", fix)),
+            len if len > LOGIN_LEN_MAX => Err(Refusal::new(0, format!("the login has {len} characters"), fix)),
+            _ if self.login.chars().any(char::is_control) => {
+                Err(Refusal::new(0, "the login has a control character", fix))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The groups that fit protocol, port and address best; several if they fit alike.
+    fn groups<'a>(&self, s: &'a Snapshot, why: &mut Why) -> Result<Vec<(&'a str, &'a Chain)>, Refusal> {
+        let local = self.inbound.local;
+        let mut best: Option<(std::cmp::Reverse<u32>, u32)> = None;
+        let mut found = Vec::new();
+        for (name, chain) in s.chains.iter().filter(|(name, _)| s.cgates_by_group.contains_key(*name)) {
+            let object = || format!("CGATE_GROUP {name}");
+            if !chain.protocol.eq_ignore_ascii_case(self.protocol) {
+                why.no(object(), format!("it is for {}, not {}", chain.protocol, self.protocol));
+                continue;
+            }
+            let Some(width) = chain.ports.width(local.port()) else {
+                why.no(object(), format!("port {} is not among its sap", local.port()));
+                continue;
+            };
+            if !chain.called.matches(local.ip()) {
+                why.no(object(), format!("its called_addr does not fit {}", local.ip()));
+                continue;
+            }
+            let measure = (std::cmp::Reverse(width), chain.called.weight());
+            if best.is_none_or(|best| measure > best) {
+                best = Some(measure);
+            }
+            found.push((measure, name.as_str(), chain));
+        }
+        for (_, name, _) in found.iter().filter(|(measure, ..)| best.is_some_and(|best| *measure < best)) {
+            why.no(format!("CGATE_GROUP {name}"), "fits, but another group fits port and address more closely");
+        }
+        found.retain(|(measure, ..)| Some(*measure) == best);
+        if found.is_empty() {
+            let text = format!("no gate group with gates serves {} on {local}", self.protocol);
+            return Err(Refusal::new(0, text, format!("create one whose sap holds {} and a gate in it", local.port())));
+        }
+        Ok(found.into_iter().map(|(_, name, chain)| (name, chain)).collect())
+    }
+
+    /// The gate whose login shares most literal characters with the one received (OBJ-14); ties: fewer wildcards, name.
+    fn gate<'a>(
+        &self,
+        groups: &[(&'a str, &'a Chain)],
+        s: &'a Snapshot,
+        why: &mut Why,
+    ) -> Result<(&'a Arc<Cgate>, &'a Chain), Refusal> {
+        let gates_of = |(name, chain): &(&'a str, &'a Chain)| {
+            let gates = s.cgates_by_group.get(*name).map_or(&[][..], Vec::as_slice);
+            let chain = *chain;
+            gates.iter().map(move |gate| (gate, chain))
+        };
+        let mut best: Option<(&Arc<Cgate>, &Chain)> = None;
+        for (gate, chain) in groups.iter().flat_map(gates_of) {
+            if !text_matches(&gate.login, self.login, base::QuestionMark::One) {
+                self.nearly(gate, why);
+                continue;
+            }
+            let better = best.is_none_or(|(best, _)| rank(gate) < rank(best));
+            let loser = if better { best.replace((gate, chain)).map(|(gate, _)| gate) } else { Some(gate) };
+            if let Some(loser) = loser {
+                why.no(
+                    format!("CGATE {}", loser.name),
+                    "fits the login, but another gate shares more of its characters",
+                );
+            }
+        }
+        let Some((gate, chain)) = best else {
+            let fix = "create a gate whose login_user fits, in one of the groups named";
+            let names: Vec<&str> = groups.iter().map(|(name, _)| *name).collect();
+            let text = format!("no gate in {} takes the login {:?}", names.join(", "), Shown::from(self.login));
+            return Err(Refusal::new(0, text, fix));
+        };
+        why.yes(format!("CGATE {}", gate.name), format!("its login_user {} fits best", gate.login.as_str()));
+        for group in &chain.groups {
+            why.yes(format!("CGATE_GROUP {}", group.name), "the gate is in it");
+        }
+        Ok((gate, chain))
+    }
+
+    /// A gate that only differs by case is worth a line.
+    fn nearly(&self, gate: &Cgate, why: &mut Why) {
+        let lower = base::Pattern::new(gate.login.as_str().to_lowercase());
+        if text_matches(&lower, &self.login.to_lowercase(), base::QuestionMark::One) {
+            why.no(format!("CGATE {}", gate.name), "nearly fits: the login differs by case");
+        } else {
+            why.skip(1);
+        }
+    }
+
+    fn check_gate(&self, gate: &Cgate, chain: &Chain, why: &mut Why) -> Result<(), Refusal> {
+        let name = &gate.name;
+        if let Some(wrong) = &gate.broken {
+            return Err(Refusal::new(0, format!("gate {name} has an error: {wrong}"), "correct it"));
+        }
+        if !gate.enabled {
+            return Err(Refusal::new(0, format!("gate {name} is disabled"), "enable it"));
+        }
+        if let Some(wrong) = &chain.broken {
+            return Err(Refusal::new(0, format!("gate {name} can't be used: {wrong}"), "correct the gate group"));
+        }
+        let lists = chain.groups.iter().map(|g| (format!("CGATE_GROUP {}", g.name), &g.shared.calling));
+        let lists: Vec<_> = lists.chain([(format!("CGATE {name}"), &gate.shared.calling)]).collect();
+        match calling(&lists, self.inbound, why) {
+            true => Ok(()),
+            false => {
+                let text = format!("{} may not call by gate {name}", self.inbound.peer.ip());
+                Err(Refusal::new(0, text, format!("add {}:A to a calling_addr list", self.inbound.peer.ip())))
+            }
+        }
+    }
+
+    /// The template's dynamic site, else the static site of this login, else nothing (OBJ-17).
+    fn site(&self, gate: &Cgate, chain: &Chain, s: &Snapshot, why: &mut Why) -> Result<SiteBinding, Refusal> {
+        let binding = match &chain.template_site {
+            Some(template) => self.dynamic(template, s)?,
+            None => SiteBinding::Static(self.fixed(gate, s)?),
+        };
+        let site = binding.site();
+        let refuse = |text: &str, fix: &str| Err(Refusal::new(0, format!("site {} {text}", site.name), fix));
+        if !site.enabled {
+            return refuse("is disabled", "enable it");
+        }
+        if !site.roles.resp_mode {
+            return refuse("does not take calls of its partner: resp_mode is N", "set resp_mode to Y");
+        }
+        if !site.protocol.eq_ignore_ascii_case(self.protocol) {
+            return refuse("speaks another protocol", "name a site of this protocol");
+        }
+        why.yes(
+            format!("SITE {}", site.name),
+            match &binding {
+                SiteBinding::Static(site) if site.check_login.is_some() => {
+                    "its check_login_ident is the login".to_owned()
+                }
+                SiteBinding::Static(_) => "its name is the login".to_owned(),
+                SiteBinding::Dynamic { name, .. } => {
+                    format!("template of the dynamic site {}", Shown::from(name.as_str()))
+                }
+            },
+        );
+        Ok(binding)
+    }
+
+    fn dynamic(&self, template: &str, s: &Snapshot) -> Result<SiteBinding, Refusal> {
+        let name = self.expand(template, "template_site")?;
+        match s.site(&name) {
+            Some(site) if site.template => {
+                Ok(SiteBinding::Dynamic { name: format!("$S_{}", self.login), template: Arc::clone(site) })
+            }
+            Some(_) => Err(Refusal::new(
+                0,
+                format!("site {name} is no template"),
+                "set its template flag to Y, or name another",
+            )),
+            None => {
+                Err(Refusal::new(0, format!("the template site {name} does not exist"), "create it, or name another"))
+            }
+        }
+    }
+
+    fn fixed(&self, gate: &Cgate, s: &Snapshot) -> Result<Arc<RemoteSite>, Refusal> {
+        let by_name = || s.site(self.login).filter(|site| site.check_login.is_none() && !site.template);
+        match s.sites_of_login(self.login) {
+            [site] => Ok(Arc::clone(site)),
+            [] => by_name().cloned().ok_or_else(|| {
+                let text =
+                    format!("gate {} fits, but no site matches the login and its groups have no template", gate.name);
+                Refusal::new(0, text, "give a site this check_login_ident or name, or set template_site on the group")
+            }),
+            [first, second, ..] => {
+                let text = format!("sites {} and {} have the same check_login_ident", first.name, second.name);
+                Err(Refusal::new(0, text, "leave it to one of them"))
+            }
+        }
+    }
+
+    /// What gate, groups and site say together (objects.md 7.1: O nearest the root wins, A all are added).
+    fn merge<'a>(&self, gate: &'a Arc<Cgate>, chain: &'a Chain, site: SiteBinding) -> Result<GateMatch<'a>, Refusal> {
+        let shared = || chain.groups.iter().map(|g| &g.shared).chain([&gate.shared]);
+        let root = shared().find_map(|shared| shared.root_dir.as_deref()).unwrap_or("/");
+        let root_dir = self.folder(root, "root_dir")?;
+        let home_dir = match shared().find_map(|shared| shared.home_dir.as_deref()) {
+            Some(home) => self.folder(home, "home_dir")?,
+            None => root_dir.clone(),
+        };
+        if !within(&home_dir, &root_dir) {
+            let text = format!("home_dir {home_dir} lies outside of root_dir {root_dir}");
+            return Err(Refusal::new(0, text, "choose one below the other"));
+        }
+        let (keys, key_group) = keys(gate, &site);
+        let gate_max = shared().find_map(|shared| shared.max_upload_octets).filter(|max| *max > 0);
+        Ok(GateMatch {
+            rights: shared().flat_map(|shared| shared.rights.iter().cloned()).collect(),
+            groups: chain.groups.iter().collect(),
+            login: self.login.to_owned(),
+            has_password: gate.has_password,
+            max_upload_octets: [gate_max, site.site().max_upload_octets].into_iter().flatten().min(),
+            settle_s: gate.settle_s,
+            scp: gate.scp,
+            route_remote_agent: gate
+                .route_remote_agent
+                .as_deref()
+                .map(|t| self.expand(t, "route_remote_agent"))
+                .transpose()?,
+            root_dir,
+            home_dir,
+            keys,
+            key_group,
+            site,
+            gate,
+        })
+    }
+
+    /// A folder with its variables replaced; a login can't climb out of it.
+    fn folder(&self, text: &str, field: &str) -> Result<String, Refusal> {
+        let path = self.expand(text, field)?;
+        let climbs = text.contains("$(") && (self.login.contains(['/', '\\']) || matches!(self.login, "." | ".."));
+        match crate::kinds::folder_path(&path) {
+            Ok(()) if !climbs => Ok(path),
+            _ => {
+                let text = format!("{field} with the login {:?} in it is no folder", Shown::from(self.login));
+                Err(Refusal::new(0, text, "use logins without '/' there, or a fixed folder"))
+            }
+        }
+    }
+
+    fn expand(&self, text: &str, field: &str) -> Result<String, Refusal> {
+        let expanded = variables::expand_login(text, self.protocol, self.login, self.inbound.local.port());
+        expanded.map_err(|wrong| Refusal::new(0, format!("{field}: {wrong}"), "correct it"))
+    }
+}
+
+/// Lower is better: literal characters, then wildcards, then the name.
+fn rank(gate: &Cgate) -> (std::cmp::Reverse<usize>, usize, &str) {
+    let literals = gate.login.literals();
+    (std::cmp::Reverse(literals), gate.login.as_str().chars().count() - literals, &gate.name)
+}
+
+/// Keys and group: the site's, else the gate's (SSH-15). Of a dynamic site the gate comes first: its template serves many
+/// logins, so a key there would open all of them.
+fn keys(gate: &Cgate, site: &SiteBinding) -> (Vec<Alias>, Option<String>) {
+    let template = site.site();
+    let (first, second) = match site {
+        SiteBinding::Static(site) => (&site.public_keys, &gate.public_keys),
+        SiteBinding::Dynamic { .. } => (&gate.public_keys, &template.public_keys),
+    };
+    let group = match site {
+        SiteBinding::Static(site) => site.public_key_group.as_ref().or(gate.public_key_group.as_ref()),
+        SiteBinding::Dynamic { .. } => gate.public_key_group.as_ref().or(template.public_key_group.as_ref()),
+    };
+    (if first.is_empty() { second.clone() } else { first.clone() }, group.cloned())
+}
+
+/// Whether the caller's address may call. Of the lists, the root's first, the first with an entry that fits decides, in it
+/// the most specific entry (OBJ-15). If none fits: allowed unless some list names who is allowed.
+fn calling(lists: &[(String, &Vec<CallingRule>)], inbound: &Inbound, why: &mut Why) -> bool {
+    let caller = inbound.peer.ip();
+    for (object, list) in lists {
+        let fitting = list.iter().filter(|rule| rule.address.matches(caller));
+        // Of two entries alike the one that denies counts.
+        if let Some(rule) = fitting.max_by_key(|rule| (rule.address.weight(), !rule.allow)) {
+            match rule.allow {
+                true => why.yes(object.clone(), format!("its calling_addr {} allows {caller}", rule.text)),
+                false => why.no(object.clone(), format!("its calling_addr {} denies {caller}", rule.text)),
+            }
+            return rule.allow;
+        }
+    }
+    let named = lists.iter().find(|(_, list)| list.iter().any(|rule| rule.allow));
+    if let Some((object, _)) = named {
+        why.no(object.clone(), format!("its calling_addr does not name {caller}"));
+    }
+    named.is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::{Kind, Object, Value};
+    use crate::testing::{disabled, object, raw, with_profiles};
+    use proptest::prelude::*;
+
+    const LOCAL: &str = "10.0.0.1:22";
+
+    fn gate(name: &str, login: &str, more: &[(&str, &str)]) -> Object {
+        let mut fields = vec![("cgategroup", "G"), ("login_user", login)];
+        fields.extend(more);
+        object(Kind::Cgate, name, &fields)
+    }
+
+    fn group(more: &[(&str, &str)]) -> Object {
+        object(Kind::CgateGroup, "G", more)
+    }
+
+    fn template() -> Object {
+        object(Kind::RemoteSite, "TSFTP", &[("template", "Y")])
+    }
+
+    fn choose<'a>(s: &'a Snapshot, peer: &str, login: &str) -> Decision<GateMatch<'a>> {
+        choose_gate(&Inbound::new(LOCAL.parse().unwrap(), peer.parse().unwrap()), "SFTP", login, s)
+    }
+
+    fn outcome(s: &Snapshot, login: &str) -> Result<(String, String), String> {
+        let result = choose(s, "192.0.2.1:1000", login).result;
+        result.map(|m| (m.gate.name.clone(), m.site.name().to_owned())).map_err(|refusal| refusal.text)
+    }
+
+    #[test]
+    fn the_gate_with_most_literal_characters_wins() {
+        // OBJ-14, AC-24
+        for (gates, login, expected) in [
+            (["du*", "dup?nt"], "dupont", "dup?nt"),
+            (["du*", "dup?nt"], "dupuis", "du*"),
+            (["T*", "T?TI"], "TOTI", "T?TI"),
+            (["T*", "T?TI"], "TOTO", "T*"),
+            (["G*", "GATE*"], "GATEWAY", "GATE*"),
+            (["G*", "GATE*"], "GOOSE", "G*"),
+            (["alice*", "alice"], "alice", "alice"),
+            (["*", "alice"], "bob", "*"),
+        ] {
+            for order in [[0, 1], [1, 0]] {
+                let mut objects = vec![group(&[("template_site", "TSFTP")]), template()];
+                objects.extend(order.map(|i| gate(["G0", "G1"][i], gates[i], &[])));
+                let s = with_profiles(objects);
+                let found = choose(&s, "192.0.2.1:1000", login).result.unwrap();
+                assert_eq!(found.gate.login.as_str(), expected, "{login}");
+                assert_eq!(found.site.name(), format!("$S_{login}")); // OBJ-18
+            }
+        }
+    }
+
+    #[test]
+    fn the_best_gate_is_checked_and_none_takes_its_place() {
+        // objects.md 7.2 steps 3 and 4: disabling ALICE must not let alice in by the gate for everybody.
+        let base = vec![group(&[("template_site", "TSFTP")]), template(), gate("ALL", "*", &[])];
+        let with = |gate: Object| with_profiles(base.iter().cloned().chain([gate]).collect());
+        let s = with(disabled(gate("ALICE", "alice", &[])));
+        assert!(outcome(&s, "alice").unwrap_err().contains("gate ALICE is disabled"));
+        assert_eq!(outcome(&s, "bob").unwrap().0, "ALL");
+        let body = [("cgategroup", "G"), ("login_user", "alice"), ("home_dir", "no/folder")];
+        let body = body.map(|(field, text)| (field.to_owned(), Value::from(text))).into();
+        let s = with(raw(Kind::Cgate, "ALICE", body));
+        assert!(outcome(&s, "alice").unwrap_err().contains("gate ALICE has an error"));
+    }
+
+    #[test]
+    fn groups_fit_by_protocol_port_and_address() {
+        let gates = |group: &str, name: &str| object(Kind::Cgate, name, &[("cgategroup", group), ("login_user", "*")]);
+        let group = |name: &str, sap: &str, called: &str| {
+            object(Kind::CgateGroup, name, &[("sap", sap), ("called_addr", called), ("template_site", "TSFTP")])
+        };
+        let s = with_profiles(vec![
+            template(),
+            group("ANY", "*", "*"),
+            group("RANGE", "20:30 2222", "*"),
+            group("PORT", "22", "*"),
+            group("ADDRESS", "22", "10.0.0.*"),
+            group("OTHER", "22", "10.9.0.*"),
+            gates("ANY", "G_ANY"),
+            gates("RANGE", "G_RANGE"),
+            gates("PORT", "G_PORT"),
+            gates("ADDRESS", "G_ADDRESS"),
+            gates("OTHER", "G_OTHER"),
+        ]);
+        for (local, expected) in [
+            ("10.0.0.1:22", "G_ADDRESS"),
+            ("10.1.0.1:22", "G_PORT"),
+            ("10.1.0.1:25", "G_RANGE"),
+            ("10.1.0.1:99", "G_ANY"),
+        ] {
+            let inbound = Inbound::new(local.parse().unwrap(), "192.0.2.1:1".parse().unwrap());
+            let found = choose_gate(&inbound, "SFTP", "x", &s);
+            assert_eq!(found.result.unwrap().gate.name, expected, "{local}");
+            assert!(choose_gate(&inbound, "FTP", "x", &s).result.is_err());
+        }
+    }
+
+    #[test]
+    fn calling_addresses() {
+        // OBJ-15: best match in a list, the list nearest the root first, an empty list allows
+        for (root, own, peer, allowed) in [
+            ("", "", "192.0.2.1", true),
+            ("192.0.2.*:A", "", "192.0.2.1", true),
+            ("192.0.2.*:A", "", "198.51.100.1", false),
+            ("192.0.2.*:D", "", "192.0.2.1", false),
+            ("192.0.2.*:D", "", "198.51.100.1", true),
+            ("192.0.2.*:D 192.0.2.1:A", "", "192.0.2.1", true),
+            ("192.0.2.*:D 192.0.2.1:A", "", "192.0.2.2", false),
+            ("192.0.2.*:A", "192.0.2.1:D", "192.0.2.1", true),
+            ("198.51.*:A", "192.0.2.1:A", "192.0.2.1", true),
+            ("*:A", "192.0.2.1:D", "192.0.2.1", true),
+            ("", "192.0.2.0/25:A", "192.0.2.1", true),
+            ("", "192.0.2.0/25:A", "192.0.2.200", false),
+            ("192.0.2.1:A 192.0.2.1:D", "", "192.0.2.1", false),
+            ("2001:db8::/32:A", "", "2001:db8::9", true),
+        ] {
+            let s = with_profiles(vec![
+                template(),
+                object(Kind::CgateGroup, "TOP", &[("template_site", "TSFTP"), ("calling_addr", root)]),
+                group(&[("parent_group", "TOP")]),
+                gate("A", "*", &[("calling_addr", own)]),
+            ]);
+            let peer = std::net::SocketAddr::new(peer.parse().unwrap(), 1);
+            let decision = choose(&s, &peer.to_string(), "x");
+            assert_eq!(decision.result.is_ok(), allowed, "{root:?} {own:?} {peer}: {:?}", decision.why);
+        }
+    }
+
+    #[test]
+    fn the_site_is_the_templates_or_the_one_of_the_login() {
+        let site = |name: &str, more: &[(&str, &str)]| object(Kind::RemoteSite, name, more);
+        let s = with_profiles(vec![
+            group(&[]),
+            gate("ALL", "*", &[]),
+            site("PARTNER_A", &[("check_login_ident", "alice")]),
+            site("bob", &[]),
+            site("carol", &[("check_login_ident", "caroline")]),
+            disabled(site("dave", &[])),
+            site("erin", &[("resp_mode", "N")]),
+            site("ONE", &[("check_login_ident", "twice")]),
+            site("TWO", &[("check_login_ident", "twice")]),
+            template(),
+        ]);
+        for (login, expected) in [
+            ("alice", Ok("PARTNER_A")),
+            ("bob", Ok("bob")),
+            ("PARTNER_A", Err("no site matches")), // a site with check_login_ident is not found by its name
+            ("carol", Err("no site matches")),
+            ("dave", Err("site dave is disabled")),
+            ("erin", Err("resp_mode")),
+            ("twice", Err("ONE and TWO")),
+            ("nobody", Err("no site matches")), // OBJ-17
+            ("TSFTP", Err("no site matches")),
+            ("", Err("login is empty")),
+            ("a\nb", Err("control character")),
+        ] {
+            match (outcome(&s, login), expected) {
+                (Ok((_, site)), Ok(expected)) => assert_eq!(site, expected),
+                (Err(text), Err(part)) => assert!(text.contains(part), "{login}: {text}"),
+                (found, _) => panic!("{login}: {found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_hierarchy_is_merged() {
+        // objects.md 7.1: O nearest the root wins, A all are added (OBJ-21)
+        let s = with_profiles(vec![
+            template(),
+            object(
+                Kind::CgateGroup,
+                "TOP",
+                &[
+                    ("template_site", "TSFTP"),
+                    ("root_dir", "/p/$(LOGIN_USER)"),
+                    ("vfd_right", "/p:*:R:L:Y"),
+                    ("max_upload_file_size", "5"),
+                ],
+            ),
+            group(&[("parent_group", "TOP"), ("root_dir", "/elsewhere"), ("vfd_right", "/p/in:*:W:C:N")]),
+            gate(
+                "A",
+                "alice",
+                &[
+                    ("home_dir", "/p/$(LOGIN_USER)/in"),
+                    ("vfd_right", "/p/out:*.txt:RD::N;/p/x:::LCR:Y"),
+                    ("max_upload_file_size", "9"),
+                    ("route_remote_agent", "TO_$(LOGIN_USER)"),
+                    ("scp", "Y"),
+                ],
+            ),
+        ]);
+        let found = choose(&s, "192.0.2.1:1", "alice").result.unwrap();
+        assert_eq!(found.groups.iter().map(|g| g.name.as_str()).collect::<Vec<_>>(), ["TOP", "G"]);
+        assert_eq!((found.root_dir.as_str(), found.home_dir.as_str()), ("/p/alice", "/p/alice/in"));
+        assert_eq!(found.rights.iter().map(|r| r.path.as_str()).collect::<Vec<_>>(), ["/p", "/p/in", "/p/out", "/p/x"]);
+        assert_eq!(found.max_upload_octets, Some(5_000_000));
+        assert_eq!(found.route_remote_agent.as_deref(), Some("TO_alice"));
+        assert_eq!((found.settle_s, found.scp, found.has_password), (2, true, false));
+    }
+
+    #[test]
+    fn a_login_cannot_climb_out_of_its_folder() {
+        let s = with_profiles(vec![
+            template(),
+            group(&[("template_site", "TSFTP")]),
+            gate("ALL", "*", &[("root_dir", "/p/$(LOGIN_USER)")]),
+        ]);
+        for login in ["..", ".", "a/../b", "a/b", "/", "a\\b"] {
+            assert!(outcome(&s, login).unwrap_err().contains("is no folder"), "{login}");
+        }
+        assert!(outcome(&s, "a..b").is_ok());
+    }
+
+    #[test]
+    fn a_home_outside_of_the_root_is_refused() {
+        let s = with_profiles(vec![
+            template(),
+            group(&[("template_site", "TSFTP"), ("root_dir", "/a")]),
+            gate("ALL", "*", &[("home_dir", "/ab")]),
+        ]);
+        assert!(outcome(&s, "x").unwrap_err().contains("outside"));
+    }
+
+    #[test]
+    fn keys_come_from_the_site_or_the_gate() {
+        // OBJ-12, SSH-15, DESIGN 1.5
+        let named = |m: &GateMatch<'_>| m.keys.iter().map(|k| k.as_str().to_owned()).collect::<Vec<_>>();
+        let site = |keys: &str| object(Kind::RemoteSite, "alice", &[("remote_public_key_alias", keys)]);
+        for (site_keys, gate_keys, expected) in
+            [("S1 S2", "G1", vec!["S1", "S2"]), ("", "G1", vec!["G1"]), ("S1", "", vec!["S1"]), ("", "", vec![])]
+        {
+            let s = with_profiles(vec![
+                group(&[]),
+                gate("A", "alice", &[("remote_public_key_alias", gate_keys)]),
+                site(site_keys),
+            ]);
+            assert_eq!(named(&choose(&s, "192.0.2.1:1", "alice").result.unwrap()), expected);
+        }
+        let s = with_profiles(vec![
+            group(&[("template_site", "TSFTP")]),
+            gate("A", "alice", &[("remote_public_key_alias", "G1")]),
+            gate("B", "bob", &[]),
+            object(Kind::RemoteSite, "TSFTP", &[("template", "Y"), ("remote_public_key_alias", "T1")]),
+        ]);
+        assert_eq!(named(&choose(&s, "192.0.2.1:1", "alice").result.unwrap()), ["G1"]);
+        assert_eq!(named(&choose(&s, "192.0.2.1:1", "bob").result.unwrap()), ["T1"]);
+    }
+
+    #[test]
+    fn disabled_and_circular_groups_admit_nobody() {
+        let s = with_profiles(vec![template(), disabled(group(&[("template_site", "TSFTP")])), gate("A", "*", &[])]);
+        assert!(outcome(&s, "x").unwrap_err().contains("group G is disabled"));
+        let s = with_profiles(vec![
+            template(),
+            group(&[("template_site", "TSFTP"), ("parent_group", "H")]),
+            object(Kind::CgateGroup, "H", &[("parent_group", "G")]),
+            gate("A", "*", &[]),
+        ]);
+        assert!(outcome(&s, "x").unwrap_err().contains("circle"));
+        assert!(outcome(&with_profiles(vec![]), "x").unwrap_err().contains("no gate group"));
+    }
+
+    #[test]
+    fn reasons_tell_of_case_and_rivals() {
+        let s = with_profiles(vec![
+            template(),
+            group(&[("template_site", "TSFTP")]),
+            gate("ALL", "*", &[]),
+            gate("BIG", "ALICE", &[]),
+            gate("LIKE", "ali*", &[]),
+        ]);
+        let why: Vec<String> = choose(&s, "192.0.2.1:1", "alice").why.iter().map(ToString::to_string).collect();
+        for (object, part) in [
+            ("+ CGATE LIKE", "fits best"),
+            ("- CGATE ALL", "another gate"),
+            ("- CGATE BIG", "differs by case"),
+            ("+ CGATE_GROUP G", "in it"),
+            ("+ SITE TSFTP", "template of the dynamic site $S_alice"),
+        ] {
+            assert!(why.iter().any(|line| line.starts_with(object) && line.contains(part)), "{object}: {why:#?}");
+        }
+    }
+
+    proptest! {
+        /// The same gate whatever the order of creation; always a reason or a refusal that says what to do.
+        #[test]
+        fn the_choice_is_total_and_does_not_depend_on_order(
+            logins in proptest::collection::vec("[ab*?]{1,4}", 0..8),
+            turn in 0_usize..8,
+            login in "\\PC{0,5}|[ab]{0,5}",
+        ) {
+            let mut objects = vec![template(), group(&[("template_site", "TSFTP")])];
+            objects.extend(logins.iter().enumerate().map(|(n, login)| gate(&format!("N{n}"), login, &[])));
+            let turned = objects.len().min(turn);
+            let one = with_profiles(objects.clone());
+            objects.rotate_left(turned);
+            let other = with_profiles(objects);
+            let (a, b) = (choose(&one, "192.0.2.1:1", &login), choose(&other, "192.0.2.1:1", &login));
+            prop_assert_eq!(&a.why, &b.why);
+            match (a.result, b.result) {
+                (Ok(found), Ok(same)) => {
+                    prop_assert_eq!(&found.gate.name, &same.gate.name);
+                    let better = one.cgates().find(|g| {
+                        g.login.matches(&login, base::QuestionMark::One) && g.login.literals() > found.gate.login.literals()
+                    });
+                    prop_assert!(better.is_none());
+                    prop_assert!(a.why.iter().any(|r| r.matched));
+                }
+                (Err(a), Err(b)) => {
+                    prop_assert_eq!(&a, &b);
+                    prop_assert!(!a.fix.is_empty());
+                }
+                _ => prop_assert!(false, "the order of creation decided"),
+            }
+        }
+    }
 }

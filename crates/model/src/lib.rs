@@ -4,13 +4,13 @@
 //! fields of its kind ([`descriptor`]) and read once into its meant type ([`SshProfile`], [`Cgate`], …). All of them make
 //! a [`Snapshot`], from which [`match_inbound`], [`choose_gate`] and [`routes_for`] decide, each with its reasons.
 
-#![allow(clippy::todo)]
-
 mod check;
 mod decision;
 mod defaults;
 mod field;
 mod gate;
+mod glob;
+mod group_chain;
 mod inbound;
 mod kinds;
 mod object;
@@ -20,9 +20,11 @@ mod rights;
 mod route;
 mod snapshot;
 pub mod ssh_algorithms;
+#[cfg(test)]
+mod testing;
 mod variables;
 
-pub use check::{body_warnings, check_body, check_name, check_secret, value_from_text};
+pub use check::{body_warnings, check_body, check_name, check_secret, references, value_from_text};
 pub use decision::{Decision, Reason, Refusal, WHY_MAX};
 pub use defaults::{GATEHOUSE_KEY, SFTP_IN, SFTP_OUT, default_objects};
 pub use field::{Field, FieldKind, NameRule, ObjectDescriptor, Place, descriptor, descriptors};
@@ -47,4 +49,4 @@ pub use object::{
 };
 pub use rights::{DirRights, FileRights, VfdRight, dir_rights, file_rights, within};
 pub use route::{Delivery, ROUTE_DEPTH_MAX, RouteFacts, routes_for};
-pub use snapshot::Snapshot;
+pub use snapshot::{Referrer, Snapshot};

@@ -89,9 +89,7 @@ impl Kind {
     /// # Errors
     /// [`KindError`] if it is none.
     pub fn parse(word: &str) -> Result<Self, KindError> {
-        let found = Self::ALL
-            .into_iter()
-            .find(|kind| kind.as_str().eq_ignore_ascii_case(word));
+        let found = Self::ALL.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(word));
         found.ok_or_else(|| KindError(base::brief(word, 40)))
     }
 }

@@ -31,12 +31,7 @@ pub(crate) fn read<T: Meant>(object: &Object) -> (T, Vec<Problem>) {
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(object: &'a Object) -> Self {
-        Self {
-            object,
-            descriptor: descriptor(object.kind),
-            problems: Vec::new(),
-            asked: BTreeSet::new(),
-        }
+        Self { object, descriptor: descriptor(object.kind), problems: Vec::new(), asked: BTreeSet::new() }
     }
 
     /// The object may be used.
@@ -63,19 +58,17 @@ impl<'a> Reader<'a> {
     /// The name of an object that may be stated as an [`Alias`] only.
     pub(crate) fn alias(&mut self, name: &'static str) -> Option<Alias> {
         let text = self.text(name)?;
-        self.to_alias(name, text)
+        self.one_alias(name, text)
     }
 
     /// Names of objects.
     pub(crate) fn aliases(&mut self, name: &'static str) -> Vec<Alias> {
         let texts = self.list(name);
-        texts.into_iter().filter_map(|text| self.to_alias(name, text)).collect()
+        texts.into_iter().filter_map(|text| self.one_alias(name, text)).collect()
     }
 
-    fn to_alias(&mut self, name: &'static str, text: String) -> Option<Alias> {
-        Alias::try_from(text)
-            .map_err(|e| self.error(name, e.to_string(), "state the name of an object"))
-            .ok()
+    fn one_alias(&mut self, name: &'static str, text: String) -> Option<Alias> {
+        Alias::try_from(text).map_err(|e| self.error(name, e.to_string(), "state the name of an object")).ok()
     }
 
     /// Yes or no.
@@ -105,11 +98,7 @@ impl<'a> Reader<'a> {
             Some(number) => number,
             None if number.is_none() && !field.required => T::default(),
             None => {
-                self.error(
-                    name,
-                    "the value is out of range",
-                    format!("give it {}", field.expected()),
-                );
+                self.error(name, "the value is out of range", format!("give it {}", field.expected()));
                 T::default()
             }
         }
@@ -140,11 +129,7 @@ impl<'a> Reader<'a> {
             return *meaning;
         }
         let words: Vec<&str> = meanings.iter().map(|(word, _)| *word).collect();
-        self.error(
-            name,
-            format!("{text:?} is none of its words"),
-            format!("use one of {}", words.join(", ")),
-        );
+        self.error(name, format!("{text:?} is none of its words"), format!("use one of {}", words.join(", ")));
         otherwise
     }
 
@@ -164,29 +149,16 @@ impl<'a> Reader<'a> {
     }
 
     fn note(&mut self, severity: Severity, field: &str, text: String, fix: String) {
-        let object = if self.object.name.is_empty() {
-            self.object.kind.to_string()
-        } else {
-            self.object.title()
-        };
-        self.problems.push(Problem {
-            object,
-            field: field.to_owned(),
-            severity,
-            text,
-            fix,
-        });
+        let object = if self.object.name.is_empty() { self.object.kind.to_string() } else { self.object.title() };
+        self.problems.push(Problem { object, field: field.to_owned(), severity, text, fix });
     }
 
     /// The first error so far.
     pub(crate) fn broken(&self) -> Option<String> {
-        self.problems
-            .iter()
-            .find(|p| p.severity == Severity::Error)
-            .map(|p| match p.field.as_str() {
-                "" => p.text.clone(),
-                field => format!("{field}: {}", p.text),
-            })
+        self.problems.iter().find(|p| p.severity == Severity::Error).map(|p| match p.field.as_str() {
+            "" => p.text.clone(),
+            field => format!("{field}: {}", p.text),
+        })
     }
 
     /// The field and the body's value for it; `None` only if the kind has no such field, which a test excludes.
@@ -205,9 +177,5 @@ impl<'a> Reader<'a> {
 
 /// The items of a list written as one text.
 pub(crate) fn split(field: &Field, text: &str) -> Vec<String> {
-    text.split(|c| field.separators.contains(c))
-        .map(str::trim)
-        .filter(|s| !s.is_empty())
-        .map(str::to_owned)
-        .collect()
+    text.split(|c| field.separators.contains(c)).map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect()
 }

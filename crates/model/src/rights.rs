@@ -50,9 +50,7 @@ pub struct DirRights {
 /// What `rights` allow with the file `name` in the folder `dir` (OBJ-21). An empty or `*` pattern covers every file.
 #[must_use]
 pub fn file_rights(rights: &[VfdRight], dir: &str, name: &str) -> FileRights {
-    let covering = rights
-        .iter()
-        .filter(|r| r.covers(dir) && r.files.matches(name, QuestionMark::One));
+    let covering = rights.iter().filter(|r| r.covers(dir) && r.files.matches(name, QuestionMark::One));
     covering.fold(FileRights::default(), |sum, r| FileRights {
         read: sum.read || r.read,
         write: sum.write || r.write,
@@ -63,14 +61,11 @@ pub fn file_rights(rights: &[VfdRight], dir: &str, name: &str) -> FileRights {
 /// What `rights` allow with the folder `dir` itself (OBJ-21).
 #[must_use]
 pub fn dir_rights(rights: &[VfdRight], dir: &str) -> DirRights {
-    rights
-        .iter()
-        .filter(|r| r.covers(dir))
-        .fold(DirRights::default(), |sum, r| DirRights {
-            list: sum.list || r.list,
-            create: sum.create || r.create,
-            remove: sum.remove || r.remove,
-        })
+    rights.iter().filter(|r| r.covers(dir)).fold(DirRights::default(), |sum, r| DirRights {
+        list: sum.list || r.list,
+        create: sum.create || r.create,
+        remove: sum.remove || r.remove,
+    })
 }
 
 /// Whether the folder `path` is `root` or below it; both absolute and without `.` or `..`.
@@ -118,11 +113,7 @@ impl VfdRight {
     /// Whether it holds in the folder `dir`.
     #[must_use]
     pub fn covers(&self, dir: &str) -> bool {
-        if self.inherit {
-            within(dir, &self.path)
-        } else {
-            dir == self.path
-        }
+        if self.inherit { within(dir, &self.path) } else { dir == self.path }
     }
 }
 

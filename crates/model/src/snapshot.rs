@@ -1,11 +1,13 @@
 //! The whole configuration at one revision, read and indexed. It never changes; a change makes a new one.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::kinds::application::Application;
 use crate::kinds::cgate::Cgate;
 use crate::kinds::cgate_group::CgateGroup;
 use crate::kinds::decision_rule::DecisionRule;
+use crate::kinds::key::KeyObject;
 use crate::kinds::listener::Listener;
 use crate::kinds::local_site::LocalSite;
 use crate::kinds::network_profile::NetworkProfile;
@@ -14,87 +16,326 @@ use crate::kinds::rule_table::RuleTable;
 use crate::kinds::ssh_profile::SshProfile;
 use crate::kinds::transfer_model::TransferModel;
 use crate::kinds::vfd_dir::VfdDir;
-use crate::object::{KeyEntry, Kind, Object, Problem};
+use crate::object::{KeyEntry, Kind, Object, Problem, Severity};
+use crate::read::{Meant, read};
+use crate::{check, group_chain, problems};
+
+pub(crate) type Table<T> = BTreeMap<String, Arc<T>>;
+
+/// A field of an object that names another: kind and name of the one, name of the field.
+pub type Referrer = (Kind, String, String);
 
 /// The whole configuration at one revision.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// Revision of the configuration.
     pub revision: i64,
+    objects: BTreeMap<(Kind, String), Arc<Object>>,
+    broken: HashMap<(Kind, String), String>,
+    referrers: HashMap<(Kind, String), Vec<Referrer>>,
+    listeners: Table<Listener>,
+    /// The most specific first, then by name.
+    network_profiles: Vec<Arc<NetworkProfile>>,
+    ssh_profiles: Table<SshProfile>,
+    local_sites: Table<LocalSite>,
+    sites: Table<RemoteSite>,
+    /// Sites by the user name their partner logs in with.
+    sites_by_login: HashMap<String, Vec<Arc<RemoteSite>>>,
+    cgates: Table<Cgate>,
+    pub(crate) cgates_by_group: HashMap<String, Vec<Arc<Cgate>>>,
+    cgate_groups: Table<CgateGroup>,
+    /// Every group with its parents, and what they state together.
+    pub(crate) chains: BTreeMap<String, group_chain::Chain>,
+    vfd: Table<VfdDir>,
+    vfd_children: HashMap<String, Vec<Arc<VfdDir>>>,
+    applications: Table<Application>,
+    models: Table<TransferModel>,
+    rules: Table<DecisionRule>,
+    /// By position, then name.
+    rule_tables: Vec<Arc<RuleTable>>,
+    keys: Table<KeyEntry>,
+    fingerprints: HashMap<[u8; 32], Arc<KeyEntry>>,
 }
 
-#[allow(unused_variables, missing_docs, clippy::must_use_candidate)]
 impl Snapshot {
+    /// Reads and indexes everything. Never fails: what can't be read is left out and is a problem, except that network
+    /// profiles, gates and gate groups stay in their place to refuse, so that none less strict serves instead.
+    #[must_use]
     pub fn build(objects: Vec<Object>, keys: Vec<KeyEntry>, revision: i64) -> (Self, Vec<Problem>) {
-        todo!()
+        let mut snapshot = Self { revision, ..Self::default() };
+        let mut found = Vec::new();
+        snapshot.keys = keys.into_iter().map(|key| (key.alias.as_str().to_owned(), Arc::new(key))).collect();
+        for object in objects {
+            snapshot.add(Arc::new(object), &mut found);
+        }
+        snapshot.index();
+        found.extend(problems::across(&snapshot));
+        found.sort_by(|a, b| (a.severity, &a.object, &a.field).cmp(&(b.severity, &b.object, &b.field)));
+        (snapshot, found)
     }
+
+    fn add(&mut self, object: Arc<Object>, found: &mut Vec<Problem>) {
+        found.extend(problems::unknown_fields(&object));
+        let o = object.as_ref();
+        match o.kind {
+            Kind::Listener => keep(&mut self.listeners, &mut self.broken, o, found),
+            Kind::SshProfile => keep(&mut self.ssh_profiles, &mut self.broken, o, found),
+            Kind::LocalSite => keep(&mut self.local_sites, &mut self.broken, o, found),
+            Kind::RemoteSite => keep(&mut self.sites, &mut self.broken, o, found),
+            Kind::VfdDir => keep(&mut self.vfd, &mut self.broken, o, found),
+            Kind::Application => keep(&mut self.applications, &mut self.broken, o, found),
+            Kind::TransferModel => keep(&mut self.models, &mut self.broken, o, found),
+            Kind::DecisionRule => keep(&mut self.rules, &mut self.broken, o, found),
+            Kind::NetworkProfile => {
+                let (meant, wrong) = read(o);
+                self.network_profiles.push(Arc::new(meant));
+                found.extend(wrong);
+            }
+            Kind::CgateGroup => {
+                let (meant, wrong) = read(o);
+                self.cgate_groups.insert(o.name.clone(), Arc::new(meant));
+                found.extend(wrong);
+            }
+            Kind::Cgate => {
+                let (meant, wrong) = read(o);
+                self.cgates.insert(o.name.clone(), Arc::new(meant));
+                found.extend(wrong);
+            }
+            Kind::RuleTable => {
+                let mut one = Table::new();
+                keep(&mut one, &mut self.broken, o, found);
+                self.rule_tables.extend(one.into_values());
+            }
+            Kind::Key => {
+                let (meant, wrong) = read::<KeyObject>(o);
+                found.extend(wrong);
+                found.extend(problems::key_material(&meant, self.keys.get(&o.name).map(Arc::as_ref)));
+            }
+        }
+        for (field, kind, name) in check::references(o.kind, &o.body) {
+            let referrer = (o.kind, o.name.clone(), field.to_owned());
+            self.referrers.entry((kind, name)).or_default().push(referrer);
+        }
+        self.objects.insert((o.kind, o.name.clone()), object);
+    }
+
+    fn index(&mut self) {
+        self.network_profiles.sort_by(|a, b| b.weight().cmp(&a.weight()).then_with(|| a.name.cmp(&b.name)));
+        self.rule_tables.sort_by(|a, b| (a.position, &a.name).cmp(&(b.position, &b.name)));
+        for site in self.sites.values() {
+            if let Some(login) = &site.check_login {
+                self.sites_by_login.entry(login.clone()).or_default().push(Arc::clone(site));
+            }
+        }
+        for gate in self.cgates.values() {
+            self.cgates_by_group.entry(gate.group.clone()).or_default().push(Arc::clone(gate));
+        }
+        for dir in self.vfd.values() {
+            if let Some(parent) = dir.parent() {
+                self.vfd_children.entry(parent.to_owned()).or_default().push(Arc::clone(dir));
+            }
+        }
+        let chains =
+            self.cgate_groups.keys().map(|name| (name.clone(), group_chain::Chain::of(name, &self.cgate_groups)));
+        self.chains = chains.collect();
+    }
+
+    /// Listeners by name.
     pub fn listeners(&self) -> impl Iterator<Item = &Arc<Listener>> {
-        std::iter::empty()
+        self.listeners.values()
     }
+
+    /// Network profiles, the most specific first, ties by name.
     pub fn network_profiles(&self) -> impl Iterator<Item = &Arc<NetworkProfile>> {
-        std::iter::empty()
+        self.network_profiles.iter()
     }
+
+    /// An SSH profile.
+    #[must_use]
     pub fn ssh_profile(&self, name: &str) -> Option<&Arc<SshProfile>> {
-        todo!()
+        self.ssh_profiles.get(name)
     }
+
+    /// SSH profiles by name.
     pub fn ssh_profiles(&self) -> impl Iterator<Item = &Arc<SshProfile>> {
-        std::iter::empty()
+        self.ssh_profiles.values()
     }
+
+    /// A local site.
+    #[must_use]
+    pub fn local_site(&self, name: &str) -> Option<&Arc<LocalSite>> {
+        self.local_sites.get(name)
+    }
+
+    /// Local sites by name; the first is the default one.
     pub fn local_sites(&self) -> impl Iterator<Item = &Arc<LocalSite>> {
-        std::iter::empty()
+        self.local_sites.values()
     }
+
+    /// A remote site, static or template.
+    #[must_use]
     pub fn site(&self, name: &str) -> Option<&Arc<RemoteSite>> {
-        todo!()
+        self.sites.get(name)
     }
+
+    /// Remote sites by name.
     pub fn sites(&self) -> impl Iterator<Item = &Arc<RemoteSite>> {
-        std::iter::empty()
+        self.sites.values()
     }
+
+    /// Static sites whose partner logs in as `login`.
+    #[must_use]
+    pub fn sites_of_login(&self, login: &str) -> &[Arc<RemoteSite>] {
+        self.sites_by_login.get(login).map_or(&[], Vec::as_slice)
+    }
+
+    /// A gate.
+    #[must_use]
     pub fn cgate(&self, name: &str) -> Option<&Arc<Cgate>> {
-        todo!()
+        self.cgates.get(name)
     }
+
+    /// Gates by name.
     pub fn cgates(&self) -> impl Iterator<Item = &Arc<Cgate>> {
-        std::iter::empty()
+        self.cgates.values()
     }
+
+    /// A gate group.
+    #[must_use]
     pub fn cgate_group(&self, name: &str) -> Option<&Arc<CgateGroup>> {
-        todo!()
+        self.cgate_groups.get(name)
     }
+
+    /// Gate groups by name.
     pub fn cgate_groups(&self) -> impl Iterator<Item = &Arc<CgateGroup>> {
-        std::iter::empty()
+        self.cgate_groups.values()
     }
+
+    /// A virtual folder by its absolute path. `/` need not be configured to be there.
+    #[must_use]
     pub fn vfd(&self, path: &str) -> Option<&Arc<VfdDir>> {
-        todo!()
+        self.vfd.get(path)
     }
+
+    /// Virtual folders directly below `path`, by name.
     pub fn vfd_children(&self, path: &str) -> impl Iterator<Item = &Arc<VfdDir>> {
-        std::iter::empty()
+        self.vfd_children.get(path).into_iter().flatten()
     }
+
+    /// Virtual folders by path.
+    pub fn vfd_dirs(&self) -> impl Iterator<Item = &Arc<VfdDir>> {
+        self.vfd.values()
+    }
+
+    /// An application.
+    #[must_use]
     pub fn application(&self, name: &str) -> Option<&Arc<Application>> {
-        todo!()
+        self.applications.get(name)
     }
+
+    /// A model.
+    #[must_use]
     pub fn model(&self, name: &str) -> Option<&Arc<TransferModel>> {
-        todo!()
+        self.models.get(name)
     }
+
+    /// Models by name.
+    pub fn models(&self) -> impl Iterator<Item = &Arc<TransferModel>> {
+        self.models.values()
+    }
+
+    /// A decision rule.
+    #[must_use]
     pub fn decision_rule(&self, name: &str) -> Option<&Arc<DecisionRule>> {
-        todo!()
+        self.rules.get(name)
     }
+
+    /// Decision rules by name.
+    pub fn decision_rules(&self) -> impl Iterator<Item = &Arc<DecisionRule>> {
+        self.rules.values()
+    }
+
+    /// Rule tables in the order in which they are looked at.
     pub fn rule_tables(&self) -> impl Iterator<Item = &Arc<RuleTable>> {
-        std::iter::empty()
+        self.rule_tables.iter()
     }
+
+    /// A key, whatever its state.
+    #[must_use]
     pub fn key(&self, alias: &str) -> Option<&Arc<KeyEntry>> {
-        todo!()
+        self.keys.get(alias)
     }
+
+    /// The key with this fingerprint, whatever its state.
+    #[must_use]
     pub fn key_by_fingerprint(&self, fingerprint: &[u8; 32]) -> Option<&Arc<KeyEntry>> {
-        todo!()
+        self.fingerprints.get(fingerprint)
     }
+
+    /// Keys by name.
     pub fn keys(&self) -> impl Iterator<Item = &Arc<KeyEntry>> {
-        std::iter::empty()
+        self.keys.values()
     }
+
+    /// Keys of a profile that can be used: enabled, private, of an algorithm it lists; the first of each algorithm, in the
+    /// profile's order of algorithms (SSH-9, SSH-10).
+    #[must_use]
+    pub fn host_keys(&self, profile: &SshProfile) -> Vec<&Arc<KeyEntry>> {
+        let own = || profile.private_keys.iter().filter_map(|alias| self.keys.get(alias.as_str()));
+        let mut found: Vec<&Arc<KeyEntry>> = Vec::new();
+        for algorithm in profile.public_keys.iter().filter_map(|a| a.key_algorithm()) {
+            let fits = |key: &&Arc<KeyEntry>| key.enabled() && key.private && key.algorithm == algorithm;
+            if let Some(key) = own().find(fits).filter(|key| !found.contains(key)) {
+                found.push(key);
+            }
+        }
+        found
+    }
+
+    /// An object as stored.
+    #[must_use]
     pub fn object(&self, kind: Kind, name: &str) -> Option<&Arc<Object>> {
-        todo!()
+        self.objects.get(&(kind, name.to_owned()))
     }
+
+    /// Objects of a kind as stored, by name.
     pub fn objects(&self, kind: Kind) -> impl Iterator<Item = &Arc<Object>> {
-        std::iter::empty()
+        self.objects.range((kind, String::new())..).take_while(move |((k, _), _)| *k == kind).map(|(_, object)| object)
     }
-    pub fn referrers(&self, kind: Kind, name: &str) -> Vec<(Kind, String, String)> {
-        todo!()
+
+    /// Every object as stored, by kind and name.
+    pub fn all_objects(&self) -> impl Iterator<Item = &Arc<Object>> {
+        self.objects.values()
     }
+
+    /// Fields that name this object (OBJ-3).
+    #[must_use]
+    pub fn referrers(&self, kind: Kind, name: &str) -> Vec<Referrer> {
+        self.referrers.get(&(kind, name.to_owned())).cloned().unwrap_or_default()
+    }
+
+    /// Why an object was left out; `None` if it was not.
+    #[must_use]
+    pub fn broken(&self, kind: Kind, name: &str) -> Option<&str> {
+        self.broken.get(&(kind, name.to_owned())).map(String::as_str)
+    }
+}
+
+/// Reads an object into its table; with an error it is left out.
+fn keep<T: Meant>(
+    table: &mut Table<T>,
+    broken: &mut HashMap<(Kind, String), String>,
+    object: &Object,
+    found: &mut Vec<Problem>,
+) {
+    let (meant, wrong) = read(object);
+    match wrong.iter().find(|p| p.severity == Severity::Error) {
+        None => {
+            table.insert(object.name.clone(), Arc::new(meant));
+        }
+        Some(error) => {
+            broken.insert((object.kind, object.name.clone()), format!("{} {}", error.field, error.text));
+        }
+    }
+    found.extend(wrong);
 }

@@ -16,10 +16,7 @@ pub(crate) struct Argument {
 /// The argument called `name`, whatever its case; `x.` and `x_` before it are the documented spellings.
 pub(crate) fn argument(name: &str) -> Option<&'static Argument> {
     let name = name.trim().to_ascii_lowercase();
-    let bare = name
-        .strip_prefix("x.")
-        .or_else(|| name.strip_prefix("x_"))
-        .unwrap_or(&name);
+    let bare = name.strip_prefix("x.").or_else(|| name.strip_prefix("x_")).unwrap_or(&name);
     ARGUMENTS.iter().find(|a| a.name == bare || a.aliases.contains(&bare))
 }
 
@@ -32,11 +29,7 @@ impl Argument {
 
 /// Names of all variables, for messages.
 pub(crate) fn names() -> String {
-    ARGUMENTS
-        .iter()
-        .map(|a| format!("&({})", a.name))
-        .collect::<Vec<_>>()
-        .join(" ")
+    ARGUMENTS.iter().map(|a| format!("&({})", a.name)).collect::<Vec<_>>().join(" ")
 }
 
 /// One part of a text with variables.
@@ -51,10 +44,18 @@ enum Part<'a> {
 /// # Errors
 /// The first variable that is unknown or not closed.
 pub(crate) fn expand(text: &str, facts: &RouteFacts) -> Result<String, String> {
+    expand_with(text, facts, str::to_owned)
+}
+
+/// [`expand`] with `written` applied to each value, so that it can't be taken for part of a pattern.
+///
+/// # Errors
+/// As [`expand`].
+pub(crate) fn expand_with(text: &str, facts: &RouteFacts, written: fn(&str) -> String) -> Result<String, String> {
     parts(text)?.into_iter().try_fold(String::new(), |mut done, part| {
         match part {
             Part::Text(text) => done.push_str(text),
-            Part::Variable(name) => done.push_str(&function(name, facts)?),
+            Part::Variable(name) => done.push_str(&written(&function(name, facts)?)),
         }
         Ok(done)
     })
@@ -81,18 +82,14 @@ pub(crate) fn expand_login(text: &str, protocol: &str, login: &str, port: u16) -
     let mut done = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("$(") {
-        let (name, behind) = after
-            .split_once(')')
-            .ok_or_else(|| format!("{text:?} has a $( that is not closed"))?;
+        let (name, behind) = after.split_once(')').ok_or_else(|| format!("{text:?} has a $( that is not closed"))?;
         done.push_str(before);
         match name.to_ascii_uppercase().as_str() {
             "LOGIN_USER" => done.push_str(login),
             "PROTOCOL" => done.push_str(protocol),
             "LOGIN_SAP" => done.push_str(&port.to_string()),
             _ => {
-                return Err(format!(
-                    "$({name}) is not known: use $(LOGIN_USER), $(PROTOCOL) or $(LOGIN_SAP)"
-                ));
+                return Err(format!("$({name}) is not known: use $(LOGIN_USER), $(PROTOCOL) or $(LOGIN_SAP)"));
             }
         }
         rest = behind;
@@ -140,9 +137,7 @@ fn function(name: &str, facts: &RouteFacts) -> Result<String, String> {
             _ => Err(format!("&({name}) is not known")),
         };
     }
-    argument(name)
-        .map(|a| a.value(facts))
-        .ok_or_else(|| format!("&({name}) is not known"))
+    argument(name).map(|a| a.value(facts)).ok_or_else(|| format!("&({name}) is not known"))
 }
 
 fn function_argument(inner: &str) -> Option<&str> {
@@ -150,94 +145,19 @@ fn function_argument(inner: &str) -> Option<&str> {
 }
 
 static ARGUMENTS: &[Argument] = &[
-    Argument {
-        name: "file_name",
-        aliases: &["file_component"],
-        number: false,
-        read: |f| f.file_name.clone(),
-    },
-    Argument {
-        name: "dir_name",
-        aliases: &["dir_path"],
-        number: false,
-        read: |f| f.dir_name.clone(),
-    },
-    Argument {
-        name: "appli",
-        aliases: &["application"],
-        number: false,
-        read: |f| f.appli.clone(),
-    },
-    Argument {
-        name: "file_size",
-        aliases: &["size"],
-        number: true,
-        read: |f| f.size.to_string(),
-    },
-    Argument {
-        name: "protocol",
-        aliases: &[],
-        number: false,
-        read: |f| f.protocol.clone(),
-    },
-    Argument {
-        name: "site",
-        aliases: &["org_alias", "remote_site"],
-        number: false,
-        read: |f| f.site.clone(),
-    },
-    Argument {
-        name: "gate",
-        aliases: &["cgate"],
-        number: false,
-        read: |f| f.gate.clone(),
-    },
-    Argument {
-        name: "login",
-        aliases: &["username", "login_user"],
-        number: false,
-        read: |f| f.login.clone(),
-    },
-    Argument {
-        name: "originator",
-        aliases: &[],
-        number: false,
-        read: |f| f.originator.clone(),
-    },
-    Argument {
-        name: "destination",
-        aliases: &[],
-        number: false,
-        read: |f| f.destination.clone().unwrap_or_default(),
-    },
-    Argument {
-        name: "local_ident",
-        aliases: &["transfer"],
-        number: true,
-        read: |f| f.transfer.to_string(),
-    },
-    Argument {
-        name: "state",
-        aliases: &[],
-        number: false,
-        read: |f| f.state.clone(),
-    },
-    Argument {
-        name: "direction",
-        aliases: &[],
-        number: false,
-        read: |f| f.direction.clone(),
-    },
-    Argument {
-        name: "mode",
-        aliases: &[],
-        number: false,
-        read: |f| f.mode.clone(),
-    },
-    Argument {
-        name: "transfer_type",
-        aliases: &["type"],
-        number: false,
-        read: |f| f.transfer_type.clone(),
-    },
+    Argument { name: "file_name", aliases: &["file_component"], number: false, read: |f| f.file_name.clone() },
+    Argument { name: "dir_name", aliases: &["dir_path"], number: false, read: |f| f.dir_name.clone() },
+    Argument { name: "appli", aliases: &["application"], number: false, read: |f| f.appli.clone() },
+    Argument { name: "file_size", aliases: &["size"], number: true, read: |f| f.size.to_string() },
+    Argument { name: "protocol", aliases: &[], number: false, read: |f| f.protocol.clone() },
+    Argument { name: "site", aliases: &["org_alias", "remote_site"], number: false, read: |f| f.site.clone() },
+    Argument { name: "gate", aliases: &["cgate"], number: false, read: |f| f.gate.clone() },
+    Argument { name: "login", aliases: &["username", "login_user"], number: false, read: |f| f.login.clone() },
+    Argument { name: "originator", aliases: &[], number: false, read: |f| f.originator.clone() },
+    Argument { name: "destination", aliases: &[], number: false, read: |f| f.destination.clone().unwrap_or_default() },
+    Argument { name: "local_ident", aliases: &["transfer"], number: true, read: |f| f.transfer.to_string() },
+    Argument { name: "state", aliases: &[], number: false, read: |f| f.state.clone() },
+    Argument { name: "direction", aliases: &[], number: false, read: |f| f.direction.clone() },
+    Argument { name: "mode", aliases: &[], number: false, read: |f| f.mode.clone() },
+    Argument { name: "transfer_type", aliases: &["type"], number: false, read: |f| f.transfer_type.clone() },
 ];

@@ -1,5 +1,6 @@
 //! Addresses and ports as profiles, gates and sites state them: patterns, CIDR networks, port sets, `host/port`.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use base::{Pattern, QuestionMark};
@@ -66,8 +67,8 @@ pub struct HostPort {
     pub port: u16,
 }
 
-impl std::fmt::Display for HostPort {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.host, self.port)
     }
 }
@@ -79,10 +80,7 @@ impl AddressPattern {
     /// What is wrong with a CIDR network.
     pub fn parse(text: &str, mark: QuestionMark) -> Result<Self, String> {
         let text = text.trim().to_ascii_lowercase();
-        let bare = text
-            .strip_prefix('[')
-            .and_then(|t| t.strip_suffix(']'))
-            .unwrap_or(&text);
+        let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(&text);
         if !bare.is_empty() && bare.chars().all(|c| c == '*') {
             return Ok(Self::Any);
         }
@@ -90,11 +88,7 @@ impl AddressPattern {
             return Ok(Self::Exact(address.to_canonical()));
         }
         let Some((address, length)) = bare.split_once('/') else {
-            return if bare.is_empty() {
-                Err("the address is empty".into())
-            } else {
-                Ok(text_pattern(bare, mark))
-            };
+            return if bare.is_empty() { Err("the address is empty".into()) } else { Ok(text_pattern(bare, mark)) };
         };
         let wrong = || format!("{text:?} is no network: write it as 10.0.0.0/8 or 2001:db8::/32");
         let address: IpAddr = address.trim_matches(['[', ']']).parse().map_err(|_| wrong())?;
@@ -114,12 +108,20 @@ impl AddressPattern {
     #[must_use]
     pub fn matches(&self, address: IpAddr) -> bool {
         match self {
+            Self::Text { .. } => self.matches_text(address, &address.to_string()),
+            _ => self.matches_text(address, ""),
+        }
+    }
+
+    /// [`Self::matches`] with the text of the address at hand.
+    pub(crate) fn matches_text(&self, address: IpAddr, text: &str) -> bool {
+        match self {
             Self::Any => true,
             Self::Exact(own) => *own == address,
             Self::Network(first, length) => {
                 first.is_ipv4() == address.is_ipv4() && first_address(address, *length) == *first
             }
-            Self::Text { pattern, mark } => text_matches(pattern, &address.to_string(), *mark),
+            Self::Text { pattern, mark } => text_matches(pattern, text, *mark),
         }
     }
 
@@ -157,6 +159,33 @@ impl AddressPattern {
     }
 }
 
+impl fmt::Display for AddressPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("*"),
+            Self::Exact(address) => write!(f, "{address}"),
+            Self::Network(first, length) => write!(f, "{first}/{length}"),
+            Self::Text { pattern, .. } => f.write_str(pattern.as_str()),
+        }
+    }
+}
+
+impl fmt::Display for PortPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("*"),
+            Self::Exact(port) => write!(f, "{port}"),
+            Self::Text(pattern) => f.write_str(pattern.as_str()),
+        }
+    }
+}
+
+impl fmt::Display for EndpointPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.port)
+    }
+}
+
 impl EndpointPattern {
     /// Reads `address/port`; a CIDR network keeps its own slash: `10.0.0.0/8/*`. Without a port any port is meant.
     ///
@@ -165,19 +194,13 @@ impl EndpointPattern {
     pub fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let (address, port) = text.rsplit_once('/').unwrap_or((text, "*"));
-        Ok(Self {
-            address: AddressPattern::parse(address, QuestionMark::OneOrNone)?,
-            port: PortPattern::parse(port)?,
-        })
+        Ok(Self { address: AddressPattern::parse(address, QuestionMark::OneOrNone)?, port: PortPattern::parse(port)? })
     }
 
     /// Every address and port.
     #[must_use]
     pub const fn any() -> Self {
-        Self {
-            address: AddressPattern::Any,
-            port: PortPattern::Any,
-        }
+        Self { address: AddressPattern::Any, port: PortPattern::Any }
     }
 
     /// The network that `text` probably means, where it says one address and a port: `10.0.0.0/8`.
@@ -185,9 +208,7 @@ impl EndpointPattern {
         let (AddressPattern::Exact(address), PortPattern::Exact(port)) = (&self.address, &self.port) else {
             return None;
         };
-        let length = u8::try_from(*port)
-            .ok()
-            .filter(|length| *length <= address_bits(*address))?;
+        let length = u8::try_from(*port).ok().filter(|length| *length <= address_bits(*address))?;
         let first = first_address(*address, length) == *address;
         let zeros = address_bits(*address) - length;
         (first && zeros >= 1 && length >= 4 && ends_in_zero(*address)).then(|| format!("{}/*", text.trim()))
@@ -266,11 +287,7 @@ impl PortSet {
             None => part.parse::<u16>().map(|port| port..=port).map_err(|_| wrong(part)),
         };
         let parts: Vec<_> = text.split_whitespace().map(part).collect::<Result<_, _>>()?;
-        if parts.is_empty() {
-            Err(wrong(text))
-        } else {
-            Ok(Self(parts))
-        }
+        if parts.is_empty() { Err(wrong(text)) } else { Ok(Self(parts)) }
     }
 
     /// How many ports the narrowest part that holds `port` has; `None` if no part does.
@@ -296,11 +313,7 @@ impl CallingRule {
             _ => return Err(wrong()),
         };
         let address = AddressPattern::parse(pattern, QuestionMark::One)?;
-        Ok(Self {
-            address,
-            allow,
-            text: text.trim().to_owned(),
-        })
+        Ok(Self { address, allow, text: text.trim().to_owned() })
     }
 }
 
@@ -317,14 +330,7 @@ impl HostPort {
         let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
         let port: u16 = port.parse().map_err(|_| wrong())?;
         let fits = host.parse::<IpAddr>().is_ok() || is_host_name(host);
-        if fits && port > 0 {
-            Ok(Self {
-                host: host.to_owned(),
-                port,
-            })
-        } else {
-            Err(wrong())
-        }
+        if fits && port > 0 { Ok(Self { host: host.to_owned(), port }) } else { Err(wrong()) }
     }
 }
 
@@ -339,14 +345,11 @@ fn is_host_name(host: &str) -> bool {
 }
 
 fn text_pattern(text: &str, mark: QuestionMark) -> AddressPattern {
-    AddressPattern::Text {
-        pattern: Pattern::new(text),
-        mark,
-    }
+    AddressPattern::Text { pattern: Pattern::new(text), mark }
 }
 
 /// [`Pattern::matches`], after a cheap look at what stands before the first and behind the last wildcard.
-fn text_matches(pattern: &Pattern, text: &str, mark: QuestionMark) -> bool {
+pub(crate) fn text_matches(pattern: &Pattern, text: &str, mark: QuestionMark) -> bool {
     let wild = ['*', '?'];
     let written = pattern.as_str();
     let start = written.split(wild).next().unwrap_or_default();
@@ -373,15 +376,11 @@ const fn address_bits(address: IpAddr) -> u8 {
 fn first_address(address: IpAddr, length: u8) -> IpAddr {
     match address {
         IpAddr::V4(a) => {
-            let mask = u32::MAX
-                .checked_shl(u32::from(32_u8.saturating_sub(length)))
-                .unwrap_or(0);
+            let mask = u32::MAX.checked_shl(u32::from(32_u8.saturating_sub(length))).unwrap_or(0);
             IpAddr::V4((a.to_bits() & mask).into())
         }
         IpAddr::V6(a) => {
-            let mask = u128::MAX
-                .checked_shl(u32::from(128_u8.saturating_sub(length)))
-                .unwrap_or(0);
+            let mask = u128::MAX.checked_shl(u32::from(128_u8.saturating_sub(length))).unwrap_or(0);
             IpAddr::V6((a.to_bits() & mask).into())
         }
     }
@@ -395,11 +394,7 @@ fn network_weight(first: IpAddr, length: u8) -> u32 {
     };
     let fixed = usize::from(length / size);
     let characters: usize = groups.iter().take(fixed).map(|g| g.len() + 1).sum();
-    let characters = if fixed == groups.len() {
-        characters.saturating_sub(1)
-    } else {
-        characters
-    };
+    let characters = if fixed == groups.len() { characters.saturating_sub(1) } else { characters };
     sixteenths(characters).saturating_add(u32::from(length % size))
 }
 

@@ -10,15 +10,10 @@ pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
     kind: Kind::Application,
     title: "application",
     about: "How a kind of file is treated.",
-    name_field: Field::text("name", 16, "name of the application")
-        .shorts(&["n"])
-        .aliases(&["appli"])
-        .required(),
+    name_field: Field::text("name", 16, "name of the application").shorts(&["n"]).aliases(&["appli"]).required(),
     name_rule: NameRule::Word { max: 16 },
     fields: &[
-        Field::choice("direction_allowed", &["I", "O", "B"], "incoming, outgoing, both")
-            .shorts(&["da"])
-            .default("B"),
+        Field::choice("direction_allowed", &["I", "O", "B"], "incoming, outgoing, both").shorts(&["da"]).default("B"),
         Field::text("local_dir_name", 127, "virtual folder of files that partners fetch").shorts(&["ldn"]),
         Field::text("local_file_name", 255, "name of files that partners fetch").shorts(&["lfn"]),
         Field::text("remote_dir_name", 255, "folder at the partner for files we deliver").shorts(&["rdn"]),

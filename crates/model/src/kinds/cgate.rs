@@ -106,19 +106,11 @@ impl Meant for Cgate {
     fn read(r: &mut Reader<'_>) -> Self {
         let login = r.text_or_empty("login_user");
         if login.is_empty() {
-            r.error(
-                "login_user",
-                "it must be given",
-                "state the user name, or a pattern such as *",
-            );
+            r.error("login_user", "it must be given", "state the user name, or a pattern such as *");
         }
         let group = r.text_or_empty("cgategroup");
         if group.is_empty() {
-            r.error(
-                "cgategroup",
-                "it must be given",
-                "name the gate group that serves the port",
-            );
+            r.error("cgategroup", "it must be given", "name the gate group that serves the port");
         }
         Self {
             id: r.object.id,

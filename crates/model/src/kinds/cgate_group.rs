@@ -12,43 +12,24 @@ pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
     kind: Kind::CgateGroup,
     title: "gate group",
     about: "Gates of one port, or other groups, with what they share.",
-    name_field: Field::text("name", 32, "name of the group")
-        .shorts(&["n"])
-        .aliases(&["cgg_name"])
-        .required(),
+    name_field: Field::text("name", 32, "name of the group").shorts(&["n"]).aliases(&["cgg_name"]).required(),
     name_rule: NameRule::Word { max: 32 },
     fields: &[
-        Field::new(
-            "parent_group",
-            FieldKind::Ref(Kind::CgateGroup),
-            "group that this one is in",
-        )
-        .shorts(&["pg"])
-        .aliases(&["cgg_parent_group", "group"]),
+        Field::new("parent_group", FieldKind::Ref(Kind::CgateGroup), "group that this one is in")
+            .shorts(&["pg"])
+            .aliases(&["cgg_parent_group", "group"]),
         Field::choice("protocol", &["SFTP"], "protocol of the logins; the parent's, or SFTP")
             .shorts(&["pr"])
             .aliases(&["cgg_protocol"]),
-        Field::text(
-            "sap",
-            255,
-            "ports called: *, 22, 2200:2299, several parted by spaces; the parent's, or *",
-        )
-        .aliases(&["cgg_sap"]),
-        Field::text(
-            "called_addr",
-            64,
-            "pattern of our address that was called; the parent's, or *",
-        )
-        .shorts(&["cedad"])
-        .aliases(&["cgg_called_addr"]),
-        Field::new(
-            "template_site",
-            FieldKind::Ref(Kind::RemoteSite),
-            "template of the sites that logins get",
-        )
-        .shorts(&["ts"])
-        .aliases(&["cgg_template_site"])
-        .detail("without one, a site must match the login; $(LOGIN_USER) is replaced"),
+        Field::text("sap", 255, "ports called: *, 22, 2200:2299, several parted by spaces; the parent's, or *")
+            .aliases(&["cgg_sap"]),
+        Field::text("called_addr", 64, "pattern of our address that was called; the parent's, or *")
+            .shorts(&["cedad"])
+            .aliases(&["cgg_called_addr"]),
+        Field::new("template_site", FieldKind::Ref(Kind::RemoteSite), "template of the sites that logins get")
+            .shorts(&["ts"])
+            .aliases(&["cgg_template_site"])
+            .detail("without one, a site must match the login; $(LOGIN_USER) is replaced"),
         CALLING,
         HOME_DIR,
         ROOT_DIR,
@@ -60,14 +41,7 @@ pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
     ],
     group_field: None,
     state_field: Some(STATE.aliases(&["cgg_state"])),
-    summary: &[
-        "parent_group",
-        "protocol",
-        "sap",
-        "called_addr",
-        "template_site",
-        "state",
-    ],
+    summary: &["parent_group", "protocol", "sap", "called_addr", "template_site", "state"],
 };
 
 pub(crate) const CALLING: Field = Field::new(
@@ -89,24 +63,17 @@ pub(crate) const ROOT_DIR: Field = Field::text("root_dir", 255, "virtual folder 
     .detail("$(LOGIN_USER) is replaced; the value nearest the root wins");
 pub(crate) const VFD_RIGHT: Field = Field::new(
     "vfd_right",
-    FieldKind::List {
-        max: 300,
-        choices: None,
-    },
+    FieldKind::List { max: 300, choices: None },
     "rights: path:file pattern:RWD:LCR:Y|N",
 )
 .shorts(&["vr"])
 .aliases(&["cg_vfd_right", "cgg_vfd_right"])
 .separators(";\n")
 .detail("files: R read, W write, D delete; folders: L list, C create, R remove; Y for folders below too; all add up");
-pub(crate) const MAX_UPLOAD: Field = Field::int(
-    "max_upload_file_size",
-    (0, 1_000_000_000),
-    "MB",
-    "largest file a partner may send; 0 for any",
-)
-.aliases(&["cg_max_upload_file_size", "cgg_max_upload_file_size"])
-.detail("the value nearest the root wins");
+pub(crate) const MAX_UPLOAD: Field =
+    Field::int("max_upload_file_size", (0, 1_000_000_000), "MB", "largest file a partner may send; 0 for any")
+        .aliases(&["cg_max_upload_file_size", "cgg_max_upload_file_size"])
+        .detail("the value nearest the root wins");
 pub(crate) const PARAM1: Field = Field::text("user_param1", 40, "text of the user's own").shorts(&["up1"]);
 pub(crate) const PARAM2: Field = Field::text("user_param2", 40, "text of the user's own").shorts(&["up2"]);
 
@@ -156,16 +123,12 @@ pub struct CgateGroup {
 
 impl Meant for CgateGroup {
     fn read(r: &mut Reader<'_>) -> Self {
-        let ports = r.text("sap").and_then(|text| {
-            PortSet::parse(&text)
-                .map_err(|wrong| r.error("sap", wrong, "correct the ports"))
-                .ok()
-        });
+        let ports = r
+            .text("sap")
+            .and_then(|text| PortSet::parse(&text).map_err(|wrong| r.error("sap", wrong, "correct the ports")).ok());
         let called = r.text("called_addr").and_then(|text| {
             let parsed = AddressPattern::parse(&text, base::QuestionMark::One);
-            parsed
-                .map_err(|wrong| r.error("called_addr", wrong, "give a pattern or a network"))
-                .ok()
+            parsed.map_err(|wrong| r.error("called_addr", wrong, "give a pattern or a network")).ok()
         });
         Self {
             id: r.object.id,
@@ -188,9 +151,7 @@ pub(crate) fn shared(r: &mut Reader<'_>) -> Shared {
     let mut shared = Shared {
         home_dir: r.text("home_dir"),
         root_dir: r.text("root_dir"),
-        max_upload_octets: r
-            .int_given::<u64>("max_upload_file_size")
-            .map(|mb| mb.saturating_mul(1_000_000)),
+        max_upload_octets: r.int_given::<u64>("max_upload_file_size").map(|mb| mb.saturating_mul(1_000_000)),
         parameters: [r.text_or_empty("user_param1"), r.text_or_empty("user_param2")],
         ..Shared::default()
     };

@@ -1,11 +1,15 @@
 //! When a model is applied: conditions on a transfer (objects.md section 10.2).
 
-use base::{ObjectId, Pattern};
+use std::cmp::Ordering;
+
+use base::ObjectId;
 
 use crate::field::{COMMENTS, Field, FieldKind, NameRule, ObjectDescriptor};
+use crate::glob;
 use crate::object::Kind;
 use crate::read::{Meant, Reader};
-use crate::variables;
+use crate::route::RouteFacts;
+use crate::variables::{self, Argument};
 
 pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
     kind: Kind::DecisionRule,
@@ -131,11 +135,7 @@ impl Meant for DecisionRule {
         let action = match (is_model, model) {
             (true, Some(model)) => RuleAction::Model(model),
             (true, None) => {
-                r.error(
-                    "model",
-                    "the action MODEL needs a model",
-                    "name one, or set the action to NONE",
-                );
+                r.error("model", "the action MODEL needs a model", "name one, or set the action to NONE");
                 RuleAction::None
             }
             (false, _) => RuleAction::None,
@@ -157,18 +157,12 @@ fn conditions(r: &mut Reader<'_>) -> Vec<Condition> {
     for text in r.list("conditions") {
         match Condition::parse(&text) {
             Ok(condition) if found.iter().any(|c| c.argument == condition.argument) => {
-                r.error(
-                    "conditions",
-                    format!("{} is used twice", condition.argument),
-                    "use each argument once",
-                );
+                r.error("conditions", format!("{} is used twice", condition.argument), "use each argument once");
             }
             Ok(condition) => found.push(condition),
-            Err(wrong) => r.error(
-                "conditions",
-                wrong,
-                "write it as argument operator value, such as file_name = *.xml",
-            ),
+            Err(wrong) => {
+                r.error("conditions", wrong, "write it as argument operator value, such as file_name = *.xml")
+            }
         }
     }
     found
@@ -200,21 +194,15 @@ impl Condition {
     /// What is wrong.
     pub fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        let name_end = text
-            .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.')))
-            .unwrap_or(text.len());
+        let name_end =
+            text.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.'))).unwrap_or(text.len());
         let (name, rest) = text.split_at_checked(name_end).unwrap_or((text, ""));
         let Some(argument) = variables::argument(name) else {
             return Err(format!("{name:?} is no argument: use one of {}", variables::names()));
         };
         let rest = rest.trim();
-        let Some((operator, value)) = OPERATORS
-            .iter()
-            .find_map(|o| Some((o.clone(), strip_operator(rest, o)?)))
-        else {
-            return Err(format!(
-                "{text:?} has no operator: use one of = # < > =< >= <> >< [] ]["
-            ));
+        let Some((operator, value)) = OPERATORS.iter().find_map(|o| Some((o.clone(), strip_operator(rest, o)?))) else {
+            return Err(format!("{text:?} has no operator: use one of = # < > =< >= <> >< [] ]["));
         };
         let values = values(&operator, value)?;
         for value in &values {
@@ -224,11 +212,7 @@ impl Condition {
                 return Err(format!("{} is a number, {value:?} is none", argument.name));
             }
         }
-        Ok(Self {
-            argument: argument.name,
-            operator,
-            values,
-        })
+        Ok(Self { argument: argument.name, operator, values })
     }
 }
 
@@ -248,11 +232,9 @@ fn strip_operator<'t>(text: &'t str, operator: &Operator) -> Option<&'t str> {
 fn values(operator: &Operator, text: &str) -> Result<Vec<String>, String> {
     let parts: Vec<String> = match operator {
         Operator::Null | Operator::NotNull => return Ok(Vec::new()),
-        Operator::In | Operator::NotIn | Operator::Between | Operator::Outside => text
-            .trim_matches(['(', ')'])
-            .split(',')
-            .map(|part| part.trim().to_owned())
-            .collect(),
+        Operator::In | Operator::NotIn | Operator::Between | Operator::Outside => {
+            text.trim_matches(['(', ')']).split(',').map(|part| part.trim().to_owned()).collect()
+        }
         _ => vec![text.to_owned()],
     };
     match operator {
@@ -264,19 +246,54 @@ fn values(operator: &Operator, text: &str) -> Result<Vec<String>, String> {
     }
 }
 
-impl std::fmt::Display for Condition {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{} {} {}",
-            self.argument,
-            self.operator.as_str(),
-            self.values.join(",")
-        )
+impl Condition {
+    /// Whether it holds for a transfer.
+    ///
+    /// # Errors
+    /// What keeps it from being compared, such as a value with a variable that is no number.
+    pub fn holds(&self, facts: &RouteFacts) -> Result<bool, String> {
+        use Operator as O;
+        let argument = variables::argument(self.argument).ok_or_else(|| format!("{} is no argument", self.argument))?;
+        let value = argument.value(facts);
+        Ok(match self.operator {
+            O::Null => value.is_empty(),
+            O::NotNull => !value.is_empty(),
+            O::Equal => self.equal(&value, facts)?,
+            O::NotEqual => !self.equal(&value, facts)?,
+            O::In => self.compare(argument, &value, facts)?.contains(&Ordering::Equal),
+            O::NotIn => !self.compare(argument, &value, facts)?.contains(&Ordering::Equal),
+            O::Less => self.compare(argument, &value, facts)?.iter().all(|o| o.is_lt()),
+            O::Greater => self.compare(argument, &value, facts)?.iter().all(|o| o.is_gt()),
+            O::AtMost => self.compare(argument, &value, facts)?.iter().all(|o| o.is_le()),
+            O::AtLeast => self.compare(argument, &value, facts)?.iter().all(|o| o.is_ge()),
+            O::Between => self.between(argument, &value, facts)?,
+            O::Outside => !self.between(argument, &value, facts)?,
+        })
+    }
+
+    fn equal(&self, value: &str, facts: &RouteFacts) -> Result<bool, String> {
+        let wanted = self.values.first().map_or("", String::as_str);
+        Ok(glob::fits(&variables::expand_with(wanted, facts, glob::escape)?, value))
+    }
+
+    fn between(&self, argument: &Argument, value: &str, facts: &RouteFacts) -> Result<bool, String> {
+        let ends = self.compare(argument, value, facts)?;
+        Ok(matches!(ends.as_slice(), [low, high] if low.is_ge() && high.is_le()))
+    }
+
+    /// How `value` stands to each value of the condition: as numbers if the argument is one, else as text.
+    fn compare(&self, argument: &Argument, value: &str, facts: &RouteFacts) -> Result<Vec<Ordering>, String> {
+        let number = |text: &str| text.trim().parse::<i128>().map_err(|_| format!("{text:?} is no number"));
+        let one = |wanted: &String| {
+            let wanted = variables::expand(wanted, facts)?;
+            if argument.number { Ok(number(value)?.cmp(&number(&wanted)?)) } else { Ok(value.cmp(&wanted)) }
+        };
+        self.values.iter().map(one).collect()
     }
 }
 
-/// Whether `value` fits a condition's value that may be a pattern.
-pub(crate) fn equals(value: &str, wanted: &str) -> bool {
-    Pattern::new(wanted).matches(value, base::QuestionMark::One)
+impl std::fmt::Display for Condition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} {}", self.argument, self.operator.as_str(), self.values.join(","))
+    }
 }

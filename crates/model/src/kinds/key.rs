@@ -10,54 +10,28 @@ pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
     kind: Kind::Key,
     title: "key",
     about: "A bare key for SSH, private or public (certificates-and-keys.md 1.3).",
-    name_field: Field::text("name", 31, "name of the key")
-        .shorts(&["n"])
-        .aliases(&["alias"])
-        .required(),
+    name_field: Field::text("name", 31, "name of the key").shorts(&["n"]).aliases(&["alias"]).required(),
     name_rule: NameRule::Word { max: 31 },
     fields: &[
-        Field::choice("algorithm", ALGORITHMS, "algorithm of the key")
-            .shorts(&["algo"])
+        Field::choice("algorithm", ALGORITHMS, "algorithm of the key").shorts(&["algo"]).read_only(),
+        Field::choice("type", &["PRIVATE", "PUBLIC"], "whether the private part is in the store")
+            .shorts(&["t"])
             .read_only(),
-        Field::choice(
-            "type",
-            &["PRIVATE", "PUBLIC"],
-            "whether the private part is in the store",
-        )
-        .shorts(&["t"])
-        .read_only(),
         Field::text("comments", 255, "free text; the partner's name for a captured key").shorts(&["cts"]),
     ],
-    group_field: Some(
-        Field {
-            kind: crate::field::FieldKind::Text { max: 31 },
-            ..GROUP
-        }
-        .shorts(&["g"]),
-    ),
+    group_field: Some(Field { kind: crate::field::FieldKind::Text { max: 31 }, ..GROUP }.shorts(&["g"])),
     state_field: Some(
-        Field::choice(
-            "state",
-            &["ENABLED", "DISABLED", "TO_CHECK"],
-            "only an enabled key is used",
-        )
-        .shorts(&["s"])
-        .aliases(&["status"])
-        .default("ENABLED")
-        .synonyms(STATES),
+        Field::choice("state", &["ENABLED", "DISABLED", "TO_CHECK"], "only an enabled key is used")
+            .shorts(&["s"])
+            .aliases(&["status"])
+            .default("ENABLED")
+            .synonyms(STATES),
     ),
     summary: &["state", "group", "algorithm", "type", "comments"],
 };
 
 /// Names of key algorithms.
-pub(crate) const ALGORITHMS: &[&str] = &[
-    "RSA",
-    "DSS",
-    "ECDSA_NISTP256",
-    "ECDSA_NISTP384",
-    "ECDSA_NISTP521",
-    "ED25519",
-];
+pub(crate) const ALGORITHMS: &[&str] = &["RSA", "DSS", "ECDSA_NISTP256", "ECDSA_NISTP384", "ECDSA_NISTP521", "ED25519"];
 
 /// A key as an object.
 #[derive(Clone, Debug, Eq, PartialEq)]

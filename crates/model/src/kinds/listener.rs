@@ -12,14 +12,10 @@ pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
     kind: Kind::Listener,
     title: "listener",
     about: "A port on which the gateway listens for one protocol.",
-    name_field: Field::text("name", 31, "name of the listener")
-        .shorts(&["n"])
-        .required(),
+    name_field: Field::text("name", 31, "name of the listener").shorts(&["n"]).required(),
     name_rule: NameRule::Word { max: 31 },
     fields: &[
-        Field::choice("protocol", &["SFTP"], "protocol served on the port")
-            .shorts(&["pr"])
-            .default("SFTP"),
+        Field::choice("protocol", &["SFTP"], "protocol served on the port").shorts(&["pr"]).default("SFTP"),
         Field::text("address", 45, "local IP address to listen on")
             .shorts(&["addr"])
             .default("0.0.0.0")
@@ -66,11 +62,7 @@ impl Meant for Listener {
     fn read(r: &mut Reader<'_>) -> Self {
         let address = r.text_or_empty("address");
         let address = address.parse().unwrap_or_else(|_| {
-            r.error(
-                "address",
-                format!("{address:?} is no IP address"),
-                "give it as 192.0.2.7, 0.0.0.0 or ::",
-            );
+            r.error("address", format!("{address:?} is no IP address"), "give it as 192.0.2.7, 0.0.0.0 or ::");
             IpAddr::V4(Ipv4Addr::LOCALHOST)
         });
         Self {

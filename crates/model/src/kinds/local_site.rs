@@ -10,18 +10,10 @@ pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
     kind: Kind::LocalSite,
     title: "local site",
     about: "The gateway itself, as partners know it.",
-    name_field: Field::text("alias", 31, "name of the local site")
-        .shorts(&["a"])
-        .aliases(&["name"])
-        .required(),
+    name_field: Field::text("alias", 31, "name of the local site").shorts(&["a"]).aliases(&["name"]).required(),
     name_rule: NameRule::Word { max: 31 },
     fields: &[
-        Field::text(
-            "proto_ident",
-            25,
-            "identifier in protocols that have one; else the alias",
-        )
-        .shorts(&["pi"]),
+        Field::text("proto_ident", 25, "identifier in protocols that have one; else the alias").shorts(&["pi"]),
         Field::text("param1", 40, "text of the user's own").shorts(&["p1"]),
         Field::text("param2", 40, "text of the user's own").shorts(&["p2"]),
         COMMENTS,

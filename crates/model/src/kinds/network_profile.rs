@@ -40,13 +40,9 @@ pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
             .deprecated(&["destination_address"])
             .default("*/*")
             .detail(ADDRESS_DETAIL),
-        Field::new(
-            "sprof_name",
-            FieldKind::Ref(Kind::SshProfile),
-            "security profile, of type SERVER",
-        )
-        .shorts(&["spn"])
-        .aliases(&["np_sprof_name"]),
+        Field::new("sprof_name", FieldKind::Ref(Kind::SshProfile), "security profile, of type SERVER")
+            .shorts(&["spn"])
+            .aliases(&["np_sprof_name"]),
         Field::text("user_data", 128, "free text").aliases(&["np_user_data"]),
     ],
     group_field: None,
@@ -108,15 +104,8 @@ impl NetworkProfile {
     /// How specific it is: destination port, destination address, origin address, origin port (NET-2).
     #[must_use]
     pub fn weight(&self) -> [u32; 4] {
-        let Self {
-            origin, destination, ..
-        } = self;
-        [
-            destination.port.weight(),
-            destination.address.weight(),
-            origin.address.weight(),
-            origin.port.weight(),
-        ]
+        let Self { origin, destination, .. } = self;
+        [destination.port.weight(), destination.address.weight(), origin.address.weight(), origin.port.weight()]
     }
 
     /// Whether some connection may match both; may say yes too often.
@@ -153,19 +142,11 @@ impl Meant for NetworkProfile {
             }
             ("SSH", Some(profile)) => SecurityOption::Ssh(profile),
             ("SSH", None) => {
-                r.error(
-                    "sprof_name",
-                    "the security option SSH needs a profile",
-                    "name an SSH profile of type SERVER",
-                );
+                r.error("sprof_name", "the security option SSH needs a profile", "name an SSH profile of type SERVER");
                 SecurityOption::Ssh(String::new())
             }
             _ => {
-                r.error(
-                    "security_option",
-                    "it must be stated",
-                    "give it SSH, or NONE for clear connections",
-                );
+                r.error("security_option", "it must be stated", "give it SSH, or NONE for clear connections");
                 SecurityOption::Clear
             }
         };
@@ -174,16 +155,7 @@ impl Meant for NetworkProfile {
         // NET-3: what can't be read still matches, and refuses: a broader profile must not take its place.
         let security = r.broken().map_or(security, SecurityOption::Broken);
         let (id, name, enabled) = (r.object.id, r.object.name.clone(), r.enabled());
-        Self {
-            id,
-            name,
-            origin,
-            destination,
-            security,
-            comm_type,
-            user_data,
-            enabled,
-        }
+        Self { id, name, origin, destination, security, comm_type, user_data, enabled }
     }
 }
 
@@ -198,11 +170,7 @@ fn endpoint(r: &mut Reader<'_>, name: &'static str) -> EndpointPattern {
         r.warning(name, "host names are not looked up, so this matches no connection", fix);
     }
     if let Some(network) = parsed.looks_like_network(&text) {
-        r.warning(
-            name,
-            format!("{text} is one address and a port"),
-            format!("for the network write {network}"),
-        );
+        r.warning(name, format!("{text} is one address and a port"), format!("for the network write {network}"));
     }
     parsed
 }

@@ -11,29 +11,16 @@ pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
     kind: Kind::RemoteSite,
     title: "remote site",
     about: "A partner: how to reach it, how it logs in, what it may do.",
-    name_field: Field::text("alias", 31, "name of the site")
-        .shorts(&["a"])
-        .aliases(&["s_alias", "name"])
-        .required(),
+    name_field: Field::text("alias", 31, "name of the site").shorts(&["a"]).aliases(&["s_alias", "name"]).required(),
     name_rule: NameRule::Word { max: 31 },
     fields: FIELDS,
     group_field: Some(GROUP.aliases(&["s_group"])),
     state_field: Some(STATE.aliases(&["s_state"])),
-    summary: &[
-        "protocol",
-        "dest_address",
-        "login_ident",
-        "ssh_profile",
-        "group",
-        "state",
-    ],
+    summary: &["protocol", "dest_address", "login_ident", "ssh_profile", "group", "state"],
 };
 
 static FIELDS: &[Field] = &[
-    Field {
-        aliases: &["s_comments"],
-        ..COMMENTS
-    },
+    Field { aliases: &["s_comments"], ..COMMENTS },
     Field::choice("protocol", &["SFTP"], "protocol spoken with the partner")
         .shorts(&["pr"])
         .aliases(&["s_protocol"])
@@ -41,13 +28,9 @@ static FIELDS: &[Field] = &[
     Field::text("username", 31, "owner of transfers made on behalf of the site")
         .shorts(&["un"])
         .aliases(&["s_username"]),
-    Field::new(
-        "partner_loc_alias",
-        FieldKind::Ref(Kind::LocalSite),
-        "local site for this partner",
-    )
-    .shorts(&["pla"])
-    .aliases(&["s_partner_loc_alias"]),
+    Field::new("partner_loc_alias", FieldKind::Ref(Kind::LocalSite), "local site for this partner")
+        .shorts(&["pla"])
+        .aliases(&["s_partner_loc_alias"]),
     Field::flag("template", "N", "a pattern for dynamic sites, without address").aliases(&["s_template"]),
     Field::flag("init_sender", "Y", "we may call and send").aliases(&["s_init_sender"]),
     Field::flag("init_receiver", "Y", "we may call and receive").aliases(&["s_init_receiver"]),
@@ -62,17 +45,10 @@ static FIELDS: &[Field] = &[
         .aliases(&["s_resp_conn_max"])
         .default("10")
         .detail("SFTP clients open several at once, so ours is 10 where the documented default is 1"),
-    Field::int("retry_count_max", (0, 999), "", "tries to connect again")
-        .aliases(&["s_retry_count_max"])
+    Field::int("retry_count_max", (0, 999), "", "tries to connect again").aliases(&["s_retry_count_max"]).default("10"),
+    Field::int("retry_delay_min", (1, 9999), "seconds", "wait before the second try; doubles each time")
+        .aliases(&["s_retry_delay_min"])
         .default("10"),
-    Field::int(
-        "retry_delay_min",
-        (1, 9999),
-        "seconds",
-        "wait before the second try; doubles each time",
-    )
-    .aliases(&["s_retry_delay_min"])
-    .default("10"),
     Field::int("retry_delay_max", (1, 9999), "seconds", "longest wait between tries")
         .aliases(&["s_retry_delay_max"])
         .default("600"),
@@ -88,26 +64,16 @@ static FIELDS: &[Field] = &[
     .shorts(&["nsopt"])
     .aliases(&["s_network_security_option"])
     .default("SSH"),
-    Field::new(
-        "ssh_profile",
-        FieldKind::Ref(Kind::SshProfile),
-        "CLIENT profile; SFTP_OUT where none is named",
-    )
-    .shorts(&["sshprf"])
-    .aliases(&["s_ssh_profile"]),
-    Field::text("login_ident", 63, "user name we send")
-        .shorts(&["l_id"])
-        .aliases(&["s_login_ident"]),
+    Field::new("ssh_profile", FieldKind::Ref(Kind::SshProfile), "CLIENT profile; SFTP_OUT where none is named")
+        .shorts(&["sshprf"])
+        .aliases(&["s_ssh_profile"]),
+    Field::text("login_ident", 63, "user name we send").shorts(&["l_id"]).aliases(&["s_login_ident"]),
     Field::new("login_password", FieldKind::Secret { max: 127 }, "password we send")
         .shorts(&["l_pswd"])
         .aliases(&["s_login_password"]),
-    Field::new(
-        "local_private_key_alias",
-        FieldKind::Ref(Kind::Key),
-        "key we log in with; wins over the profile's",
-    )
-    .shorts(&["lprvka"])
-    .aliases(&["s_local_private_key_alias"]),
+    Field::new("local_private_key_alias", FieldKind::Ref(Kind::Key), "key we log in with; wins over the profile's")
+        .shorts(&["lprvka"])
+        .aliases(&["s_local_private_key_alias"]),
     Field::text("check_login_ident", 63, "user name the partner logs in with")
         .shorts(&["chkl_id"])
         .aliases(&["s_check_login_ident"]),
@@ -118,16 +84,16 @@ static FIELDS: &[Field] = &[
     )
     .shorts(&["rpubka"])
     .aliases(&["s_remote_public_key_alias"]),
-    Field::text(
-        "remote_public_key_group",
-        31,
-        "group of the partner's keys, and of captured ones",
+    Field::text("remote_public_key_group", 31, "group of the partner's keys, and of captured ones")
+        .shorts(&["rpubkg"])
+        .aliases(&["s_remote_public_key_group"]),
+    Field::new(
+        "bound_keys",
+        FieldKind::RefList(Kind::Key, 16),
+        "captured keys that a person has enabled for this partner",
     )
-    .shorts(&["rpubkg"])
-    .aliases(&["s_remote_public_key_group"]),
-    Field::new("bound_keys", FieldKind::RefList(Kind::Key, 16), "captured keys that a person has enabled for this partner")
-        .aliases(&["s_bound_keys"])
-        .detail("set by quarantine enable; unlike remote_public_key_alias they leave room for a new key to be captured"),
+    .aliases(&["s_bound_keys"])
+    .detail("set by quarantine enable; unlike remote_public_key_alias they leave room for a new key to be captured"),
     Field::text("dir_path", 127, "virtual folder for files fetched from the partner")
         .shorts(&["dp"])
         .aliases(&["s_dir_path"]),
@@ -139,46 +105,24 @@ static FIELDS: &[Field] = &[
         .aliases(&["s_temporary_name"])
         .default("&(file_name).&(local_ident).part")
         .detail("a rename gives the final name; NONE writes under the final name at once"),
-    Field::choice(
-        "rename_policy",
-        &["REPLACE", "KEEP"],
-        "when the final name is taken at the partner",
-    )
-    .aliases(&["s_rename_policy"])
-    .default("REPLACE")
-    .detail("REPLACE puts the new file in its place, KEEP leaves it and fails"),
-    Field::choice(
-        "verify_policy",
-        &["ASK", "RESEND", "ACCEPT"],
-        "when nothing tells whether a delivery arrived",
-    )
-    .aliases(&["s_verify_policy"])
-    .default("ASK")
-    .detail("ASK waits for a person, RESEND may double a file, ACCEPT may lose one"),
-    Field::int(
-        "check_window",
-        (0, 255),
-        "requests",
-        "requests on their way at a time; 0 means 1",
-    )
-    .aliases(&["s_check_window"])
-    .default("64"),
-    Field::text(
-        "route_remote_agent",
-        63,
-        "site that gets files received from this partner",
-    )
-    .shorts(&["rra"])
-    .aliases(&["s_route_remote_agent"])
-    .detail("&(destination) and $(LOGIN_USER) are replaced"),
-    Field::int(
-        "max_upload_file_size",
-        (0, 1_000_000_000),
-        "MB",
-        "largest file the partner may send; 0 for any",
-    )
-    .aliases(&["s_max_upload_file_size"])
-    .default("0"),
+    Field::choice("rename_policy", &["REPLACE", "KEEP"], "when the final name is taken at the partner")
+        .aliases(&["s_rename_policy"])
+        .default("REPLACE")
+        .detail("REPLACE puts the new file in its place, KEEP leaves it and fails"),
+    Field::choice("verify_policy", &["ASK", "RESEND", "ACCEPT"], "when nothing tells whether a delivery arrived")
+        .aliases(&["s_verify_policy"])
+        .default("ASK")
+        .detail("ASK waits for a person, RESEND may double a file, ACCEPT may lose one"),
+    Field::int("check_window", (0, 255), "requests", "requests on their way at a time; 0 means 1")
+        .aliases(&["s_check_window"])
+        .default("64"),
+    Field::text("route_remote_agent", 63, "site that gets files received from this partner")
+        .shorts(&["rra"])
+        .aliases(&["s_route_remote_agent"])
+        .detail("&(destination) and $(LOGIN_USER) are replaced"),
+    Field::int("max_upload_file_size", (0, 1_000_000_000), "MB", "largest file the partner may send; 0 for any")
+        .aliases(&["s_max_upload_file_size"])
+        .default("0"),
 ];
 
 /// What happens when the final name is taken at the partner.
@@ -301,14 +245,8 @@ impl Retry {
         if failures > u32::from(self.count_max) {
             return None;
         }
-        let doubled = u64::from(self.delay_min_s)
-            .checked_shl(failures.saturating_sub(1).min(32))
-            .unwrap_or(u64::MAX);
-        Some(
-            u16::try_from(doubled)
-                .unwrap_or(u16::MAX)
-                .min(self.delay_max_s.max(self.delay_min_s)),
-        )
+        let doubled = u64::from(self.delay_min_s).checked_shl(failures.saturating_sub(1).min(32)).unwrap_or(u64::MAX);
+        Some(u16::try_from(doubled).unwrap_or(u16::MAX).min(self.delay_max_s.max(self.delay_min_s)))
     }
 }
 
@@ -320,11 +258,7 @@ impl RemoteSite {
     #[must_use]
     pub fn temporary_name(&self, file_name: &str, transfer: TransferId) -> Option<String> {
         let pattern = self.temporary_name.as_ref()?;
-        let whole = |file: &str| {
-            pattern
-                .replace("&(local_ident)", &transfer.to_string())
-                .replace("&(file_name)", file)
-        };
+        let whole = |file: &str| pattern.replace("&(local_ident)", &transfer.to_string()).replace("&(file_name)", file);
         let mut file = file_name;
         while whole(file).len() > NAME_OCTETS_MAX {
             let shorter = file.char_indices().next_back().and_then(|(at, _)| file.get(..at));
@@ -350,11 +284,7 @@ impl Meant for RemoteSite {
         let addresses = addresses(r);
         if template && !addresses.is_empty() {
             let fix = "clear the addresses, or clear the template flag";
-            r.error(
-                "dest_address",
-                "a template site has no address: partners call, we do not",
-                fix,
-            );
+            r.error("dest_address", "a template site has no address: partners call, we do not", fix);
         }
         let max_mb: u64 = r.int("max_upload_file_size");
         Self {
@@ -393,11 +323,8 @@ impl Meant for RemoteSite {
 }
 
 const RENAME: &[(&str, RenamePolicy)] = &[("REPLACE", RenamePolicy::Replace), ("KEEP", RenamePolicy::Keep)];
-const VERIFY: &[(&str, VerifyPolicy)] = &[
-    ("ASK", VerifyPolicy::Ask),
-    ("RESEND", VerifyPolicy::Resend),
-    ("ACCEPT", VerifyPolicy::Accept),
-];
+const VERIFY: &[(&str, VerifyPolicy)] =
+    &[("ASK", VerifyPolicy::Ask), ("RESEND", VerifyPolicy::Resend), ("ACCEPT", VerifyPolicy::Accept)];
 
 fn addresses(r: &mut Reader<'_>) -> Vec<HostPort> {
     let mut found = Vec::new();
@@ -429,11 +356,7 @@ fn retry(r: &mut Reader<'_>) -> Retry {
         delay_max_s: r.int("retry_delay_max"),
     };
     if retry.delay_max_s < retry.delay_min_s {
-        r.error(
-            "retry_delay_max",
-            "it is shorter than retry_delay_min",
-            "raise it, or lower retry_delay_min",
-        );
+        r.error("retry_delay_max", "it is shorter than retry_delay_min", "raise it, or lower retry_delay_min");
     }
     retry
 }
@@ -445,9 +368,7 @@ fn folder(r: &mut Reader<'_>, name: &'static str) -> Option<String> {
 }
 
 fn temporary_name(r: &mut Reader<'_>) -> Option<String> {
-    let pattern = r
-        .text("temporary_name")
-        .filter(|pattern| !pattern.eq_ignore_ascii_case("NONE"))?;
+    let pattern = r.text("temporary_name").filter(|pattern| !pattern.eq_ignore_ascii_case("NONE"))?;
     // Without the transfer's number two deliveries of one name would write into each other.
     if !pattern.contains("&(local_ident)") || pattern.contains('/') {
         let fix = "write it as &(file_name).&(local_ident).part, or NONE";

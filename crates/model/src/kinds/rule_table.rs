@@ -17,27 +17,13 @@ pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
             .shorts(&["t"])
             .default("XFER_CHANGE_STATE"),
         Field::flag("active", "Y", "the table is looked at").shorts(&["act"]),
-        Field::new(
-            "rules",
-            FieldKind::RefList(Kind::DecisionRule, 1000),
-            "decision rules in order",
-        )
-        .shorts(&["rl"]),
-        Field::new(
-            "default_model",
-            FieldKind::Ref(Kind::TransferModel),
-            "model applied when no rule fits",
-        )
-        .shorts(&["dm"])
-        .aliases(&["default_action"]),
-        Field::int(
-            "position",
-            (1, 9999),
-            "",
-            "tables are looked at in this order, then by name",
-        )
-        .shorts(&["pos"])
-        .default("100"),
+        Field::new("rules", FieldKind::RefList(Kind::DecisionRule, 1000), "decision rules in order").shorts(&["rl"]),
+        Field::new("default_model", FieldKind::Ref(Kind::TransferModel), "model applied when no rule fits")
+            .shorts(&["dm"])
+            .aliases(&["default_action"]),
+        Field::int("position", (1, 9999), "", "tables are looked at in this order, then by name")
+            .shorts(&["pos"])
+            .default("100"),
         restriction("state", "states of the transfer").default("ENDED_ROUTING"),
         restriction("direction", "directions: I incoming, O outgoing")
             .default("I")
@@ -45,14 +31,9 @@ pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
         restriction("mode", "modes: I we called, R the partner called"),
         restriction("transfer_type", "types of transfer: TRANS"),
         restriction("protocol", "protocols"),
-        Field::int(
-            "log_level",
-            (0, 2),
-            "",
-            "0 nothing, 1 rules that do not fit, 2 every condition",
-        )
-        .shorts(&["ll"])
-        .default("1"),
+        Field::int("log_level", (0, 2), "", "0 nothing, 1 rules that do not fit, 2 every condition")
+            .shorts(&["ll"])
+            .default("1"),
         COMMENTS,
     ],
     group_field: None,

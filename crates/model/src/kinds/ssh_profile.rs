@@ -23,14 +23,10 @@ pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
 };
 
 static FIELDS: &[Field] = &[
-    Field::choice(
-        "type",
-        &["CLIENT", "SERVER"],
-        "direction in which the profile may be used",
-    )
-    .shorts(&["shpt"])
-    .aliases(&["shp_type"])
-    .required(),
+    Field::choice("type", &["CLIENT", "SERVER"], "direction in which the profile may be used")
+        .shorts(&["shpt"])
+        .aliases(&["shp_type"])
+        .required(),
     algorithms("key_exchange_algos", "key exchange algorithms, preferred ones first")
         .aliases(&["shp_key_exchange_algos"])
         .shorts(&["shpkex"])
@@ -50,19 +46,13 @@ static FIELDS: &[Field] = &[
         .aliases(&["shp_compression_algos"])
         .shorts(&["shpco"])
         .default("NONE"),
-    algorithms(
-        "public_key_algos",
-        "key algorithms of host and user, preferred ones first",
-    )
-    .shorts(&["sshppka"])
-    .aliases(&["shp_public_key_algos"])
-    .default("ED25519 ECDSA_NISTP256 ECDSA_NISTP384 ECDSA_NISTP521 RSA_SHA2_512 RSA_SHA2_256"),
+    algorithms("public_key_algos", "key algorithms of host and user, preferred ones first")
+        .shorts(&["sshppka"])
+        .aliases(&["shp_public_key_algos"])
+        .default("ED25519 ECDSA_NISTP256 ECDSA_NISTP384 ECDSA_NISTP521 RSA_SHA2_512 RSA_SHA2_256"),
     Field::new(
         "client_auth_methods",
-        FieldKind::List {
-            max: 2,
-            choices: Some(&["PASSWORD", "PUBLIC_KEY"]),
-        },
+        FieldKind::List { max: 2, choices: Some(&["PASSWORD", "PUBLIC_KEY"]) },
         "how the client proves itself",
     )
     .shorts(&["shpcam"])
@@ -71,32 +61,18 @@ static FIELDS: &[Field] = &[
     Field::flag("perform_all_auth_method", "N", "both methods are needed, not either")
         .shorts(&["shpall"])
         .aliases(&["shp_perform_all_auth_method"]),
-    Field::int(
-        "minutes_before_new_keys",
-        (0, 1440),
-        "minutes",
-        "fresh session keys after this time",
-    )
-    .shorts(&["shpmin"])
-    .aliases(&["shp_minutes_before_new_keys"])
-    .default("60")
-    .detail("0 is no limit"),
-    Field::int(
-        "mbytes_before_new_keys",
-        (0, 2000),
-        "MB",
-        "fresh session keys after this much data in one direction",
-    )
-    .shorts(&["shpmb"])
-    .aliases(&["shp_mbytes_before_new_keys"])
-    .default("1000")
-    .detail("1 MB is 1 000 000 octets; 0 is no limit"),
-    Field::flag(
-        "gex_no_compatibility",
-        "Y",
-        "as client ask for group exchange in the current form only",
-    )
-    .aliases(&["shp_gex_no_compatibility"]),
+    Field::int("minutes_before_new_keys", (0, 1440), "minutes", "fresh session keys after this time")
+        .shorts(&["shpmin"])
+        .aliases(&["shp_minutes_before_new_keys"])
+        .default("60")
+        .detail("0 is no limit"),
+    Field::int("mbytes_before_new_keys", (0, 2000), "MB", "fresh session keys after this much data in one direction")
+        .shorts(&["shpmb"])
+        .aliases(&["shp_mbytes_before_new_keys"])
+        .default("1000")
+        .detail("1 MB is 1 000 000 octets; 0 is no limit"),
+    Field::flag("gex_no_compatibility", "Y", "as client ask for group exchange in the current form only")
+        .aliases(&["shp_gex_no_compatibility"]),
     Field::flag("strict_kex", "Y", "use strict key exchange where the partner has it")
         .aliases(&["shp_strict_kex"])
         .detail("closes the Terrapin attack (CVE-2023-48795)"),
@@ -111,61 +87,28 @@ static FIELDS: &[Field] = &[
         .shorts(&["shptrust"])
         .aliases(&["shp_trust_hosted_public_keys"])
         .detail("any enabled key then opens any login that has no key of its own: better bind keys to sites or gates"),
-    Field::flag(
-        "remote_key_import",
-        "N",
-        "keep unknown keys of partners, disabled, for a person to check",
-    )
-    .shorts(&["shpimp"])
-    .aliases(&["shp_remote_key_import"]),
-    Field::text(
-        "remote_public_key_group",
-        31,
-        "group for captured keys, and of hosted keys that are trusted",
-    )
-    .aliases(&["shp_remote_public_key_group"]),
+    Field::flag("remote_key_import", "N", "keep unknown keys of partners, disabled, for a person to check")
+        .shorts(&["shpimp"])
+        .aliases(&["shp_remote_key_import"]),
+    Field::text("remote_public_key_group", 31, "group for captured keys, and of hosted keys that are trusted")
+        .aliases(&["shp_remote_public_key_group"]),
     Field::text("certificate_alias", 31, "our certificate").aliases(&["shp_certificate_alias"]),
-    Field::flag(
-        "trust_hosted_certificates",
-        "N",
-        "accept certificates of the store only",
-    )
-    .aliases(&["shp_trust_hosted_certificates"]),
-    Field::flag(
-        "remote_certificate_import",
-        "N",
-        "keep unknown certificates of partners, disabled",
-    )
-    .aliases(&["shp_remote_certificate_import"]),
-    Field::text(
-        "issuer_certificate_alias",
-        31,
-        "authority that must have signed the partner's certificate",
-    )
-    .aliases(&["shp_issuer_certificate_alias"]),
-    Field::text(
-        "subject_name_pattern",
-        512,
-        "pattern for the subject of the partner's certificate",
-    )
-    .aliases(&["shp_subject_name_pattern"]),
-    Field::text(
-        "issuer_name_pattern",
-        512,
-        "pattern for the issuer of the partner's certificate",
-    )
-    .aliases(&["shp_issuer_name_pattern"]),
+    Field::flag("trust_hosted_certificates", "N", "accept certificates of the store only")
+        .aliases(&["shp_trust_hosted_certificates"]),
+    Field::flag("remote_certificate_import", "N", "keep unknown certificates of partners, disabled")
+        .aliases(&["shp_remote_certificate_import"]),
+    Field::text("issuer_certificate_alias", 31, "authority that must have signed the partner's certificate")
+        .aliases(&["shp_issuer_certificate_alias"]),
+    Field::text("subject_name_pattern", 512, "pattern for the subject of the partner's certificate")
+        .aliases(&["shp_subject_name_pattern"]),
+    Field::text("issuer_name_pattern", 512, "pattern for the issuer of the partner's certificate")
+        .aliases(&["shp_issuer_name_pattern"]),
     Field::int("login_grace_s", (5, 600), "seconds", "time for a caller to log in").default("60"),
     Field::int("auth_tries_max", (1, 50), "", "login attempts in one connection")
         .default("10")
         .detail("each key that an agent offers counts as one"),
-    Field::int(
-        "idle_timeout_s",
-        (10, 86_400),
-        "seconds",
-        "a connection without any traffic ends after this time",
-    )
-    .default("900"),
+    Field::int("idle_timeout_s", (10, 86_400), "seconds", "a connection without any traffic ends after this time")
+        .default("900"),
 ];
 
 const fn algorithms(name: &'static str, help: &'static str) -> Field {
@@ -266,17 +209,13 @@ impl SshProfile {
     /// Names on the wire of a list of this profile, in order.
     #[must_use]
     pub fn wire(list: &[&'static Algorithm]) -> Vec<&'static str> {
-        list.iter()
-            .flat_map(|algorithm| algorithm.wire.iter().copied())
-            .collect()
+        list.iter().flat_map(|algorithm| algorithm.wire.iter().copied()).collect()
     }
 
     /// Whether keys of this algorithm (`RSA`, `DSS`, `ECDSA_NISTP256`, …) may be used.
     #[must_use]
     pub fn takes_key(&self, key_algorithm: &str) -> bool {
-        self.public_keys
-            .iter()
-            .any(|algorithm| algorithm.key_algorithm() == Some(key_algorithm))
+        self.public_keys.iter().any(|algorithm| algorithm.key_algorithm() == Some(key_algorithm))
     }
 }
 
@@ -335,44 +274,30 @@ fn algorithm_list(r: &mut Reader<'_>, field: &'static str, class: Class) -> Vec<
     let mut found: Vec<&'static Algorithm> = Vec::new();
     for name in r.list(field) {
         let Some(algorithm) = find(class, &name) else {
-            r.error(
-                field,
-                format!("{name:?} is not known"),
-                format!("use some of {}", usable_names(class)),
-            );
+            r.error(field, format!("{name:?} is not known"), format!("use some of {}", usable_names(class)));
             continue;
         };
         let Algorithm { name, why, .. } = algorithm;
         match algorithm.strength {
-            Strength::Never if class != Class::Compression => {
+            Strength::Never => {
                 r.error(field, format!("{name} is refused: {why}"), "take it out");
             }
             _ if !algorithm.available => r.error(field, format!("{name} is not available: {why}"), "take it out"),
             _ if found.contains(&algorithm) => r.error(field, format!("{name} stands there twice"), "take one out"),
             Strength::Legacy => {
-                r.warning(
-                    field,
-                    format!("{name} is weak: {why}"),
-                    "keep it only while a partner needs it",
-                );
+                r.warning(field, format!("{name} is weak: {why}"), "keep it only while a partner needs it");
                 found.push(algorithm);
             }
             _ => found.push(algorithm),
         }
     }
     if found.is_empty() {
-        r.error(
-            field,
-            "the list has nothing to offer, so the profile can't be used",
-            "name at least one algorithm",
-        );
+        r.error(field, "the list has nothing to offer, so the profile can't be used", "name at least one algorithm");
     }
     found
 }
 
 fn usable_names(class: Class) -> String {
-    let usable = crate::ssh_algorithms::ALGORITHMS
-        .iter()
-        .filter(|a| a.class == class && a.available);
+    let usable = crate::ssh_algorithms::ALGORITHMS.iter().filter(|a| a.class == class && a.available);
     usable.map(|a| a.name).collect::<Vec<_>>().join(", ")
 }

@@ -11,38 +11,19 @@ pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
     kind: Kind::TransferModel,
     title: "model",
     about: "What a transfer made by a rule looks like; &(name) is replaced from the transfer that caused it.",
-    name_field: Field::text("name", 25, "name of the model")
-        .shorts(&["n"])
-        .aliases(&["model"])
-        .required(),
+    name_field: Field::text("name", 25, "name of the model").shorts(&["n"]).aliases(&["model"]).required(),
     name_rule: NameRule::Word { max: 25 },
     fields: &[
-        Field::new(
-            "dest_alias",
-            FieldKind::Ref(Kind::RemoteSite),
-            "site that gets the file",
-        )
-        .shorts(&["da"])
-        .detail("may hold variables, such as &(destination)"),
-        Field::text(
-            "remote_agent",
-            63,
-            "site that gets the file where dest_alias is not given",
-        )
-        .shorts(&["ra"]),
-        Field::text("file_name", 255, "name at the partner")
+        Field::new("dest_alias", FieldKind::Ref(Kind::RemoteSite), "site that gets the file")
+            .shorts(&["da"])
+            .detail("may hold variables, such as &(destination)"),
+        Field::text("remote_agent", 63, "site that gets the file where dest_alias is not given").shorts(&["ra"]),
+        Field::text("file_name", 255, "name at the partner; the application's or the file's own where none is given")
             .shorts(&["fn"])
-            .default("&(file_name)"),
+            .aliases(&["file_component"]),
         Field::text("dir_name", 255, "folder at the partner; the site's where none is given").shorts(&["dn"]),
-        Field::new(
-            "appli",
-            FieldKind::Ref(Kind::Application),
-            "application of the new transfer",
-        )
-        .shorts(&["ap"]),
-        Field::int("priority", (0, 2), "", "0 high, 1 medium, 2 low")
-            .shorts(&["prio"])
-            .default("1"),
+        Field::new("appli", FieldKind::Ref(Kind::Application), "application of the new transfer").shorts(&["ap"]),
+        Field::int("priority", (0, 2), "", "0 high, 1 medium, 2 low").shorts(&["prio"]).default("1"),
         Field::text("param1", 40, "text of the user's own, never sent").shorts(&["p1"]),
         Field::text("param2", 40, "text of the user's own, never sent").shorts(&["p2"]),
         COMMENTS,
@@ -62,7 +43,7 @@ pub struct TransferModel {
     /// Site that gets the file.
     pub destination: String,
     /// Name at the partner.
-    pub file_name: String,
+    pub file_name: Option<String>,
     /// Folder at the partner.
     pub dir_name: Option<String>,
     /// Application of the new transfer.
@@ -80,17 +61,13 @@ impl Meant for TransferModel {
         let (alias, agent) = (r.text("dest_alias"), r.text("remote_agent"));
         let destination = alias.or(agent).unwrap_or_default();
         if destination.is_empty() {
-            r.error(
-                "dest_alias",
-                "a model names the site that gets the file",
-                "give dest_alias or remote_agent",
-            );
+            r.error("dest_alias", "a model names the site that gets the file", "give dest_alias or remote_agent");
         }
         let model = Self {
             id: r.object.id,
             name: r.object.name.clone(),
             destination,
-            file_name: r.text_or_empty("file_name"),
+            file_name: r.text("file_name"),
             dir_name: r.text("dir_name"),
             appli: r.text("appli"),
             priority: r.int("priority"),
@@ -99,7 +76,7 @@ impl Meant for TransferModel {
         };
         let texts = [
             ("dest_alias", model.destination.as_str()),
-            ("file_name", model.file_name.as_str()),
+            ("file_name", model.file_name.as_deref().unwrap_or_default()),
             ("dir_name", model.dir_name.as_deref().unwrap_or_default()),
             ("appli", model.appli.as_deref().unwrap_or_default()),
         ];

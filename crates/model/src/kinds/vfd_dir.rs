@@ -141,11 +141,7 @@ impl Meant for VfdDir {
         let dir_type = match (mount, r.text("target")) {
             (false, None) => DirType::Virtual,
             (false, Some(_)) => {
-                r.error(
-                    "target",
-                    "only a MOUNT has a target",
-                    "clear it, or set the type to MOUNT",
-                );
+                r.error("target", "only a MOUNT has a target", "clear it, or set the type to MOUNT");
                 DirType::Virtual
             }
             (true, Some(target)) if target.starts_with('/') && !target.contains('\0') => DirType::Mount(target),
