@@ -147,7 +147,7 @@ impl Audit<'_> {
     ///
     /// # Errors
     /// If the database fails: then the action must not be done (AUD-1).
-    pub async fn append(&self, entry: Entry) -> Result<i64, DbError> {
+    pub async fn append(self, entry: Entry) -> Result<i64, DbError> {
         let now = self.0.now();
         self.0.write(move |conn| Box::pin(async move { chain::append(conn, entry, now).await })).await
     }
@@ -156,7 +156,7 @@ impl Audit<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn list(&self, filter: AuditFilter, limit: u32) -> Result<Vec<AuditRow>, DbError> {
+    pub async fn list(self, filter: AuditFilter, limit: u32) -> Result<Vec<AuditRow>, DbError> {
         let (sql, args) = chain::page(&filter, limit);
         self.0.read().rows(sql, args).await?.into_iter().map(chain::row).collect()
     }
@@ -165,7 +165,7 @@ impl Audit<'_> {
     ///
     /// # Errors
     /// If the database fails; a broken chain is no error but a report.
-    pub async fn verify(&self) -> Result<AuditReport, DbError> {
+    pub async fn verify(self) -> Result<AuditReport, DbError> {
         chain::verify(self.0).await
     }
 }

@@ -137,7 +137,7 @@ impl Captures<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn record(&self, new: NewCapture) -> Result<CaptureOutcome, DbError> {
+    pub async fn record(self, new: NewCapture) -> Result<CaptureOutcome, DbError> {
         if let Some(known) = self.known(&new).await? {
             return Ok(known);
         }
@@ -146,7 +146,7 @@ impl Captures<'_> {
     }
 
     /// A key that the store and this gate know already is only counted, without a commit of its own.
-    async fn known(&self, new: &NewCapture) -> Result<Option<CaptureOutcome>, DbError> {
+    async fn known(self, new: &NewCapture) -> Result<Option<CaptureOutcome>, DbError> {
         let args = args![new.fingerprint, new.gate.as_str()];
         let Some(row) = self.0.read().row(KNOWN, args).await? else { return Ok(None) };
         let known = known(row)?;
@@ -162,7 +162,7 @@ impl Captures<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn list(&self, pending: bool) -> Result<Vec<CaptureRow>, DbError> {
+    pub async fn list(self, pending: bool) -> Result<Vec<CaptureRow>, DbError> {
         let sql = if pending { LIST_PENDING } else { LIST };
         self.0.read().rows(sql, Vec::new()).await?.into_iter().map(row).collect()
     }
@@ -171,7 +171,7 @@ impl Captures<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn by_alias(&self, alias: &str) -> Result<Vec<CaptureRow>, DbError> {
+    pub async fn by_alias(self, alias: &str) -> Result<Vec<CaptureRow>, DbError> {
         self.0.read().rows(BY_ALIAS, args![alias]).await?.into_iter().map(row).collect()
     }
 
@@ -179,7 +179,7 @@ impl Captures<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn by_fingerprint(&self, fingerprint: &[u8; 32]) -> Result<Vec<CaptureRow>, DbError> {
+    pub async fn by_fingerprint(self, fingerprint: &[u8; 32]) -> Result<Vec<CaptureRow>, DbError> {
         let rows = self.0.read().rows(BY_FINGERPRINT, args![fingerprint.as_slice()]).await?;
         rows.into_iter().map(row).collect()
     }

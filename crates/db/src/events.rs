@@ -28,7 +28,7 @@ impl Events<'_> {
     ///
     /// # Errors
     /// If the database is closed.
-    pub async fn push(&self, kind: &str, json: String) -> Result<Pending<()>, DbError> {
+    pub async fn push(self, kind: &str, json: String) -> Result<Pending<()>, DbError> {
         let args = args![self.0.now(), kind, json];
         self.0.submit(Urgency::Lazy, move |conn| conn.run_later(PUSH, args)).await
     }
@@ -37,7 +37,7 @@ impl Events<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn unsent(&self, limit: u32) -> Result<Vec<Event>, DbError> {
+    pub async fn unsent(self, limit: u32) -> Result<Vec<Event>, DbError> {
         let sql = "SELECT seq, at, kind, json FROM event_out WHERE sent_at IS NULL ORDER BY seq LIMIT $1";
         let rows = self.0.read().rows(sql, args![i64::from(limit)]).await?;
         let event = |mut row: crate::sql::Columns| {
@@ -50,7 +50,7 @@ impl Events<'_> {
     ///
     /// # Errors
     /// If the database is closed.
-    pub async fn sent(&self, seq: i64) -> Result<Pending<()>, DbError> {
+    pub async fn sent(self, seq: i64) -> Result<Pending<()>, DbError> {
         let args = args![seq, self.0.now()];
         self.0.submit(Urgency::Lazy, move |conn| conn.run_later(SENT, args)).await
     }

@@ -28,7 +28,7 @@ impl LoginBlocks<'_> {
     /// # Errors
     /// If the database fails.
     pub async fn failed(
-        &self,
+        self,
         gate: &str,
         source: &str,
         now: UtcMicros,
@@ -57,7 +57,7 @@ impl LoginBlocks<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn blocked(&self, gate: &str, source: &str, now: UtcMicros) -> Result<Option<UtcMicros>, DbError> {
+    pub async fn blocked(self, gate: &str, source: &str, now: UtcMicros) -> Result<Option<UtcMicros>, DbError> {
         let sql = "SELECT until FROM login_block WHERE gate = $1 AND source = $2 AND until > $3";
         let row = self.0.read().row(sql, args![gate, source, now]).await?;
         row.map(|mut row| row.int().map(UtcMicros)).transpose()
@@ -67,7 +67,7 @@ impl LoginBlocks<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn clear(&self, gate: &str, source: &str) -> Result<(), DbError> {
+    pub async fn clear(self, gate: &str, source: &str) -> Result<(), DbError> {
         let args = args![gate, source];
         // Most logins have nothing to forget: look before writing.
         let sql = "SELECT fails FROM login_block WHERE gate = $1 AND source = $2";
@@ -81,7 +81,7 @@ impl LoginBlocks<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn expire(&self, now: UtcMicros, window: Duration) -> Result<(), DbError> {
+    pub async fn expire(self, now: UtcMicros, window: Duration) -> Result<(), DbError> {
         let args = args![now, UtcMicros(now.0.saturating_sub(UtcMicros(0).plus(window).0))];
         self.0.write(|conn| conn.run_later("DELETE FROM login_block WHERE last_at < $2 AND until < $1", args)).await
     }
@@ -96,7 +96,7 @@ impl Meta<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn get(&self, key: &str) -> Result<Option<String>, DbError> {
+    pub async fn get(self, key: &str) -> Result<Option<String>, DbError> {
         let row = self.0.read().row("SELECT value FROM meta WHERE key = $1", args![key]).await?;
         row.map(|mut row| row.text()).transpose()
     }
@@ -105,7 +105,7 @@ impl Meta<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn set(&self, key: &str, value: &str) -> Result<(), DbError> {
+    pub async fn set(self, key: &str, value: &str) -> Result<(), DbError> {
         let args = args![key, value];
         self.0.write(|conn| conn.run_later(SET, args)).await
     }
@@ -120,12 +120,7 @@ impl SeenKeys<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn remember(
-        &self,
-        key: SeenKey,
-        id: TransferId,
-        until: UtcMicros,
-    ) -> Result<Option<TransferId>, DbError> {
+    pub async fn remember(self, key: SeenKey, id: TransferId, until: UtcMicros) -> Result<Option<TransferId>, DbError> {
         let now = self.0.now();
         self.0
             .write(move |conn| {

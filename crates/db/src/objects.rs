@@ -107,7 +107,7 @@ impl Objects<'_> {
     ///
     /// # Errors
     /// If the database fails or holds what is no object.
-    pub async fn load_all(&self) -> Result<(Vec<Object>, i64), DbError> {
+    pub async fn load_all(self) -> Result<(Vec<Object>, i64), DbError> {
         writes::collect(self.0.read().rows(writes::LOAD_ALL, Vec::new()).await?)
     }
 
@@ -115,7 +115,7 @@ impl Objects<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn revision(&self) -> Result<i64, DbError> {
+    pub async fn revision(self) -> Result<i64, DbError> {
         let row = self.0.read().row("SELECT COALESCE(MAX(seq), 0) FROM change", Vec::new()).await?;
         row.map_or(Ok(0), |mut row| row.int())
     }
@@ -124,7 +124,7 @@ impl Objects<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn find(&self, kind: Kind, name: &str) -> Result<Option<Object>, DbError> {
+    pub async fn find(self, kind: Kind, name: &str) -> Result<Option<Object>, DbError> {
         let rows = self.0.read().rows(writes::LOAD_ONE, args![kind.as_str(), name]).await?;
         Ok(writes::collect(rows)?.0.pop())
     }
@@ -133,7 +133,7 @@ impl Objects<'_> {
     ///
     /// # Errors
     /// [`DbError::NotFound`].
-    pub async fn uid(&self, kind: Kind, name: &str) -> Result<String, DbError> {
+    pub async fn uid(self, kind: Kind, name: &str) -> Result<String, DbError> {
         let sql = "SELECT uid FROM object WHERE kind = $1 AND name = $2";
         let row = self.0.read().row(sql, args![kind.as_str(), name]).await?;
         row.ok_or_else(|| DbError::NotFound { kind: kind.as_str(), name: name.to_owned() })?.text()
@@ -143,7 +143,7 @@ impl Objects<'_> {
     ///
     /// # Errors
     /// [`DbError::Exists`], [`DbError::CaseClash`], [`DbError::MissingReference`], or if the database fails.
-    pub async fn create(&self, new: NewObject, actor: &Actor) -> Result<Object, DbError> {
+    pub async fn create(self, new: NewObject, actor: &Actor) -> Result<Object, DbError> {
         let task = self.task(actor, "CREATE", new.kind, &new.name);
         let wanted = Some(json!({ "values": new.body }).to_string());
         self.0
@@ -157,7 +157,7 @@ impl Objects<'_> {
     ///
     /// # Errors
     /// [`DbError::NotFound`], [`DbError::Stale`], those of [`Self::create`], or if the database fails.
-    pub async fn update(&self, change: Change, actor: &Actor) -> Result<Object, DbError> {
+    pub async fn update(self, change: Change, actor: &Actor) -> Result<Object, DbError> {
         let task = self.task(actor, "UPDATE", change.kind, &change.name);
         let wanted = Some(json!({ "name": change.new_name, "values": change.body }).to_string());
         self.0
@@ -174,7 +174,7 @@ impl Objects<'_> {
     ///
     /// # Errors
     /// [`DbError::NotFound`], [`DbError::Referenced`], or if the database fails.
-    pub async fn delete(&self, kind: Kind, name: &str, force: bool, actor: &Actor) -> Result<Vec<Referrer>, DbError> {
+    pub async fn delete(self, kind: Kind, name: &str, force: bool, actor: &Actor) -> Result<Vec<Referrer>, DbError> {
         let task = self.task(actor, "DELETE", kind, name);
         self.0
             .write(move |conn| {
@@ -190,7 +190,7 @@ impl Objects<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn referrers(&self, kind: Kind, name: &str) -> Result<Vec<Referrer>, DbError> {
+    pub async fn referrers(self, kind: Kind, name: &str) -> Result<Vec<Referrer>, DbError> {
         let sql = "SELECT id FROM object WHERE kind = $1 AND name = $2";
         let Some(mut row) = self.0.read().row(sql, args![kind.as_str(), name]).await? else { return Ok(Vec::new()) };
         let rows = self.0.read().rows(writes::REFERRING, args![row.int()?]).await?;
@@ -201,7 +201,7 @@ impl Objects<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn history(&self, kind: Kind, name: &str) -> Result<Vec<HistoryRow>, DbError> {
+    pub async fn history(self, kind: Kind, name: &str) -> Result<Vec<HistoryRow>, DbError> {
         let rows = self.0.read().rows(HISTORY, args![kind.as_str(), name]).await?;
         rows.into_iter().map(history).collect()
     }
@@ -210,7 +210,7 @@ impl Objects<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn secret(&self, id: ObjectId, field: &str) -> Result<Option<(String, Vec<u8>)>, DbError> {
+    pub async fn secret(self, id: ObjectId, field: &str) -> Result<Option<(String, Vec<u8>)>, DbError> {
         let sql = "SELECT o.uid, s.sealed FROM object_secret AS s JOIN object AS o ON o.id = s.object_id \
             WHERE s.object_id = $1 AND s.field = $2";
         let row = self.0.read().row(sql, args![id, field]).await?;
@@ -252,7 +252,7 @@ impl Credentials<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn load_all(&self) -> Result<Vec<CredentialRow>, DbError> {
+    pub async fn load_all(self) -> Result<Vec<CredentialRow>, DbError> {
         let sql = "SELECT object_id, class, alg, bits, fingerprint, spki_sha256, public_blob, \
             CAST(CASE WHEN private_sealed IS NULL THEN 0 ELSE 1 END AS BIGINT) FROM credential ORDER BY object_id";
         self.0.read().rows(sql, Vec::new()).await?.into_iter().map(credential).collect()
@@ -262,7 +262,7 @@ impl Credentials<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn private_sealed(&self, id: ObjectId) -> Result<Option<(String, Vec<u8>)>, DbError> {
+    pub async fn private_sealed(self, id: ObjectId) -> Result<Option<(String, Vec<u8>)>, DbError> {
         let sql = "SELECT o.uid, c.private_sealed FROM credential AS c JOIN object AS o ON o.id = c.object_id \
             WHERE c.object_id = $1 AND c.private_sealed IS NOT NULL";
         let row = self.0.read().row(sql, args![id]).await?;
@@ -273,7 +273,7 @@ impl Credentials<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn by_fingerprint(&self, fingerprint: &[u8; 32]) -> Result<Vec<ObjectId>, DbError> {
+    pub async fn by_fingerprint(self, fingerprint: &[u8; 32]) -> Result<Vec<ObjectId>, DbError> {
         let sql = "SELECT object_id FROM credential WHERE fingerprint = $1 ORDER BY object_id";
         let rows = self.0.read().rows(sql, args![fingerprint.as_slice()]).await?;
         rows.into_iter().map(|mut row| row.int().map(ObjectId)).collect()

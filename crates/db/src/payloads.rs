@@ -26,7 +26,7 @@ impl Payloads<'_> {
     ///
     /// # Errors
     /// If a block cannot be reserved.
-    pub async fn next_id(&self) -> Result<PayloadId, DbError> {
+    pub async fn next_id(self) -> Result<PayloadId, DbError> {
         self.0.inner.payload_ids.next(self.0).await.map(PayloadId)
     }
 
@@ -34,7 +34,7 @@ impl Payloads<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn stage(&self, id: PayloadId, uuid: &str, store: &str) -> Result<(), DbError> {
+    pub async fn stage(self, id: PayloadId, uuid: &str, store: &str) -> Result<(), DbError> {
         let args = args![id, uuid, store];
         self.0.write(|conn| conn.run_later(STAGE, args)).await
     }
@@ -44,7 +44,7 @@ impl Payloads<'_> {
     /// # Errors
     /// If the database is closed.
     pub async fn checkpoint(
-        &self,
+        self,
         id: PayloadId,
         durable_to: i64,
         hash_state: Option<Vec<u8>>,
@@ -57,7 +57,7 @@ impl Payloads<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn get(&self, id: PayloadId) -> Result<Option<Payload>, DbError> {
+    pub async fn get(self, id: PayloadId) -> Result<Option<Payload>, DbError> {
         let sql = concat!("SELECT ", columns!(), " FROM payload WHERE id = $1");
         self.0.read().row(sql, args![id]).await?.map(payload).transpose()
     }
@@ -66,7 +66,7 @@ impl Payloads<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn by_uuid(&self, uuid: &str) -> Result<Option<Payload>, DbError> {
+    pub async fn by_uuid(self, uuid: &str) -> Result<Option<Payload>, DbError> {
         let sql = concat!("SELECT ", columns!(), " FROM payload WHERE file_uuid = $1");
         self.0.read().row(sql, args![uuid]).await?.map(payload).transpose()
     }
@@ -75,7 +75,7 @@ impl Payloads<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn release(&self, id: PayloadId, purge_after: UtcMicros) -> Result<(), DbError> {
+    pub async fn release(self, id: PayloadId, purge_after: UtcMicros) -> Result<(), DbError> {
         let args = args![id, purge_after];
         self.0.write(|conn| conn.run_later(RELEASE, args)).await
     }
@@ -85,7 +85,7 @@ impl Payloads<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn purge(&self, now: UtcMicros, limit: u32) -> Result<Vec<Payload>, DbError> {
+    pub async fn purge(self, now: UtcMicros, limit: u32) -> Result<Vec<Payload>, DbError> {
         self.0
             .write(move |conn| {
                 Box::pin(async move {
@@ -104,7 +104,7 @@ impl Payloads<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn staging(&self) -> Result<Vec<Payload>, DbError> {
+    pub async fn staging(self) -> Result<Vec<Payload>, DbError> {
         let sql = concat!("SELECT ", columns!(), " FROM payload WHERE state = 'STAGING' ORDER BY id");
         self.0.read().rows(sql, Vec::new()).await?.into_iter().map(payload).collect()
     }
@@ -113,7 +113,7 @@ impl Payloads<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn purged(&self, id: PayloadId) -> Result<(), DbError> {
+    pub async fn purged(self, id: PayloadId) -> Result<(), DbError> {
         let args = args![id];
         self.0.write(|conn| conn.run_later(PURGED, args)).await
     }

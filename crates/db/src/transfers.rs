@@ -38,7 +38,7 @@ impl Transfers<'_> {
     ///
     /// # Errors
     /// If a block cannot be reserved.
-    pub async fn next_id(&self) -> Result<TransferId, DbError> {
+    pub async fn next_id(self) -> Result<TransferId, DbError> {
         self.0.inner.transfer_ids.next(self.0).await.map(TransferId)
     }
 
@@ -46,7 +46,7 @@ impl Transfers<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn insert(&self, new: NewTransfer) -> Result<Inserted, DbError> {
+    pub async fn insert(self, new: NewTransfer) -> Result<Inserted, DbError> {
         self.0.write(|conn| Box::pin(writes::insert(conn, new))).await
     }
 
@@ -55,7 +55,7 @@ impl Transfers<'_> {
     ///
     /// # Errors
     /// If the database is closed.
-    pub async fn insert_lazy(&self, new: NewTransfer) -> Result<Pending<Inserted>, DbError> {
+    pub async fn insert_lazy(self, new: NewTransfer) -> Result<Pending<Inserted>, DbError> {
         self.0.submit(Urgency::Lazy, |conn| Box::pin(writes::insert(conn, new))).await
     }
 
@@ -63,7 +63,7 @@ impl Transfers<'_> {
     ///
     /// # Errors
     /// [`DbError::NoTransfer`], [`DbError::Unexpected`], [`DbError::Transition`], [`DbError::RouteTransition`].
-    pub async fn apply(&self, change: TransferChange) -> Result<Transfer, DbError> {
+    pub async fn apply(self, change: TransferChange) -> Result<Transfer, DbError> {
         self.0.write(|conn| Box::pin(writes::apply(conn, change))).await
     }
 
@@ -71,7 +71,7 @@ impl Transfers<'_> {
     ///
     /// # Errors
     /// If the database is closed.
-    pub async fn apply_lazy(&self, change: TransferChange) -> Result<Pending<Transfer>, DbError> {
+    pub async fn apply_lazy(self, change: TransferChange) -> Result<Pending<Transfer>, DbError> {
         self.0.submit(Urgency::Lazy, |conn| Box::pin(writes::apply(conn, change))).await
     }
 
@@ -80,7 +80,7 @@ impl Transfers<'_> {
     ///
     /// # Errors
     /// As [`Self::apply`].
-    pub async fn commit_received(&self, commit: CommitReceived) -> Result<(), DbError> {
+    pub async fn commit_received(self, commit: CommitReceived) -> Result<(), DbError> {
         self.0.write(|conn| Box::pin(writes::commit_received(conn, commit))).await
     }
 
@@ -88,7 +88,7 @@ impl Transfers<'_> {
     ///
     /// # Errors
     /// As [`Self::apply`].
-    pub async fn route(&self, routing: Routing) -> Result<Vec<TransferId>, DbError> {
+    pub async fn route(self, routing: Routing) -> Result<Vec<TransferId>, DbError> {
         self.0.write(|conn| Box::pin(writes::route(conn, routing))).await
     }
 
@@ -96,7 +96,7 @@ impl Transfers<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn to_route(&self, now: UtcMicros, limit: u32) -> Result<Vec<Transfer>, DbError> {
+    pub async fn to_route(self, now: UtcMicros, limit: u32) -> Result<Vec<Transfer>, DbError> {
         collect(self.0.read().rows(rows::TO_ROUTE, args![now, i64::from(limit)]).await?)
     }
 
@@ -105,7 +105,7 @@ impl Transfers<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn take_due(&self, query: DueQuery) -> Result<Vec<Transfer>, DbError> {
+    pub async fn take_due(self, query: DueQuery) -> Result<Vec<Transfer>, DbError> {
         let sites = match &query.site {
             Some(site) => vec![site.clone()],
             None => self.due_sites().await?.into_iter().filter(|(_, at)| *at <= query.now).map(|(s, _)| s).collect(),
@@ -120,7 +120,7 @@ impl Transfers<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn due_sites(&self) -> Result<Vec<(String, UtcMicros)>, DbError> {
+    pub async fn due_sites(self) -> Result<Vec<(String, UtcMicros)>, DbError> {
         let mut sites: Vec<(String, UtcMicros)> = Vec::new();
         for mut row in self.0.read().rows(rows::DUE_SITES, Vec::new()).await? {
             let (site, at) = (row.text()?, row.opt_int()?.map(UtcMicros));
@@ -138,7 +138,7 @@ impl Transfers<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn recover(&self, node: &str, now: UtcMicros) -> Result<Vec<TransferId>, DbError> {
+    pub async fn recover(self, node: &str, now: UtcMicros) -> Result<Vec<TransferId>, DbError> {
         let node = node.to_owned();
         self.0.write(move |conn| Box::pin(writes::recover(conn, node, now))).await
     }
@@ -147,7 +147,7 @@ impl Transfers<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn get(&self, id: TransferId) -> Result<Option<Transfer>, DbError> {
+    pub async fn get(self, id: TransferId) -> Result<Option<Transfer>, DbError> {
         self.0.read().row(rows::ONE, args![id]).await?.map(rows::transfer).transpose()
     }
 
@@ -155,7 +155,7 @@ impl Transfers<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn list(&self, filter: TransferFilter, limit: u32) -> Result<Vec<Transfer>, DbError> {
+    pub async fn list(self, filter: TransferFilter, limit: u32) -> Result<Vec<Transfer>, DbError> {
         if !rows::state_by_state(&filter) {
             let (sql, args) = rows::page(&filter, None, limit);
             return collect(self.0.read().rows(sql, args).await?);
@@ -175,7 +175,7 @@ impl Transfers<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn steps(&self, id: TransferId) -> Result<Vec<Step>, DbError> {
+    pub async fn steps(self, id: TransferId) -> Result<Vec<Step>, DbError> {
         let sql = "SELECT n, at, from_state, to_state, note FROM transfer_step WHERE transfer_id = $1 ORDER BY n";
         let rows = self.0.read().rows(sql, args![id]).await?;
         rows.into_iter().map(step).collect()
@@ -185,7 +185,7 @@ impl Transfers<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn routed_to(&self, id: TransferId) -> Result<Vec<TransferId>, DbError> {
+    pub async fn routed_to(self, id: TransferId) -> Result<Vec<TransferId>, DbError> {
         let sql = "SELECT id FROM transfer WHERE route_from = $1 ORDER BY id";
         let rows = self.0.read().rows(sql, args![id]).await?;
         rows.into_iter().map(|mut row| row.int().map(TransferId)).collect()
@@ -195,7 +195,7 @@ impl Transfers<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn entries(&self, query: EntryQuery) -> Result<Vec<Transfer>, DbError> {
+    pub async fn entries(self, query: EntryQuery) -> Result<Vec<Transfer>, DbError> {
         let (sql, args) = rows::entries(query);
         collect(self.0.read().rows(sql, args).await?)
     }
@@ -204,7 +204,7 @@ impl Transfers<'_> {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn live_counts(&self) -> Result<Vec<(State, i64)>, DbError> {
+    pub async fn live_counts(self) -> Result<Vec<(State, i64)>, DbError> {
         let rows = self.0.read().rows(rows::LIVE_COUNTS, Vec::new()).await?;
         rows.into_iter().map(|mut row| Ok((rows::letter(&mut row, State::parse)?, row.int()?))).collect()
     }

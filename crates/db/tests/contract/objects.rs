@@ -1,0 +1,255 @@
+//! Objects: OBJ-1, OBJ-3, OBJ-35, KEY-7.
+
+use crate::house::on_both;
+
+on_both! {
+    objects_are_stored_and_read_back;
+    names_differ_by_more_than_case;
+    an_update_keeps_what_it_does_not_name;
+    a_stale_update_is_refused;
+    a_used_object_is_not_deleted;
+    force_empties_references;
+    referrers_follow_a_new_name;
+    a_missing_reference_refuses_the_whole;
+    change_audit_and_object_are_one;
+    numbers_of_objects_do_not_come_back;
+    a_new_site_name_is_followed_by_waiting_transfers;
+}
+
+mod bodies {
+    use base::ObjectId;
+    use db::{AuditFilter, AuditResult, Change, Db, DbError, NewCredential, NewObject, NewTransfer};
+    use model::{Body, Kind, Object, ObjectState, Value};
+
+    use crate::house::{House, NOW, actor};
+
+    fn new(kind: Kind, name: &str) -> NewObject {
+        NewObject {
+            uid: base::hex(&base::random::<16>().unwrap()),
+            kind,
+            name: name.to_owned(),
+            group: "GDEFAULT".to_owned(),
+            state: ObjectState::Enabled,
+            body: Body::new(),
+            secrets: Vec::new(),
+            references: Vec::new(),
+            credential: None,
+        }
+    }
+
+    fn profile(name: &str, keys: &[&str]) -> NewObject {
+        let list = Value::List(keys.iter().map(|k| (*k).to_owned()).collect());
+        NewObject {
+            body: Body::from([("private_keys".to_owned(), list), ("role".to_owned(), "SERVER".into())]),
+            references: keys.iter().map(|k| ("private_keys".to_owned(), Kind::Key, (*k).to_owned())).collect(),
+            ..new(Kind::SshProfile, name)
+        }
+    }
+
+    fn change(object: &Object) -> Change {
+        Change {
+            kind: object.kind,
+            name: object.name.clone(),
+            new_name: None,
+            group: object.group.clone(),
+            state: object.state,
+            body: object.body.clone(),
+            secrets: Vec::new(),
+            references: Vec::new(),
+            expected_revision: None,
+        }
+    }
+
+    async fn get(db: &Db, kind: Kind, name: &str) -> Object {
+        db.objects().find(kind, name).await.unwrap().unwrap()
+    }
+
+    pub(super) async fn objects_are_stored_and_read_back(house: House) {
+        let db = house.open().await;
+        assert_eq!(db.objects().load_all().await.unwrap(), (vec![], 0));
+        let key = NewObject {
+            secrets: vec![("password".to_owned(), vec![1, 2, 3])],
+            credential: Some(NewCredential {
+                class: "KEY".to_owned(),
+                algorithm: "ED25519".to_owned(),
+                bits: 256,
+                fingerprint: [7; 32],
+                spki_sha256: [8; 32],
+                public_blob: vec![9; 51],
+                private_sealed: Some(vec![10; 90]),
+            }),
+            ..new(Kind::Key, "host")
+        };
+        let uid = key.uid.clone();
+        let made = db.objects().create(key, &actor()).await.unwrap();
+        assert_eq!((made.revision, made.created_at), (1, NOW));
+        let (all, revision) = db.objects().load_all().await.unwrap();
+        assert_eq!(all, vec![made.clone()]);
+        assert_eq!(revision, db.objects().revision().await.unwrap());
+        assert!(made.secrets.contains("password"));
+        assert_eq!(db.objects().secret(made.id, "password").await.unwrap(), Some((uid.clone(), vec![1, 2, 3])));
+        assert_eq!(db.objects().secret(made.id, "other").await.unwrap(), None);
+        assert_eq!(db.objects().uid(Kind::Key, "host").await.unwrap(), uid);
+        let keys = db.credentials().load_all().await.unwrap();
+        assert_eq!((keys.len(), keys[0].object_id, keys[0].private), (1, made.id, true));
+        assert_eq!(db.credentials().private_sealed(made.id).await.unwrap(), Some((uid, vec![10; 90])));
+        assert_eq!(db.credentials().by_fingerprint(&[7; 32]).await.unwrap(), vec![made.id]);
+    }
+
+    pub(super) async fn names_differ_by_more_than_case(house: House) {
+        let db = house.open().await;
+        db.objects().create(new(Kind::Key, "Partner"), &actor()).await.unwrap();
+        let again = db.objects().create(new(Kind::Key, "Partner"), &actor()).await.unwrap_err();
+        assert_eq!(again, DbError::Exists { kind: "KEY", name: "Partner".to_owned() });
+        let clash = db.objects().create(new(Kind::Key, "PARTNER"), &actor()).await.unwrap_err();
+        assert!(matches!(clash, DbError::CaseClash { existing, .. } if existing == "Partner"));
+        db.objects().create(new(Kind::RemoteSite, "PARTNER"), &actor()).await.unwrap();
+        let key = get(&db, Kind::Key, "Partner").await;
+        let renamed = Change { new_name: Some("partner".to_owned()), ..change(&key) };
+        assert_eq!(
+            db.objects().update(renamed, &actor()).await.unwrap().name,
+            "partner",
+            "its own name may change case"
+        );
+    }
+
+    pub(super) async fn an_update_keeps_what_it_does_not_name(house: House) {
+        let db = house.open().await;
+        let mut site = new(Kind::RemoteSite, "A");
+        site.secrets = vec![("password".to_owned(), vec![1]), ("other".to_owned(), vec![2])];
+        let old = db.objects().create(site, &actor()).await.unwrap();
+        house.clock.advance(std::time::Duration::from_secs(5));
+        let edit = Change {
+            body: Body::from([("comments".to_owned(), "new".into())]),
+            secrets: vec![("other".to_owned(), None), ("third".to_owned(), Some(vec![3]))],
+            ..change(&old)
+        };
+        let now = db.objects().update(edit, &actor()).await.unwrap();
+        assert_eq!((now.id, now.revision, now.created_at), (old.id, 2, old.created_at));
+        assert_eq!(now.secrets.iter().map(String::as_str).collect::<Vec<_>>(), ["password", "third"]);
+        assert_eq!(get(&db, Kind::RemoteSite, "A").await, now);
+        let history = db.objects().history(Kind::RemoteSite, "A").await.unwrap();
+        assert_eq!(
+            history.iter().map(|h| (h.revision, h.op.as_str())).collect::<Vec<_>>(),
+            [(1, "CREATE"), (2, "UPDATE")]
+        );
+        assert_eq!((history[0].body.len(), history[1].body.len()), (0, 1));
+    }
+
+    pub(super) async fn a_stale_update_is_refused(house: House) {
+        let db = house.open().await;
+        let old = db.objects().create(new(Kind::Key, "k"), &actor()).await.unwrap();
+        let edit = || Change { expected_revision: Some(1), state: ObjectState::Disabled, ..change(&old) };
+        db.objects().update(edit(), &actor()).await.unwrap();
+        let error = db.objects().update(edit(), &actor()).await.unwrap_err();
+        assert!(matches!(error, DbError::Stale { expected: 1, found: 2, .. }), "{error}");
+        assert_eq!(get(&db, Kind::Key, "k").await.revision, 2);
+        let gone = db.objects().update(Change { name: "none".to_owned(), ..change(&old) }, &actor()).await;
+        assert!(matches!(gone, Err(DbError::NotFound { .. })));
+    }
+
+    // OBJ-3
+    pub(super) async fn a_used_object_is_not_deleted(house: House) {
+        let db = house.open().await;
+        db.objects().create(new(Kind::Key, "k1"), &actor()).await.unwrap();
+        db.objects().create(profile("P", &["k1"]), &actor()).await.unwrap();
+        let error = db.objects().delete(Kind::Key, "k1", false, &actor()).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "KEY k1 is used by SSH_PROFILE P (private_keys): change these first, or delete with -force"
+        );
+        assert_eq!(db.objects().referrers(Kind::Key, "k1").await.unwrap().len(), 1);
+        assert_eq!(db.objects().delete(Kind::SshProfile, "P", false, &actor()).await.unwrap(), vec![]);
+        db.objects().delete(Kind::Key, "k1", false, &actor()).await.unwrap();
+        assert!(db.objects().load_all().await.unwrap().0.is_empty());
+    }
+
+    // DESIGN 1.16
+    pub(super) async fn force_empties_references(house: House) {
+        let db = house.open().await;
+        for name in ["k1", "k2"] {
+            db.objects().create(new(Kind::Key, name), &actor()).await.unwrap();
+        }
+        db.objects().create(profile("Both", &["k1", "k2"]), &actor()).await.unwrap();
+        db.objects().create(profile("One", &["k1"]), &actor()).await.unwrap();
+        let cleared = db.objects().delete(Kind::Key, "k1", true, &actor()).await.unwrap();
+        assert_eq!(cleared.iter().map(|r| r.name.as_str()).collect::<Vec<_>>(), ["Both", "One"]);
+        let both = get(&db, Kind::SshProfile, "Both").await;
+        assert_eq!((both.revision, &both.body["private_keys"]), (2, &Value::List(vec!["k2".to_owned()])));
+        let one = get(&db, Kind::SshProfile, "One").await;
+        assert_eq!((one.revision, one.body.get("private_keys")), (2, None));
+        assert_eq!(db.objects().history(Kind::SshProfile, "One").await.unwrap().len(), 2);
+        let filter =
+            AuditFilter { name: Some("One".to_owned()), action: Some("UPDATE".to_owned()), ..Default::default() };
+        let entries = db.audit().list(filter, 10).await.unwrap();
+        assert_eq!(entries.len(), 1);
+        assert!(entries[0].before_json.as_ref().unwrap().contains("k1"), "OBJ-35: the old value is kept");
+    }
+
+    // KEY-7
+    pub(super) async fn referrers_follow_a_new_name(house: House) {
+        let db = house.open().await;
+        let key = db.objects().create(new(Kind::Key, "k1"), &actor()).await.unwrap();
+        db.objects().create(new(Kind::Key, "k2"), &actor()).await.unwrap();
+        db.objects().create(profile("P", &["k2", "k1"]), &actor()).await.unwrap();
+        let renamed = Change { new_name: Some("first".to_owned()), ..change(&key) };
+        db.objects().update(renamed, &actor()).await.unwrap();
+        let profile = get(&db, Kind::SshProfile, "P").await;
+        assert_eq!(profile.body["private_keys"], Value::List(vec!["k2".to_owned(), "first".to_owned()]));
+        assert_eq!(profile.revision, 2);
+        assert_eq!(db.objects().referrers(Kind::Key, "first").await.unwrap().len(), 1);
+        let history = db.objects().history(Kind::Key, "first").await.unwrap();
+        assert_eq!(history.iter().map(|h| h.name.as_str()).collect::<Vec<_>>(), ["k1", "first"]);
+    }
+
+    pub(super) async fn a_missing_reference_refuses_the_whole(house: House) {
+        let db = house.open().await;
+        let error = db.objects().create(profile("P", &["nobody"]), &actor()).await.unwrap_err();
+        assert_eq!(error.to_string(), "private_keys names KEY nobody, which does not exist: create it first");
+        assert_eq!(db.objects().find(Kind::SshProfile, "P").await.unwrap(), None);
+        assert_eq!(db.objects().history(Kind::SshProfile, "P").await.unwrap(), vec![]);
+    }
+
+    // DESIGN 5.3, AUD-1, AUD-2
+    pub(super) async fn change_audit_and_object_are_one(house: House) {
+        let db = house.open().await;
+        db.objects().create(new(Kind::Key, "k"), &actor()).await.unwrap();
+        db.objects().create(new(Kind::Key, "k"), &actor()).await.unwrap_err();
+        let entries = db.audit().list(AuditFilter::default(), 10).await.unwrap();
+        let results: Vec<_> = entries.iter().map(|e| (e.seq, e.tag, e.result)).collect();
+        use AuditResult::{Attempt, Failed, Success};
+        assert_eq!(results, [(1, 1, Attempt), (2, 1, Success), (3, 3, Attempt), (4, 3, Failed)]);
+        assert!(entries[3].after_json.as_ref().unwrap().contains("exists already"));
+        // An audit that cannot be written refuses the change.
+        house.tamper("ALTER TABLE audit RENAME TO audit_away").await;
+        let (_, before) = db.objects().load_all().await.unwrap();
+        assert!(db.objects().create(new(Kind::Key, "k3"), &actor()).await.is_err());
+        assert!(db.objects().delete(Kind::Key, "k", true, &actor()).await.is_err());
+        let (objects, after) = db.objects().load_all().await.unwrap();
+        assert_eq!((objects.len(), after), (1, before));
+        house.tamper("ALTER TABLE audit_away RENAME TO audit").await;
+        db.objects().create(new(Kind::Key, "k3"), &actor()).await.unwrap();
+        assert_eq!(db.audit().verify().await.unwrap().fault, None);
+    }
+
+    pub(super) async fn numbers_of_objects_do_not_come_back(house: House) {
+        let db = house.open().await;
+        let first: ObjectId = db.objects().create(new(Kind::Key, "k"), &actor()).await.unwrap().id;
+        db.objects().delete(Kind::Key, "k", false, &actor()).await.unwrap();
+        let second = db.objects().create(new(Kind::Key, "k"), &actor()).await.unwrap().id;
+        assert!(second > first);
+        let ops: Vec<_> = db.objects().history(Kind::Key, "k").await.unwrap().into_iter().map(|h| h.op).collect();
+        assert_eq!(ops, ["CREATE", "DELETE", "CREATE"]);
+    }
+
+    pub(super) async fn a_new_site_name_is_followed_by_waiting_transfers(house: House) {
+        let db = house.open().await;
+        let site = db.objects().create(new(Kind::RemoteSite, "A"), &actor()).await.unwrap();
+        let id = db.transfers().next_id().await.unwrap();
+        let waiting = NewTransfer { site: "A".to_owned(), ..NewTransfer::outgoing(id, "SFTP", NOW) };
+        db.transfers().insert(waiting).await.unwrap();
+        let renamed = Change { new_name: Some("B".to_owned()), ..change(&site) };
+        db.objects().update(renamed, &actor()).await.unwrap();
+        assert_eq!(db.transfers().get(id).await.unwrap().unwrap().site, "B");
+    }
+}
