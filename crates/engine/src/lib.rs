@@ -1,2 +1,38 @@
-//! Being built.
+//! The middle of the house: who may come in, what they see, how files are received, stored, routed and queued.
+//!
+//! Protocols translate to and from the calls of [`Engine`] and hold no rule of their own: quota, resume, checksum,
+//! duplicates, rights, retries and events are here, once for all protocols. A file goes through the modules in this
+//! order: [`admit`] → [`vfd`] → [`transfer`] ([`Incoming`], commit) → [`store`] → [`route`] → [`queue`] → [`Deliver`].
+
+pub mod admit;
+mod engine;
+mod error;
+mod events;
+pub mod limits;
+mod load;
+pub mod queue;
+pub mod route;
 pub mod store;
+mod sync;
+pub mod transfer;
+pub mod vfd;
+mod why;
+
+pub use admit::Admitted;
+pub use engine::{Engine, EngineOptions, EngineParts, Recovered, StartError};
+pub use error::{Cause, ErrorKind, TransferError};
+pub use events::{Event, Events};
+pub use load::Reloaded;
+pub use queue::{Deliver, JobOutcome, JobSource, OutgoingJob, SessionOutcome, SiteStatus, run_deliveries};
+pub use route::{Why, run_routing};
+pub use transfer::{Committed, Control, Incoming, Outgoing, Request, Source};
+pub use vfd::{Entry, EntryKind, OpenWrite, PathError, Space, VPath};
+pub use why::Story;
+
+/// SHA-256 of `octets`.
+#[must_use]
+pub fn sha256(octets: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, octets).as_ref());
+    out
+}

@@ -1,0 +1,268 @@
+//! The engine: what a running gateway is, besides its sockets.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use base::{Clock, TransferId};
+use db::{Db, DbError, State};
+use keys::MasterKey;
+use model::{Problem, Snapshot};
+use tokio::sync::{broadcast, watch};
+
+use crate::events::{Event, Events};
+use crate::limits::PROTOCOL_CONNECTIONS_MAX;
+use crate::load;
+use crate::queue::Queue;
+use crate::route::Settling;
+use crate::store::Store;
+use crate::sync::RecordLocks;
+use crate::transfer::{Downloads, Uploads};
+
+/// Settings of an engine.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EngineOptions {
+    /// Name of this node: what was under way under this name is recovered at its start.
+    pub node: String,
+    /// Settle time of uploads whose gate says nothing (DESIGN 1.2).
+    pub settle: Duration,
+    /// Failed tries of a transfer whose request says nothing (transfers.md section 3).
+    pub retry_count_max: u32,
+    /// First wait after a failed try of a transfer.
+    pub retry_delay_min: Duration,
+    /// Longest wait after a failed try of a transfer.
+    pub retry_delay_max: Duration,
+    /// When tries are used up: cancel the transfer, instead of suspending it for a person to look at.
+    pub cancel_on_retries: bool,
+    /// When tries to connect are used up: stop the site until someone starts it, instead of one more try with each new
+    /// request for it (`stop_site_on_max_retry_reached`).
+    pub stop_site_on_retries: bool,
+    /// Connections at the same time as initiator, for all sites of a protocol.
+    pub connections_max: u32,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            node: "main".to_owned(),
+            settle: Duration::from_secs(2),
+            retry_count_max: 10,
+            retry_delay_min: Duration::from_secs(10),
+            retry_delay_max: Duration::from_secs(600),
+            cancel_on_retries: false,
+            stop_site_on_retries: false,
+            connections_max: PROTOCOL_CONNECTIONS_MAX,
+        }
+    }
+}
+
+/// What an engine is made of.
+#[derive(Debug)]
+pub struct EngineParts {
+    /// The database, open.
+    pub db: Db,
+    /// Where the octets of files are kept.
+    pub store: Arc<dyn Store>,
+    /// Opens and seals secrets.
+    pub master: Arc<MasterKey>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Settings.
+    pub options: EngineOptions,
+}
+
+/// Why an engine does not start.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The database.
+    #[error("the engine cannot start: {0}")]
+    Db(#[from] DbError),
+    /// No random numbers.
+    #[error("the engine cannot start: the system gives no random numbers: {0}")]
+    Random(String),
+}
+
+/// What a start put in order (TRF-4).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Recovered {
+    /// Deliveries that go on.
+    pub restarted: u64,
+    /// Uploads and downloads that their partner has to resume.
+    pub interrupted: u64,
+}
+
+/// One running engine. Everything a protocol, a command or a task asks of it is a method.
+pub struct Engine {
+    pub(crate) db: Db,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) master: Arc<MasterKey>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) options: EngineOptions,
+    pub(crate) model: ArcSwap<(Arc<Snapshot>, Arc<Vec<Problem>>)>,
+    pub(crate) events: Events,
+    pub(crate) uploads: Mutex<Uploads>,
+    pub(crate) downloads: Mutex<Downloads>,
+    pub(crate) running: Mutex<HashMap<TransferId, Arc<crate::queue::Running>>>,
+    pub(crate) settling: Settling,
+    pub(crate) queue: Queue,
+    pub(crate) records: RecordLocks,
+    gateway_id: String,
+    recovered: Recovered,
+    stop: watch::Sender<bool>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("gateway_id", &self.gateway_id).field("options", &self.options).finish()
+    }
+}
+
+impl Engine {
+    /// Loads the configuration and puts in order what the last stop left under way (TRF-4). Starts no task: see
+    /// [`crate::run_routing`] and [`crate::run_deliveries`].
+    ///
+    /// # Errors
+    /// [`StartError`] if the database fails.
+    pub async fn start(parts: EngineParts) -> Result<Arc<Self>, StartError> {
+        let EngineParts { db, store, master, clock, options } = parts;
+        let gateway_id = gateway_id(&db).await?;
+        let loaded = load::load(&db).await?;
+        let recovered = recover(&db, &options.node, clock.as_ref()).await?;
+        let events = Events::default();
+        events.emit(Event::ConfigChanged { revision: loaded.revision, problems: loaded.problems.len() });
+        events.emit(Event::Recovered { restarted: recovered.restarted, interrupted: recovered.interrupted });
+        Ok(Arc::new(Self {
+            model: ArcSwap::from_pointee((loaded.snapshot, loaded.problems)),
+            db,
+            store,
+            master,
+            clock,
+            options,
+            events,
+            uploads: Mutex::default(),
+            downloads: Mutex::default(),
+            running: Mutex::default(),
+            settling: Settling::default(),
+            queue: Queue::default(),
+            records: RecordLocks::default(),
+            gateway_id,
+            recovered,
+            stop: watch::Sender::new(false),
+        }))
+    }
+
+    /// The configuration in use. Whoever begins with one keeps it; states of objects are looked at again where that
+    /// matters.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.model.load().0.clone()
+    }
+
+    /// What is wrong in the configuration in use.
+    #[must_use]
+    pub fn problems(&self) -> Arc<Vec<Problem>> {
+        self.model.load().1.clone()
+    }
+
+    /// The database.
+    #[must_use]
+    pub const fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// The payload store.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The master key.
+    #[must_use]
+    pub fn master(&self) -> &Arc<MasterKey> {
+        &self.master
+    }
+
+    /// Time.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// Settings.
+    #[must_use]
+    pub const fn options(&self) -> &EngineOptions {
+        &self.options
+    }
+
+    /// Eight hexadecimal digits that tell this gateway from others, for life.
+    #[must_use]
+    pub fn gateway_id(&self) -> &str {
+        &self.gateway_id
+    }
+
+    /// What the start put in order.
+    #[must_use]
+    pub const fn recovered(&self) -> Recovered {
+        self.recovered
+    }
+
+    /// All events from now on.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.events.listen()
+    }
+
+    /// Tells an event.
+    pub fn emit(&self, event: Event) {
+        self.events.emit(event);
+    }
+
+    /// Asks every task and session to come to an end: nothing new begins, what runs may finish.
+    pub fn shutdown(&self) {
+        self.stop.send_replace(true);
+        self.wake();
+    }
+
+    /// Becomes true when the engine is asked to stop.
+    #[must_use]
+    pub fn stopping(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
+    }
+
+    /// Whether it was asked to stop.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Makes both tasks look for work now, after a change made past the engine.
+    pub fn wake(&self) {
+        self.queue.wake();
+        self.settling.wake();
+    }
+}
+
+async fn gateway_id(db: &Db) -> Result<String, StartError> {
+    if let Some(id) = db.meta().get(GATEWAY_ID).await? {
+        return Ok(id);
+    }
+    let id = base::hex(&base::random::<4>().map_err(|e| StartError::Random(e.to_string()))?);
+    db.meta().set(GATEWAY_ID, &id).await?;
+    Ok(id)
+}
+
+async fn recover(db: &Db, node: &str, clock: &dyn Clock) -> Result<Recovered, StartError> {
+    let mut recovered = Recovered::default();
+    for id in db.transfers().recover(node, clock.now()).await? {
+        match db.transfers().get(id).await?.map(|t| t.state) {
+            Some(State::ToRestart) => recovered.restarted += 1,
+            Some(_) => recovered.interrupted += 1,
+            None => {}
+        }
+    }
+    Ok(recovered)
+}
+
+const GATEWAY_ID: &str = "gateway_id";

@@ -1,0 +1,85 @@
+//! From the database to the configuration in use: read whole, swapped whole.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use base::{Alias, ObjectId};
+use db::{CredentialRow, Db, DbError};
+use model::{KeyEntry, Kind, Object, Problem, Snapshot, Value};
+
+use crate::engine::Engine;
+use crate::events::Event;
+use crate::limits::RELOAD_TRIES_MAX;
+
+/// What a reload gave.
+#[derive(Clone, Debug)]
+pub struct Reloaded {
+    /// Revision of the configuration now in use.
+    pub revision: i64,
+    /// What is wrong in it.
+    pub problems: Arc<Vec<Problem>>,
+    pub(crate) snapshot: Arc<Snapshot>,
+}
+
+impl Engine {
+    /// Reads the configuration anew and puts it in use as a whole. Running sessions keep theirs.
+    ///
+    /// # Errors
+    /// If the database fails; the present configuration then stays in use.
+    pub async fn reload(&self) -> Result<Reloaded, DbError> {
+        let loaded = load(&self.db).await?;
+        // Two reloads at the same time: the older must not win.
+        self.model.rcu(|now| if now.0.revision > loaded.revision { now.clone() } else { Arc::new(loaded.pair()) });
+        self.events.emit(Event::ConfigChanged { revision: loaded.revision, problems: loaded.problems.len() });
+        self.queue.configuration_changed();
+        self.wake();
+        Ok(loaded)
+    }
+}
+
+impl Reloaded {
+    fn pair(&self) -> (Arc<Snapshot>, Arc<Vec<Problem>>) {
+        (self.snapshot.clone(), self.problems.clone())
+    }
+}
+
+/// Reads objects and keys of one revision.
+pub(crate) async fn load(db: &Db) -> Result<Reloaded, DbError> {
+    let mut tries = 0;
+    loop {
+        let (objects, revision) = db.objects().load_all().await?;
+        let credentials = db.credentials().load_all().await?;
+        tries += 1;
+        // A change between the two reads makes a new revision: read again, a few times at most.
+        if tries >= RELOAD_TRIES_MAX || db.objects().revision().await? == revision {
+            let keys = key_entries(&objects, credentials);
+            let (snapshot, problems) = Snapshot::build(objects, keys, revision);
+            return Ok(Reloaded { revision, problems: Arc::new(problems), snapshot: Arc::new(snapshot) });
+        }
+    }
+}
+
+/// Keys with what their objects say of them. A key without object, or the reverse, is left out: the snapshot reports it.
+fn key_entries(objects: &[Object], credentials: Vec<CredentialRow>) -> Vec<KeyEntry> {
+    let keys: HashMap<ObjectId, &Object> = objects.iter().filter(|o| o.kind == Kind::Key).map(|o| (o.id, o)).collect();
+    credentials.into_iter().filter_map(|row| key_entry(keys.get(&row.object_id)?, row)).collect()
+}
+
+fn key_entry(object: &Object, row: CredentialRow) -> Option<KeyEntry> {
+    let comments = match object.body.get("comments") {
+        Some(Value::Text(text)) => text.clone(),
+        _ => String::new(),
+    };
+    Some(KeyEntry {
+        id: object.id,
+        alias: Alias::try_from(object.name.as_str()).ok()?,
+        group: object.group.clone(),
+        state: object.state,
+        algorithm: row.algorithm,
+        bits: row.bits,
+        private: row.private,
+        fingerprint: row.fingerprint,
+        ssh_blob: row.public_blob,
+        comments,
+    })
+}

@@ -1,0 +1,76 @@
+//! Requests whose latest date is over while they wait: cancelled with the reason (TRF-5).
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use base::UtcMicros;
+use db::{Direction, Outcome, State, TransferChange, TransferFilter};
+
+use crate::engine::Engine;
+use crate::error::TransferError;
+use crate::events::Event;
+use crate::transfer::{db_error, reason};
+
+/// Time between two looks.
+const EVERY: Duration = Duration::from_secs(60);
+/// Records of one page.
+const PAGE: u32 = 500;
+/// Pages of one look; the rest waits for the next one, and each is looked at when its turn comes.
+const PAGES_MAX: u32 = 20;
+
+/// When the last look was.
+#[derive(Debug)]
+pub(crate) struct LastLook(AtomicI64);
+
+impl Default for LastLook {
+    fn default() -> Self {
+        Self(AtomicI64::new(i64::MIN))
+    }
+}
+
+impl LastLook {
+    fn is_due(&self, now: UtcMicros) -> bool {
+        let last = self.0.load(Ordering::Relaxed);
+        let due = last == i64::MIN || now.since(UtcMicros(last)) >= EVERY;
+        if due {
+            self.0.store(now.0, Ordering::Relaxed);
+        }
+        due
+    }
+}
+
+impl Engine {
+    /// Cancels waiting requests whose latest date is over; at most one look a minute.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub(crate) async fn expire(&self) -> Result<(), TransferError> {
+        let now = self.clock.now();
+        if !self.queue.expired.is_due(now) {
+            return Ok(());
+        }
+        let mut filter = TransferFilter {
+            states: vec![State::Frozen, State::Delayed, State::ToBegin, State::ToRestart, State::Suspended],
+            direction: Some(Direction::Out),
+            ..TransferFilter::default()
+        };
+        for _ in 0..PAGES_MAX {
+            let page = self.db.transfers().list(filter.clone(), PAGE).await.map_err(|e| db_error(&e))?;
+            let Some(last) = page.last() else { break };
+            filter.below = Some(last.id);
+            for t in page.iter().filter(|t| t.not_after.is_some_and(|end| now >= end)) {
+                let mut change = TransferChange::to(t.id, State::Cancelled, now);
+                change.note = "its latest date is over".to_owned();
+                change.listed = Some(false);
+                change.outcome = Some(Outcome { reason: reason::TRANSFER, diag: 0, err: change.note.clone() });
+                match self.db.transfers().apply(change).await {
+                    Ok(_) => self
+                        .events
+                        .emit(Event::Cancelled { transfer: t.id, text: "its latest date is over".to_owned() }),
+                    Err(e) => tracing::debug!(transfer = t.id.0, error = %e, "not cancelled: it went on meanwhile"),
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,84 @@
+//! One delivery, as the carrier gets it.
+
+use std::sync::Mutex;
+
+use base::{TransferId, UtcMicros};
+use tokio::sync::watch;
+
+use crate::error::TransferError;
+use crate::sync::lock;
+use crate::transfer::{Control, Source};
+
+/// A file to be carried to a partner.
+#[derive(Debug)]
+pub struct OutgoingJob {
+    /// Its number.
+    pub id: TransferId,
+    /// Name at the partner, as octets.
+    pub file_name: Vec<u8>,
+    /// Folder at the partner, as octets; empty for the one its login begins in.
+    pub dir_name: Vec<u8>,
+    /// Name at the partner while it is on its way: the same at every try. None if the site writes under the final name.
+    pub temp_name: Option<Vec<u8>>,
+    /// Octets of the file.
+    pub size: u64,
+    /// SHA-256 of the file, if the store keeps it.
+    pub sha256: Option<[u8; 32]>,
+    /// Time of change to give to the file, if its sender gave one.
+    pub modified: Option<UtcMicros>,
+    /// The content.
+    pub source: Source,
+    /// Which try this is, from 1.
+    pub attempt: u32,
+    /// It was begun before and how that ended is not known for sure: look for the temporary name, then for the final one,
+    /// before sending (DESIGN 1.18).
+    pub maybe_delivered: bool,
+    /// Octets that earlier tries are known to have moved.
+    pub done_octets: u64,
+}
+
+/// What became of a job.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum JobOutcome {
+    /// The file is at the partner under its final name.
+    Delivered,
+    /// Try again later.
+    Retry(TransferError),
+    /// A person has to look at it.
+    Park(TransferError),
+}
+
+/// A job that runs now, seen from outside: an operator can ask it to stop, and wait until it has.
+#[derive(Debug)]
+pub(crate) struct Running {
+    asked: Mutex<Option<Control>>,
+    over: watch::Sender<bool>,
+}
+
+impl Default for Running {
+    fn default() -> Self {
+        Self { asked: Mutex::new(None), over: watch::Sender::new(false) }
+    }
+}
+
+impl Running {
+    /// Asks the job to stop.
+    pub(crate) fn ask(&self, action: Control) {
+        *lock(&self.asked) = Some(action);
+    }
+
+    /// What it is asked for.
+    pub(crate) fn asked(&self) -> Option<Control> {
+        *lock(&self.asked)
+    }
+
+    /// Its end is recorded.
+    pub(crate) fn over(&self) {
+        self.over.send_replace(true);
+    }
+
+    /// Waits for that.
+    pub(crate) fn end(&self) -> watch::Receiver<bool> {
+        self.over.subscribe()
+    }
+}

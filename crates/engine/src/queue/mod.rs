@@ -1,0 +1,119 @@
+//! The delivery side, whatever the protocol: which site is called when, which job is next, what becomes of it.
+//!
+//! The truth is in the database: a job is taken and becomes *processing* in one transaction, and is *ended* before the
+//! next one begins. Here is only what concerns connections: how many, how far apart after failures, which path. Nothing
+//! polls: the scheduler sleeps until the next moment that something is due, or until it is woken.
+
+mod backoff;
+mod expire;
+mod job;
+mod jobs;
+mod outcome;
+mod scheduler;
+mod sites;
+mod switch;
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use base::TransferId;
+use model::RemoteSite;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+pub use backoff::Backoff;
+pub(crate) use job::Running;
+pub use job::{JobOutcome, OutgoingJob};
+pub use scheduler::run_deliveries;
+pub use sites::SiteStatus;
+
+use crate::error::TransferError;
+use crate::sync::lock;
+use sites::Sites;
+
+/// Whoever can carry files to partners: the gateway, with its protocols.
+#[async_trait]
+pub trait Deliver: Send + Sync + 'static {
+    /// Connects to `site`, logs in, then takes jobs until there are no more. One connection for each call.
+    async fn session(&self, site: Arc<RemoteSite>, jobs: &mut dyn JobSource) -> SessionOutcome;
+}
+
+/// The jobs of one connection.
+#[async_trait]
+pub trait JobSource: Send {
+    /// Which of the site's addresses to try, in this order, once each (OBJ-5).
+    fn path_order(&self) -> Vec<usize>;
+
+    /// Tells that the connection stands, by this address. Taking the first job tells it too.
+    fn connected(&mut self, path: usize);
+
+    /// The next job; none: close the connection. Connect and log in first: a job that is taken counts as tried.
+    async fn next(&mut self) -> Option<OutgoingJob>;
+
+    /// Tells how far a job is; call it at least each minute while it runs.
+    ///
+    /// # Errors
+    /// The job has to stop (an operator, its end date, the end of the gateway): break off and pass this error on as
+    /// [`JobOutcome::Retry`].
+    async fn progress(&mut self, id: TransferId, octets: u64) -> Result<(), TransferError>;
+
+    /// Tells what became of a job. When it returns, that is durable.
+    ///
+    /// # Errors
+    /// If it could not be stored; the job will then be looked at again as after a crash.
+    async fn finish(&mut self, id: TransferId, outcome: JobOutcome) -> Result<(), TransferError>;
+
+    /// Whether to come to an end soon.
+    fn stopping(&self) -> bool;
+}
+
+/// How a connection went.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum SessionOutcome {
+    /// As it should.
+    Ended,
+    /// Every path was tried and none led to a connection; `path` is the last one tried.
+    ConnectFailed {
+        /// Counted from 0 (main).
+        path: usize,
+        /// Why.
+        error: TransferError,
+    },
+    /// The partner did not let us in.
+    LoginRefused(TransferError),
+    /// The partner showed a host key that is not trusted.
+    HostKeyRefused(TransferError),
+    /// The connection was lost.
+    Lost(TransferError),
+    /// Something in the configuration keeps us from calling.
+    Unable(TransferError),
+}
+
+/// What the queue remembers while the program runs.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    pub(crate) sites: Mutex<Sites>,
+    pub(crate) expired: expire::LastLook,
+    wake: Notify,
+}
+
+impl Queue {
+    /// Look now.
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// There is a new request for `site`.
+    pub(crate) fn new_work(&self, site: &str) {
+        lock(&self.sites).new_work(site);
+        self.wake();
+    }
+
+    /// Sites may have changed: whose tries were used up gets one more.
+    pub(crate) fn configuration_changed(&self) {
+        let mut sites = lock(&self.sites);
+        for name in sites.names() {
+            sites.new_work(&name);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Starting and stopping sites in memory (OBJ-7, OBJ-8).
+
+use super::scheduler::rules_of;
+use super::sites::SiteStatus;
+use crate::engine::Engine;
+use crate::error::{Cause, TransferError};
+use crate::events::Event;
+use crate::sync::lock;
+
+impl Engine {
+    /// Calls a site again: counters are zero and waiting transfers are looked at at once. Lost at restart (OBJ-8).
+    ///
+    /// # Errors
+    /// [`Cause::NotFound`].
+    pub async fn start_site(&self, site: &str) -> Result<(), TransferError> {
+        self.known_site(site)?;
+        lock(&self.queue.sites).start(site);
+        self.queue.wake();
+        self.events.emit(Event::SiteSwitched { site: site.to_owned(), active: true, text: "started".to_owned() });
+        Ok(())
+    }
+
+    /// No new connections to a site; running transfers finish. Lost at restart (OBJ-8).
+    ///
+    /// # Errors
+    /// [`Cause::NotFound`].
+    pub async fn stop_site(&self, site: &str) -> Result<(), TransferError> {
+        self.known_site(site)?;
+        lock(&self.queue.sites).stop(site, "stopped by an operator");
+        self.events.emit(Event::SiteSwitched { site: site.to_owned(), active: false, text: "stopped".to_owned() });
+        Ok(())
+    }
+
+    /// How a site stands.
+    #[must_use]
+    pub fn site_status(&self, site: &str) -> SiteStatus {
+        let callable = rules_of(&self.snapshot(), site).is_some_and(|r| r.callable);
+        lock(&self.queue.sites).status(site, callable, self.clock.monotonic())
+    }
+
+    /// How every configured site stands, by name.
+    #[must_use]
+    pub fn sites_status(&self) -> Vec<(String, SiteStatus)> {
+        let snapshot = self.snapshot();
+        let mut all: Vec<_> = snapshot.sites().map(|s| (s.name.clone(), self.site_status(&s.name))).collect();
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        all
+    }
+
+    /// Connections to partners now, as initiator.
+    #[must_use]
+    pub fn outgoing_connections(&self) -> u32 {
+        lock(&self.queue.sites).connections()
+    }
+
+    fn known_site(&self, site: &str) -> Result<(), TransferError> {
+        match self.snapshot().site(site) {
+            Some(_) => Ok(()),
+            None => {
+                let text = format!("site {} does not exist: create it, or name another", base::Shown::from(site));
+                Err(TransferError::refuse(Cause::NotFound, text))
+            }
+        }
+    }
+}

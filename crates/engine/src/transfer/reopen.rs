@@ -1,0 +1,177 @@
+//! The content that an upload begins with: nothing, what an interrupted one left, or a whole file that is opened again.
+
+use base::{PayloadId, TransferId, UtcMicros};
+use db::{PayloadState, RouteState, State, Transfer, TransferChange};
+
+use crate::engine::Engine;
+use crate::error::{Cause, TransferError};
+use crate::limits::COPY_OCTETS;
+use crate::store::{FileUuid, Resumed, Saved, StoredInfo};
+use crate::transfer::incoming::Body;
+use crate::transfer::source::payload_uuid;
+use crate::transfer::{Extra, Source, db_error, store_error};
+
+/// What an upload begins with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Base<'a> {
+    /// Nothing.
+    Fresh,
+    /// An interrupted upload, which it continues.
+    Partial(&'a Transfer),
+    /// A whole upload that was not routed yet: its content is copied, since what is committed never changes.
+    Whole(&'a Transfer),
+}
+
+impl Engine {
+    /// Prepares the content.
+    ///
+    /// # Errors
+    /// [`Cause::Integrity`] if what was durable is no longer there; those of database and store.
+    pub(crate) async fn upload_body(&self, base: Base<'_>) -> Result<Body, TransferError> {
+        match base {
+            Base::Fresh => self.fresh_body().await,
+            Base::Partial(partial) => self.partial_body(partial).await,
+            Base::Whole(whole) => {
+                let payload = whole.payload.ok_or_else(|| gone(whole.id))?;
+                let source = self.open_payload(payload).await?;
+                self.copy_body(source).await
+            }
+        }
+    }
+
+    pub(crate) async fn fresh_body(&self) -> Result<Body, TransferError> {
+        let uuid = FileUuid::random().map_err(|e| store_error(&e))?;
+        let payload = self.db.payloads().next_id().await.map_err(|e| db_error(&e))?;
+        Ok(Body { staged: self.store.create(uuid), payload, recorded: false })
+    }
+
+    async fn partial_body(&self, partial: &Transfer) -> Result<Body, TransferError> {
+        let Some(payload) = partial.payload else {
+            return self.fresh_body().await;
+        };
+        let row = self.db.payloads().get(payload).await.map_err(|e| db_error(&e))?.ok_or_else(|| gone(partial.id))?;
+        let uuid = payload_uuid(&row).filter(|_| row.state == PayloadState::Staging).ok_or_else(|| gone(partial.id))?;
+        let durable_to = u64::try_from(row.durable_to).unwrap_or(0);
+        let saved = Saved { durable_to, state: row.hash_state.unwrap_or_default() };
+        match self.store.resume(uuid, &saved).await.map_err(|e| store_error(&e))? {
+            Resumed::Complete(info) => self.copy_complete(payload, uuid, &info).await,
+            Resumed::Staged(staged) if staged.size() < durable_to => Err(gone(partial.id)),
+            Resumed::Staged(mut staged) => {
+                // The partner was told this size: what came behind it is sent again.
+                staged.truncate(durable_to).await.map_err(|e| store_error(&e))?;
+                Ok(Body { staged, payload, recorded: true })
+            }
+        }
+    }
+
+    /// A crash came between commit and record: the committed file becomes the beginning of a new one.
+    async fn copy_complete(&self, old: PayloadId, uuid: FileUuid, info: &StoredInfo) -> Result<Body, TransferError> {
+        let stored = self.store.open(uuid, info).await.map_err(|e| store_error(&e))?;
+        let body = self.copy_body(Source::from(stored)).await?;
+        self.drop_payload(old).await;
+        self.store.remove(uuid).await.map_err(|e| store_error(&e))?;
+        Ok(body)
+    }
+
+    async fn copy_body(&self, mut source: Source) -> Result<Body, TransferError> {
+        let mut body = self.fresh_body().await?;
+        let step = u32::try_from(COPY_OCTETS).unwrap_or(u32::MAX);
+        let mut at = 0;
+        while at < source.size() {
+            let octets = source.read_at(at, step).await?;
+            if octets.is_empty() {
+                return Err(TransferError::park(Cause::Integrity, "a stored file is shorter than its record says"));
+            }
+            let next = at.saturating_add(u64::try_from(octets.len()).unwrap_or(0));
+            body.staged.write_at(at, octets).await.map_err(|e| store_error(&e))?;
+            at = next;
+        }
+        Ok(body)
+    }
+
+    /// Removes the content of an upload that nobody will continue. What fails is found again by the sweep.
+    pub(crate) async fn drop_payload(&self, payload: PayloadId) {
+        let now = self.clock.now();
+        let row = self.db.payloads().get(payload).await;
+        if let Ok(Some(row)) = &row
+            && row.state == PayloadState::Staging
+            && let Some(uuid) = payload_uuid(row)
+            && let Err(e) = self.store.discard(uuid).await
+        {
+            tracing::warn!(payload = payload.0, error = %e, "a staged file could not be removed yet");
+        }
+        if let Err(e) = self.db.payloads().release(payload, now).await {
+            tracing::warn!(payload = payload.0, error = %e, "a payload could not be released yet");
+        }
+    }
+
+    /// An upload that its partner removed or replaced: kept as a record, no longer shown to it, never routed.
+    pub(crate) async fn give_up(&self, id: TransferId, why: &str) -> Result<(), TransferError> {
+        let _alone = self.records.of(id).await;
+        let Some(old) = self.db.transfers().get(id).await.map_err(|e| db_error(&e))? else {
+            return Ok(());
+        };
+        let now = self.clock.now();
+        if old.state == State::Interrupted || old.state == State::Created {
+            let mut change = TransferChange::to(id, State::Deleted, now);
+            change.note = why.to_owned();
+            change.listed = Some(false);
+            self.db.transfers().apply(change).await.map_err(|e| db_error(&e))?;
+            if let Some(payload) = old.payload {
+                self.drop_payload(payload).await;
+            }
+            return Ok(());
+        }
+        let mut change = not_routed(&old, now, why);
+        change.extra_json = Some(Extra { gone: true, ..Extra::of(&old) }.json());
+        change.listed = Some(false);
+        self.db.transfers().apply(change).await.map(drop).map_err(|e| db_error(&e))
+    }
+
+    /// Keeps a whole upload from being routed while it is open again.
+    pub(crate) async fn hold(&self, whole: &Transfer, why: &str) -> Result<(), TransferError> {
+        let _alone = self.records.of(whole.id).await;
+        let now = self.db.transfers().get(whole.id).await.map_err(|e| db_error(&e))?;
+        let now = now.filter(is_unrouted).ok_or_else(|| {
+            TransferError::refuse(Cause::Busy, "the file has been passed on already: send it again as a new one")
+        })?;
+        let change = not_routed(&now, self.clock.now(), why);
+        self.db.transfers().apply(change).await.map(drop).map_err(|e| db_error(&e))
+    }
+
+    /// Lets an upload be routed after `settle`.
+    pub(crate) async fn route_again(&self, id: TransferId, settle: std::time::Duration) -> Result<(), TransferError> {
+        let at = self.clock.now().plus(settle);
+        let mut change = TransferChange::fields(id, self.clock.now());
+        change.route_state = Some(RouteState::ToRoute);
+        change.next_try_at = Some(at);
+        self.db.transfers().apply(change).await.map_err(|e| db_error(&e))?;
+        self.settling.at(at);
+        Ok(())
+    }
+}
+
+/// Whether a record is a whole upload of a partner that has not gone anywhere yet.
+pub(crate) fn is_unrouted(t: &Transfer) -> bool {
+    t.direction == db::Direction::In
+        && t.state == State::Ended
+        && !matches!(t.route_state, RouteState::Routed | RouteState::Acknowledged)
+        && t.payload.is_some()
+        && !Extra::of(t).gone
+}
+
+fn not_routed(old: &Transfer, now: UtcMicros, why: &str) -> TransferChange {
+    let mut change = TransferChange::fields(old.id, now);
+    change.note = why.to_owned();
+    if old.route_state.may_become(RouteState::NotRouted) {
+        change.route_state = Some(RouteState::NotRouted);
+    }
+    change
+}
+
+fn gone(id: TransferId) -> TransferError {
+    TransferError::refuse(
+        Cause::Integrity,
+        format!("what was received of transfer {id} is no longer there: send the whole file again"),
+    )
+}

@@ -1,0 +1,223 @@
+//! The whole story of a transfer, for people: what it is, what happened, why, and what to do next.
+
+use base::{Shown, TransferId};
+use db::{DbError, Direction, Mode, RouteState, State, Step, Transfer};
+use serde::Serialize;
+
+use crate::engine::Engine;
+use crate::error::TransferError;
+use crate::queue::SiteStatus;
+use crate::route::{Why, WhyReason};
+use crate::transfer::{Extra, db_error};
+use crate::vfd::{is_temporary, octets_of};
+
+/// The story of a transfer. Names from partners are shown escaped.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Story {
+    /// Its number.
+    pub transfer: TransferId,
+    /// One sentence: what it is.
+    pub what: String,
+    /// The state that people see.
+    pub state: String,
+    /// What routing made of it; empty if it is not routed.
+    pub route_state: String,
+    /// What happened, oldest first.
+    pub steps: Vec<StoryStep>,
+    /// What decided that it was made, as `DECISION_RULE TO_B`; empty if a partner or a person made it.
+    pub rule: String,
+    /// Every object that mattered for its routing.
+    pub reasons: Vec<WhyReason>,
+    /// The transfer that it forwards.
+    pub route_from: Option<TransferId>,
+    /// The transfers that forward it.
+    pub route_to: Vec<TransferId>,
+    /// The last cause of failure, in words; empty if there is none.
+    pub cause: String,
+    /// End reason, as documented.
+    pub reason: i64,
+    /// When it will be tried next, RFC 3339 in UTC.
+    pub next_try: Option<String>,
+    /// What happens next, or what to do.
+    pub next_step: String,
+}
+
+/// One change of its state.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct StoryStep {
+    /// When, RFC 3339 in UTC.
+    pub at: String,
+    /// To which state.
+    pub state: String,
+    /// Words.
+    pub note: String,
+}
+
+impl Story {
+    /// As lines for a terminal.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = vec![self.what.clone(), format!("state: {}", self.state)];
+        if !self.route_state.is_empty() {
+            lines.push(format!("route state: {}", self.route_state));
+        }
+        for step in &self.steps {
+            let note = if step.note.is_empty() { String::new() } else { format!(": {}", step.note) };
+            lines.push(format!("  {}  {}{note}", step.at, step.state));
+        }
+        if !self.rule.is_empty() {
+            lines.push(format!("made by {}", self.rule));
+        }
+        for r in &self.reasons {
+            lines.push(format!("  {} {}: {}", if r.matched { "+" } else { "-" }, r.object, r.text));
+        }
+        lines.extend(self.route_from.map(|id| format!("forwards transfer {id}")));
+        if !self.route_to.is_empty() {
+            let ids: Vec<String> = self.route_to.iter().map(ToString::to_string).collect();
+            lines.push(format!("forwarded by transfer {}", ids.join(", ")));
+        }
+        if !self.cause.is_empty() {
+            lines.push(format!("cause: {} (reason {})", self.cause, self.reason));
+        }
+        lines.extend(self.next_try.as_ref().map(|at| format!("next try: {at}")));
+        lines.push(format!("next: {}", self.next_step));
+        lines
+    }
+}
+
+impl Engine {
+    /// Tells the story of a transfer.
+    ///
+    /// # Errors
+    /// [`crate::Cause::NotFound`], or if the database fails.
+    pub async fn why(&self, id: TransferId) -> Result<Story, TransferError> {
+        let t = self.db.transfers().get(id).await.map_err(|e| db_error(&e))?;
+        let t = t.ok_or_else(|| db_error(&DbError::NoTransfer(id)))?;
+        let steps = self.db.transfers().steps(id).await.map_err(|e| db_error(&e))?;
+        let route_to = self.db.transfers().routed_to(id).await.map_err(|e| db_error(&e))?;
+        let why = Why::of(&t);
+        let waits = t.mode == Mode::Initiator && matches!(t.state, State::ToBegin | State::ToRestart | State::Delayed);
+        let site = waits.then(|| self.site_status(&t.site));
+        Ok(Story {
+            transfer: id,
+            what: what(&t),
+            state: t.full_state().to_owned(),
+            route_state: t.route_state.word().to_owned(),
+            steps: steps.into_iter().map(told).collect(),
+            rule: why.rule,
+            reasons: why.reasons,
+            route_from: t.route_from,
+            route_to,
+            cause: t.err.clone(),
+            reason: t.reason,
+            next_try: next_try(&t, site.as_ref()).then(|| t.next_try_at.to_string()),
+            next_step: self.next_step(&t, site.as_ref()),
+        })
+    }
+
+    fn next_step(&self, t: &Transfer, site: Option<&SiteStatus>) -> String {
+        match (t.direction, t.state) {
+            (Direction::Out, State::ToBegin | State::ToRestart | State::Delayed) => match site {
+                Some(site) => self.waiting(t, site),
+                None => {
+                    format!("waits until the partner of site {} fetches it from {}", shown(&t.site), shown(&t.dir_name))
+                }
+            },
+            (_, State::Frozen) => "frozen: restart it with pelctl control_trans -a R".to_owned(),
+            (Direction::Out, State::Suspended) => {
+                "suspended: remove the cause, then restart it with pelctl control_trans -a R, or cancel it with -a C"
+                    .to_owned()
+            }
+            (Direction::Out, State::Processing) => "is being sent".to_owned(),
+            (Direction::Out, State::Servicing) => "is being taken in, or fetched by the partner".to_owned(),
+            (Direction::In, State::Created | State::Servicing | State::Processing) => "is being received".to_owned(),
+            (Direction::In, State::Interrupted | State::Suspended) => {
+                format!("{} octets are kept: the partner may resume with reput, or send it anew", t.done_octets)
+            }
+            (Direction::In, State::Ended) => received(t),
+            (_, State::Cancelled | State::Deleted) => "over; submit or send it again if it is still wanted".to_owned(),
+            _ => "over".to_owned(),
+        }
+    }
+
+    fn waiting(&self, t: &Transfer, site: &SiteStatus) -> String {
+        let name = shown(&t.site);
+        let snapshot = self.snapshot();
+        let Some(object) = snapshot.site(&t.site) else {
+            return format!("site {name} does not exist: create it, or cancel the transfer");
+        };
+        if !object.enabled {
+            return format!("site {name} is disabled: enable it with peladm update_site");
+        }
+        if object.addresses.is_empty() {
+            return format!("site {name} has no address: set dest_address");
+        }
+        if !object.roles.init_sender || !object.roles.init_mode {
+            return format!("site {name} is not called by us: see init_sender and init_mode");
+        }
+        if !site.active {
+            return format!("site {name} is stopped ({}): start it with pelctl start_site", site.text);
+        }
+        if let Some(wait) = site.next_in {
+            let text = &site.text;
+            return format!(
+                "site {name} can't be reached ({text}), {} failures in a row: next try in {} s",
+                site.failures,
+                wait.as_secs()
+            );
+        }
+        if t.next_try_at > self.clock.now() {
+            return "waits for its time".to_owned();
+        }
+        format!("waits for a connection to site {name}: {} of {} are in use", site.connections, object.init_conn_max)
+    }
+}
+
+fn received(t: &Transfer) -> String {
+    match t.route_state {
+        RouteState::Empty | RouteState::NotRouted if is_temporary(&t.file_name) => {
+            "waits for its final name: names that end in .filepart, .part or .tmp are not routed".to_owned()
+        }
+        _ if Extra::of(t).gone => "removed or replaced by the partner".to_owned(),
+        RouteState::Empty => "received".to_owned(),
+        RouteState::ToRoute | RouteState::Processing => {
+            "rests until its settle time is over, then it is routed".to_owned()
+        }
+        RouteState::NotRouted => {
+            "nothing matched: make a rule with gatehouse route add, then route it again".to_owned()
+        }
+        RouteState::Failed => "routing failed: remove the cause, then route it again".to_owned(),
+        RouteState::Routed | RouteState::Acknowledged => "forwarded: see the transfers it became".to_owned(),
+    }
+}
+
+fn next_try(t: &Transfer, site: Option<&SiteStatus>) -> bool {
+    let resting = t.direction == Direction::In && t.route_state == RouteState::ToRoute;
+    resting || (site.is_some_and(|s| s.active) && t.direction == Direction::Out)
+}
+
+fn what(t: &Transfer) -> String {
+    let size = t.size.map_or_else(|| "of unknown size".to_owned(), |s| format!("of {s} octets"));
+    let file = shown(&t.file_name);
+    let verb = match (t.direction, t.mode) {
+        (Direction::In, _) => "received from",
+        (Direction::Out, Mode::Initiator) => "to be sent to",
+        (Direction::Out, Mode::Responder) => "at the disposal of",
+    };
+    format!(
+        "transfer {}: file {file} {size}, {verb} {} over {}, made at {}",
+        t.id,
+        shown(&t.site),
+        t.protocol,
+        t.created_at
+    )
+}
+
+fn told(step: Step) -> StoryStep {
+    StoryStep { at: step.at.to_string(), state: step.to.word().to_owned(), note: step.note }
+}
+
+/// A name of a record, shown as its octets.
+fn shown(text: &str) -> String {
+    Shown(&octets_of(text)).to_string()
+}
