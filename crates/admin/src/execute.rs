@@ -8,11 +8,14 @@ use engine::Engine;
 use crate::{Effect, Input, OpError, Operation, Output, find};
 
 /// What every operation may use.
+#[derive(Clone)]
 pub struct Context {
     /// The engine, running or opened for this one command.
     pub engine: Arc<Engine>,
     /// Who asks.
     pub actor: Actor,
+    /// What weakens this instance by its settings, a sentence each; `check` prints them.
+    pub weaknesses: Arc<[String]>,
 }
 
 /// Carries out the operation `name`.

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use db::Actor;
-use engine::Engine;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
@@ -96,8 +95,8 @@ pub fn listen(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Answers requests until the task is dropped.
-pub async fn serve(listener: UnixListener, engine: Arc<Engine>, own_uid: u32) {
+/// Answers requests until the task is dropped. The actor of `context` is replaced by who asks.
+pub async fn serve(listener: UnixListener, context: Context, own_uid: u32) {
     let room = Arc::new(tokio::sync::Semaphore::new(REQUESTS_MAX));
     let mut tasks = tokio::task::JoinSet::new();
     loop {
@@ -105,9 +104,9 @@ pub async fn serve(listener: UnixListener, engine: Arc<Engine>, own_uid: u32) {
         let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let engine = Arc::clone(&engine);
+                let context = context.clone();
                 tasks.spawn(async move {
-                    if let Err(error) = answer(stream, engine, own_uid).await {
+                    if let Err(error) = answer(stream, context, own_uid).await {
                         tracing::debug!(%error, "administration request broke off");
                     }
                     drop(place);
@@ -121,7 +120,7 @@ pub async fn serve(listener: UnixListener, engine: Arc<Engine>, own_uid: u32) {
     }
 }
 
-async fn answer(mut stream: UnixStream, engine: Arc<Engine>, own_uid: u32) -> io::Result<()> {
+async fn answer(mut stream: UnixStream, context: Context, own_uid: u32) -> io::Result<()> {
     let uid = stream.peer_cred()?.uid();
     if uid != own_uid && uid != 0 {
         tracing::warn!(uid, "administration request of another account refused");
@@ -130,7 +129,7 @@ async fn answer(mut stream: UnixStream, engine: Arc<Engine>, own_uid: u32) -> io
     let text = Zeroizing::new(timed(PASS_MAX, receive(&mut stream, REQUEST_OCTETS_MAX)).await?);
     let request: Request = serde_json::from_slice(&text).map_err(io::Error::other)?;
     let actor = Actor { name: format!("uid:{uid}"), origin: "local socket".to_owned() };
-    let reply = match run(request, Context { engine, actor }).await {
+    let reply = match run(request, Context { actor, ..context }).await {
         Ok(output) => Reply::Done(output),
         Err(error) => Reply::Refused { exit_code: error.exit_code(), text: error.to_string() },
     };

@@ -49,8 +49,9 @@ async fn check(context: &Context) -> Result<Output, OpError> {
     let problems = context.engine.problems();
     let severity = |p: &Problem| if p.severity == Severity::Error { "error" } else { "warning" };
     let errors = problems.iter().filter(|p| p.severity == Severity::Error).count();
-    let lines: Vec<String> =
-        problems.iter().map(|p| format!("{}: {} {}: {}; {}", severity(p), p.object, p.field, p.text, p.fix)).collect();
+    let settings = context.weaknesses.iter().map(|text| format!("warning: settings: {text}"));
+    let objects = problems.iter().map(|p| format!("{}: {} {}: {}; {}", severity(p), p.object, p.field, p.text, p.fix));
+    let lines: Vec<String> = settings.chain(objects).collect();
     match errors {
         0 => {
             let end = format!("{} problems, none of them an error", lines.len());
@@ -83,7 +84,7 @@ async fn inbound(context: &Context, input: &Input) -> Result<Output, OpError> {
         Ok(matched) => {
             let profile = match matched.security {
                 Security::Ssh(profile) => format!("SSH profile {}", profile.name),
-                Security::Clear => "no security: an SFTP listener closes it (event 107)".to_owned(),
+                _ => "no SSH: an SFTP listener closes it (event 107)".to_owned(),
             };
             let facts = json!({ "network_profile": matched.network.name, "security": profile });
             (format!("=> network profile {}, {profile}", matched.network.name), facts)

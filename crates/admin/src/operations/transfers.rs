@@ -148,7 +148,6 @@ fn criteria() -> Vec<Param> {
 async fn submit(context: &Context, input: &Input) -> Result<Output, OpError> {
     let now = context.engine.clock().now();
     let given = |name: &str| input.text(name).map(str::to_owned);
-    let defaults = Request::default();
     let request = Request {
         site: given("dest_alias").unwrap_or_default(),
         file: given("file_component").unwrap_or_default().into(),
@@ -156,15 +155,15 @@ async fn submit(context: &Context, input: &Input) -> Result<Output, OpError> {
         dir_name: given("dir_name").unwrap_or_default(),
         mode: if input.text("mode") == Some("R") { Mode::Responder } else { Mode::Initiator },
         appli: given("appli").unwrap_or_default(),
-        priority: input.int("priority").unwrap_or(1),
+        priority: input.int("priority"),
         frozen: input.is_set("frozen_state"),
         permanent: input.is_set("permanent"),
         not_before: moment(input, "date_to_begin", now)?,
         not_after: moment(input, "date_to_end", now)?,
-        retry_count_max: input.int("retry_count_max").and_then(|n| u32::try_from(n).ok()).unwrap_or(defaults.retry_count_max),
+        retry_count_max: input.int("retry_count_max").and_then(|n| u32::try_from(n).ok()),
         parameters: [given("param1").unwrap_or_default(), given("param2").unwrap_or_default()],
         actor: context.actor.clone(),
-        ..defaults
+        ..Request::default()
     };
     let id = context.engine.submit(request).await.map_err(|e| OpError::Refused(e.to_string()))?;
     let facts = vec![("local_ident".to_owned(), Cell::from(id.0))];

@@ -121,11 +121,11 @@ impl Engine {
         let action_fits = action != Control::Restart || t.direction == Direction::In || t.payload.is_some();
         let to = controlled(action, t.state, t.direction, t.retries > 0 || t.done_octets > 0, Window::of(&t, now));
         let to = to.filter(|_| action_fits).ok_or_else(|| refused(&t, action))?;
-        if let Some(running) = lock(&self.running).get(&id).cloned() {
+        let running = lock(&self.running).get(&id).cloned();
+        if let Some(running) = running {
             running.ask(action);
             let mut end = running.end();
-            let ended = tokio::time::timeout(STOP_WAIT, end.wait_for(|over| *over)).await;
-            if ended.is_err() {
+            if tokio::time::timeout(STOP_WAIT, end.wait_for(|over| *over)).await.is_err() {
                 let text = format!("transfer {id} was asked to stop and has not yet: look again soon");
                 return Err(TransferError::retry(Cause::Busy, text));
             }
