@@ -66,19 +66,21 @@ async fn bulk_survives_rekeys_that_either_side_begins() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_carrier_holds_the_peer_back() {
     let (signal, taken) = (Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
-    let server = serve_simply(Work::Hold(Arc::clone(&signal), Arc::clone(&taken))).await;
+    let narrow = Limits { input_octets_max: MEBI, ..limits() };
+    let work = Work::Hold(Arc::clone(&signal), Arc::clone(&taken));
+    let server = serve(Gate::with_password(), work, profile(SshRole::Server), narrow).await;
     let client = server.connect().await;
     let pipe = client.open_sftp().await.unwrap();
     send_all(&pipe, 64 * MEBI);
     pipe.output.close();
     // More has left than the server may hold: it stands still, or is about to.
-    timeout(WAIT, pipe.output.drained_below(58 * MEBI)).await.unwrap().unwrap();
+    timeout(WAIT, pipe.output.drained_below(64 * MEBI - MEBI * 5 / 4)).await.unwrap().unwrap();
     signal.notify_one();
     timeout(WAIT, async { while client_is_open(&pipe).await {} }).await.unwrap();
     client.close().await;
     let report = server.result().await.unwrap();
     assert_eq!((taken.load(Ordering::SeqCst), report.octets_in), (64 * MEBI, 64 * MEBI as u64));
-    assert!((3 * MEBI..5 * MEBI).contains(&report.held_octets_peak), "{}", report.held_octets_peak);
+    assert!((MEBI..MEBI + MEBI / 8).contains(&report.held_octets_peak), "{}", report.held_octets_peak);
 }
 
 /// Whether the channel goes on; waits until something leaves.
@@ -157,7 +159,7 @@ async fn several_channels_share_a_connection_within_the_bound() {
 async fn everything_but_sftp_is_refused_and_harms_nothing() {
     let server = serve_simply(Work::Echo).await;
     let mut handle = russh::client::connect(Arc::default(), server.at, AnyKey).await.unwrap();
-    assert!(handle.channel_open_session().await.is_err() || handle.is_closed() || !handle.authenticate_none(LOGIN).await.unwrap().success());
+    assert!(!handle.authenticate_none(LOGIN).await.unwrap().success());
     assert!(handle.authenticate_password(LOGIN, PASSWORD).await.unwrap().success());
     let mut channel = handle.channel_open_session().await.unwrap();
     for request in 0..8 {

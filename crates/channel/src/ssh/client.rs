@@ -99,7 +99,7 @@ async fn login_over(stream: TcpStream, params: ClientParams) -> Result<SshClient
     };
     let made = timeout(params.connect_timeout, steps).await;
     let made = made.unwrap_or(Err(SshError::Timeout { what: "key exchange and login" }));
-    let handle = made.map_err(|e| shared.failure().unwrap_or(e))?;
+    let handle = made.map_err(|e| shared.cause(e))?;
     shared.is_open.store(true, Ordering::Relaxed);
     Ok(SshClient { handle, shared, channels, _cut: cut })
 }
@@ -120,7 +120,7 @@ impl SshClient {
     /// [`SshError::Closed`], [`SshError::Protocol`] if the server refuses it, [`SshError::Timeout`].
     pub async fn open_sftp(&self) -> Result<Pipe, SshError> {
         match timeout(CHANNEL_WAIT, self.subsystem("sftp")).await {
-            Ok(result) => result.map_err(|e| self.shared.failure().unwrap_or(e)),
+            Ok(result) => result.map_err(|e| self.shared.cause(e)),
             Err(_) => Err(SshError::Timeout { what: "the channel to be opened" }),
         }
     }
@@ -136,7 +136,7 @@ impl SshClient {
         let (from_library, to_library) = channel.split();
         let to_library = Arc::new(to_library);
         let incoming = Incoming::new(Arc::clone(&self.shared));
-        let outgoing = Outgoing::start(Arc::clone(&to_library) as _, &self.shared);
+        let outgoing = Outgoing::start(Arc::clone(&to_library) as _, &incoming, &self.shared);
         let pipe = Pipe { input: incoming.reader(), output: outgoing.writer() };
         let (answer, answered) = oneshot::channel();
         self.channels.add(id, Open { from_library, incoming, outgoing, answer: Some(answer) });

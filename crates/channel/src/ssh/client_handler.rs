@@ -56,6 +56,7 @@ impl Channels {
         if table.is_over {
             return open.end();
         }
+        table.channels.retain(|_, open| !open.outgoing.is_finished());
         table.channels.insert(id, open);
         drop(table);
         self.pull(id);

@@ -18,6 +18,7 @@ pub(crate) struct Incoming {
     shared: Arc<Shared>,
     state: Mutex<State>,
     arrived: Notify,
+    abandoned: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -33,7 +34,7 @@ pub struct PipeInput(Arc<Incoming>);
 
 impl Incoming {
     pub(crate) fn new(shared: Arc<Shared>) -> Arc<Self> {
-        Arc::new(Self { shared, state: Mutex::default(), arrived: Notify::new() })
+        Arc::new(Self { shared, state: Mutex::default(), arrived: Notify::new(), abandoned: Notify::new() })
     }
 
     /// The carrier's end. There is one for each queue.
@@ -58,6 +59,13 @@ impl Incoming {
         state.queue.push_back(piece);
         drop(state);
         self.arrived.notify_one();
+    }
+
+    /// Waits until the carrier has dropped its end. For one task.
+    pub(crate) async fn until_abandoned(&self) {
+        while !self.state().is_abandoned {
+            self.abandoned.notified().await;
+        }
     }
 
     /// Nothing more comes; what is queued can still be read.
@@ -95,6 +103,7 @@ impl Drop for PipeInput {
         state.is_abandoned = true;
         let queue = std::mem::take(&mut state.queue);
         drop(state);
+        self.0.abandoned.notify_one();
         self.0.shared.release(queue.iter().map(|piece| piece.len().saturating_add(PIECE_OCTETS)).sum());
     }
 }

@@ -17,6 +17,7 @@ use futures_util::FutureExt;
 use russh::{ChannelId, ChannelMsg, ChannelWriteHalf};
 use tokio::sync::{Notify, watch};
 
+use super::input::Incoming;
 use super::shared::{Shared, Side};
 
 /// Octets the library holds of one channel: enough for a full pipe, few enough to stay in the processor's cache.
@@ -37,8 +38,10 @@ pub(crate) trait Sink: Send + Sync {
     fn room(&self) -> usize;
     /// Hands over `octets`, waiting for the window.
     fn send(self: Arc<Self>, octets: Bytes) -> Sending;
-    /// Ends the channel.
-    fn finish(self: Arc<Self>, side: Side) -> Sending;
+    /// Says that nothing more is sent.
+    fn end_of_data(self: Arc<Self>, side: Side) -> Sending;
+    /// Closes the channel; what still arrives is lost.
+    fn close(self: Arc<Self>) -> Sending;
 }
 
 impl<S: From<(ChannelId, ChannelMsg)> + Send + Sync + 'static> Sink for ChannelWriteHalf<S> {
@@ -50,14 +53,18 @@ impl<S: From<(ChannelId, ChannelMsg)> + Send + Sync + 'static> Sink for ChannelW
         Box::pin(async move { self.data_bytes(octets).await.map_err(|_| Closed) })
     }
 
-    fn finish(self: Arc<Self>, side: Side) -> Sending {
+    fn end_of_data(self: Arc<Self>, side: Side) -> Sending {
         Box::pin(async move {
             if side == Side::Server {
+                // `ssh -s host sftp` takes its own exit code from here.
                 self.exit_status(0).await.map_err(|_| Closed)?;
             }
-            self.eof().await.map_err(|_| Closed)?;
-            self.close().await.map_err(|_| Closed)
+            self.eof().await.map_err(|_| Closed)
         })
+    }
+
+    fn close(self: Arc<Self>) -> Sending {
+        Box::pin(async move { Self::close(&self).await.map_err(|_| Closed) })
     }
 }
 
@@ -65,6 +72,7 @@ impl<S: From<(ChannelId, ChannelMsg)> + Send + Sync + 'static> Sink for ChannelW
 pub(crate) struct Outgoing {
     sink: Arc<dyn Sink>,
     shared: Arc<Shared>,
+    incoming: Arc<Incoming>,
     state: Mutex<State>,
     /// Octets handed over that the library has encrypted.
     spent: Arc<AtomicU64>,
@@ -134,10 +142,11 @@ impl Drop for Tracked {
 
 impl Outgoing {
     /// Makes the queue and starts its pump.
-    pub(crate) fn start(sink: Arc<dyn Sink>, shared: &Arc<Shared>) -> Arc<Self> {
+    pub(crate) fn start(sink: Arc<dyn Sink>, incoming: &Arc<Incoming>, shared: &Arc<Shared>) -> Arc<Self> {
         let outgoing = Arc::new(Self {
             sink,
             shared: Arc::clone(shared),
+            incoming: Arc::clone(incoming),
             state: Mutex::default(),
             spent: Arc::default(),
             work: Notify::new(),
@@ -264,13 +273,20 @@ impl Outgoing {
         Step::Rest
     }
 
+    /// Ends our half; the channel is closed once nobody reads the other half either.
+    async fn finish(&self) -> Result<(), Closed> {
+        Arc::clone(&self.sink).end_of_data(self.shared.side).await?;
+        self.incoming.until_abandoned().await;
+        Arc::clone(&self.sink).close().await
+    }
+
     async fn pump(self: Arc<Self>) {
         let mut gone = self.gone.subscribe();
         let work = async {
             loop {
                 match self.step() {
                     Step::Send(sending) => sending.await?,
-                    Step::Finish => return Arc::clone(&self.sink).finish(self.shared.side).await,
+                    Step::Finish => return self.finish().await,
                     Step::Rest => self.work.notified().await,
                 }
             }
@@ -348,7 +364,8 @@ impl PipeOutput {
         }
     }
 
-    /// Ends our side: what is queued is still sent, then EOF and CLOSE. Dropping the last clone does the same.
+    /// Ends our half: what is queued is still sent, then EOF, and CLOSE once the input is dropped as well. Dropping the
+    /// last clone does the same.
     pub fn close(&self) {
         self.0.0.close();
     }

@@ -258,7 +258,7 @@ impl Session {
                 true = is_stopped(&mut shutdown), if late.is_none() => Found::Stop,
             };
             match found {
-                Found::Over(reason) => return self.shared.failure().or(reason),
+                Found::Over(reason) => return reason,
                 Found::Phase => {}
                 Found::Stop => {
                     self.state.stop();
@@ -322,7 +322,7 @@ impl Session {
 
     /// What the handler or the library says, or the cause we know better.
     fn explain(&self, e: HandlerError) -> SshError {
-        self.shared.failure().unwrap_or_else(|| e.into_ssh())
+        self.shared.cause(e.into_ssh())
     }
 
     fn report(&self, reason: Option<SshError>) -> SessionReport {

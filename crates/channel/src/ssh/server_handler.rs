@@ -281,7 +281,7 @@ impl ServerHandler {
         let Some(open) = self.channels.get_mut(&id) else { return false };
         let Some(half) = open.to_library.take() else { return false };
         let incoming = Incoming::new(Arc::clone(&self.shared));
-        let outgoing = Outgoing::start(Arc::new(half), &self.shared);
+        let outgoing = Outgoing::start(Arc::new(half), &incoming, &self.shared);
         let pipe = Pipe { input: incoming.reader(), output: outgoing.writer() };
         open.pipe = Some((incoming, outgoing));
         self.state.spawn(Arc::clone(&self.service), pipe);

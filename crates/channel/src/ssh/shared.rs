@@ -213,6 +213,14 @@ impl Shared {
         self.heard().failure.get_or_insert(why);
     }
 
+    /// The better known cause of `e`, where `e` says little.
+    pub(crate) fn cause(&self, e: SshError) -> SshError {
+        match e {
+            SshError::Closed | SshError::Protocol(_) => self.failure().unwrap_or(e),
+            telling => telling,
+        }
+    }
+
     pub(crate) fn failure(&self) -> Option<SshError> {
         self.heard().failure.clone()
     }

@@ -149,8 +149,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Tap<S> {
             }
             tap.ahead.give(buf);
         }
-        tap.hear(buf.filled().get(before..).unwrap_or_default())?;
-        Poll::Ready(Ok(()))
+        let heard = tap.hear(buf.filled().get(before..).unwrap_or_default());
+        if heard.is_err() {
+            buf.set_filled(before);
+        }
+        Poll::Ready(heard)
     }
 }
 
