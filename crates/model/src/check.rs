@@ -318,6 +318,7 @@ mod tests {
     use super::*;
     use crate::field::descriptors;
     use crate::read::{Meant, Reader};
+    use proptest::prelude::*;
 
     fn body(pairs: &[(&str, &str)]) -> Body {
         pairs.iter().map(|(k, v)| ((*k).to_owned(), Value::from(*v))).collect()
@@ -480,6 +481,37 @@ mod tests {
                 Kind::RuleTable => asked::<kinds::rule_table::RuleTable>(kind),
             };
             assert_eq!(unread, Vec::<&str>::new(), "{kind}");
+        }
+    }
+
+    fn any_body(kind: Kind) -> impl Strategy<Value = Body> {
+        let names: Vec<String> = descriptor(kind).fields.iter().map(|f| f.name.to_owned()).collect();
+        let text = prop_oneof![
+            "[A-Z0-9 _/:*]{0,12}",
+            "\\PC{0,8}",
+            Just("Y".to_owned()),
+            Just("SERVER".to_owned()),
+            Just("/a".to_owned())
+        ];
+        let value = prop_oneof![
+            any::<bool>().prop_map(Value::Flag),
+            any::<i64>().prop_map(Value::Int),
+            text.clone().prop_map(Value::Text),
+            proptest::collection::vec(text, 0..3).prop_map(Value::List),
+        ];
+        proptest::collection::btree_map(proptest::sample::select(names), value, 0..6)
+    }
+
+    proptest! {
+        #[test]
+        fn the_normal_form_stays_as_it_is(
+            (kind, body) in proptest::sample::select(&Kind::ALL[..]).prop_flat_map(|kind| (Just(kind), any_body(kind)))
+        ) {
+            match check_body(kind, &body) {
+                Ok(normal) => prop_assert_eq!(check_body(kind, &normal), Ok(normal)),
+                Err(problems) => prop_assert!(problems.iter().all(|p| p.severity == Severity::Error && !p.fix.is_empty())),
+            }
+            let _ = body_warnings(kind, "X", &body);
         }
     }
 

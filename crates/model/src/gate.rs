@@ -454,7 +454,7 @@ mod tests {
     #[test]
     fn the_best_gate_is_checked_and_none_takes_its_place() {
         // objects.md 7.2 steps 3 and 4: disabling ALICE must not let alice in by the gate for everybody.
-        let base = vec![group(&[("template_site", "TSFTP")]), template(), gate("ALL", "*", &[])];
+        let base = [group(&[("template_site", "TSFTP")]), template(), gate("ALL", "*", &[])];
         let with = |gate: Object| with_profiles(base.iter().cloned().chain([gate]).collect());
         let s = with(disabled(gate("ALICE", "alice", &[])));
         assert!(outcome(&s, "alice").unwrap_err().contains("gate ALICE is disabled"));

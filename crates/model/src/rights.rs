@@ -124,3 +124,59 @@ fn letters(found: &str, allowed: &str, text: &str) -> Result<impl Fn(char) -> bo
         None => Ok(move |letter| found.contains(letter)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rights_are_read() {
+        let right = VfdRight::parse("/in:*.txt:wR:CL:y").unwrap();
+        assert!(
+            right.read && right.write && !right.delete && right.list && right.create && !right.remove && right.inherit
+        );
+        let right = VfdRight::parse("/in:::L").unwrap();
+        assert_eq!((right.files.as_str(), right.list, right.inherit), ("*", true, false));
+        for text in ["", "in:*:R:L:Y", "/in:*:X:L:Y", "/in:*:R:D:Y", "/in:*:R:L:X", "/in:*:R:L:Y:Z", "/in/..:*:R:L:Y"] {
+            assert!(VfdRight::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn rights_add_up_where_they_hold() {
+        // OBJ-21
+        let rights: Vec<VfdRight> = ["/a:*:R:L:Y", "/a/in:*.txt:W::N", "/a/in:::C:N"]
+            .iter()
+            .map(|text| VfdRight::parse(text).unwrap())
+            .collect();
+        for (dir, file, expected) in [
+            ("/a", "x", (true, false)),
+            ("/a/in", "x.txt", (true, true)),
+            ("/a/in", "x.bin", (true, false)),
+            ("/a/in/deep", "x.txt", (true, false)),
+            ("/ab", "x", (false, false)),
+            ("/", "x", (false, false)),
+        ] {
+            let found = file_rights(&rights, dir, file);
+            assert_eq!((found.read, found.write), expected, "{dir}/{file}");
+            assert!(!found.delete);
+        }
+        assert_eq!(dir_rights(&rights, "/a/in"), DirRights { list: true, create: true, remove: false });
+        assert_eq!(dir_rights(&rights, "/a/in/deep"), DirRights { list: true, create: false, remove: false });
+        assert_eq!(dir_rights(&rights, "/"), DirRights::default());
+    }
+
+    #[test]
+    fn a_folder_is_within_its_root_only() {
+        for (path, root, expected) in [
+            ("/a/b", "/a", true),
+            ("/a", "/a", true),
+            ("/ab", "/a", false),
+            ("/a", "/", true),
+            ("/", "/", true),
+            ("/", "/a", false),
+        ] {
+            assert_eq!(within(path, root), expected, "{path} in {root}");
+        }
+    }
+}

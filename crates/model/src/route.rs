@@ -547,7 +547,7 @@ mod tests {
             (&[("state", "CANCELLED_ROUTING")], false),
             (&[("direction", "O")], false),
             (&[("mode", "r")], true),
-            (&[("protocol", "FTP")], false),
+            (&[("protocol", "sftp")], true),
             (&[("transfer_type", "TRANS")], true),
         ] {
             assert_eq!(sites_of(&facts(), objects(more)), Ok(if acts { vec!["B".into()] } else { vec![] }), "{more:?}");

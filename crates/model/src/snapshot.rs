@@ -135,6 +135,13 @@ impl Snapshot {
                 self.vfd_children.entry(parent.to_owned()).or_default().push(Arc::clone(dir));
             }
         }
+        for key in self.keys.values() {
+            // Of two objects with one key the enabled one counts, then the first by name.
+            let known = self.fingerprints.get(&key.fingerprint);
+            if known.is_none_or(|known| key.enabled() && !known.enabled()) {
+                self.fingerprints.insert(key.fingerprint, Arc::clone(key));
+            }
+        }
         let chains =
             self.cgate_groups.keys().map(|name| (name.clone(), group_chain::Chain::of(name, &self.cgate_groups)));
         self.chains = chains.collect();
@@ -338,4 +345,81 @@ fn keep<T: Meant>(
         }
     }
     found.extend(wrong);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::ObjectState;
+    use crate::testing::{key, object, with_profiles};
+
+    #[test]
+    fn objects_are_found_by_name_path_and_fingerprint() {
+        let s = with_profiles(vec![
+            object(Kind::VfdDir, "/in", &[]),
+            object(Kind::VfdDir, "/in/b", &[]),
+            object(Kind::VfdDir, "/in/a", &[]),
+            object(Kind::VfdDir, "/in/a/deep", &[]),
+            object(Kind::RemoteSite, "P", &[("check_login_ident", "alice"), ("ssh_profile", "SFTP_OUT")]),
+        ]);
+        assert_eq!(s.vfd_children("/in").map(|d| d.file_name().to_owned()).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(s.vfd_children("/").count(), 1);
+        assert!(s.vfd("/in/a/deep").is_some() && s.vfd("/in/c").is_none());
+        assert_eq!(s.sites_of_login("alice").len(), 1);
+        assert_eq!(s.key_by_fingerprint(&key("HOST", "ED25519", true).fingerprint).unwrap().alias.as_str(), "HOST");
+        assert_eq!(s.objects(Kind::SshProfile).map(|o| o.name.as_str()).collect::<Vec<_>>(), ["SFTP_IN", "SFTP_OUT"]);
+        assert_eq!(s.object(Kind::RemoteSite, "P").map(|o| o.kind), Some(Kind::RemoteSite));
+    }
+
+    #[test]
+    fn referrers_are_listed() {
+        // OBJ-3, NET-14
+        let s = with_profiles(vec![object(
+            Kind::NetworkProfile,
+            "N",
+            &[("security_option", "SSH"), ("sprof_name", "SFTP_IN")],
+        )]);
+        assert_eq!(s.referrers(Kind::SshProfile, "SFTP_IN"), [(Kind::NetworkProfile, "N".into(), "sprof_name".into())]);
+        assert_eq!(s.referrers(Kind::Key, "HOST"), [(Kind::SshProfile, "SFTP_IN".into(), "private_key_alias".into())]);
+        assert_eq!(s.referrers(Kind::SshProfile, "SFTP_OUT"), []);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_left_out_and_told() {
+        let body = [("type".to_owned(), "SERVER".into()), ("cipher_algos".to_owned(), "ROT13".into())].into();
+        let (s, problems) = Snapshot::build(vec![crate::testing::raw(Kind::SshProfile, "BAD", body)], vec![], 7);
+        assert!(s.ssh_profile("BAD").is_none() && s.object(Kind::SshProfile, "BAD").is_some());
+        assert!(s.broken(Kind::SshProfile, "BAD").unwrap().contains("ROT13"));
+        assert!(problems.iter().any(|p| p.object == "SSH_PROFILE BAD" && p.field == "cipher_algos"));
+        assert_eq!(s.revision, 7);
+    }
+
+    #[test]
+    fn an_enabled_key_counts_before_a_disabled_copy() {
+        let copy = |alias: &str, state| KeyEntry { fingerprint: [9; 32], state, ..key(alias, "ED25519", false) };
+        let keys =
+            vec![copy("A", ObjectState::ToCheck), copy("B", ObjectState::Enabled), copy("C", ObjectState::Enabled)];
+        let s = Snapshot::build(vec![], keys, 1).0;
+        assert_eq!(s.key_by_fingerprint(&[9; 32]).unwrap().alias.as_str(), "B");
+    }
+
+    #[test]
+    fn host_keys_follow_the_order_of_algorithms() {
+        // SSH-9, SSH-10
+        let fields = [
+            ("type", "SERVER"),
+            ("private_key_alias", "R E1 E2 PUB OFF"),
+            ("public_key_algos", "ED25519 RSA_SHA2_512 RSA_SHA2_256 ECDSA_NISTP256"),
+        ];
+        let keys = vec![
+            key("R", "RSA", true),
+            key("E1", "ED25519", true),
+            key("E2", "ED25519", true),
+            key("PUB", "ECDSA_NISTP256", false),
+            KeyEntry { state: ObjectState::Disabled, ..key("OFF", "ECDSA_NISTP256", true) },
+        ];
+        let s = Snapshot::build(vec![object(Kind::SshProfile, "IN", &fields)], keys, 1).0;
+        let used: Vec<_> = s.host_keys(s.ssh_profile("IN").unwrap()).iter().map(|k| k.alias.to_string()).collect();
+        assert_eq!(used, ["E1", "R"]);
+    }
 }

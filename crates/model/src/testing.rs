@@ -17,7 +17,7 @@ pub(crate) fn object(kind: Kind, name: &str, fields: &[(&str, &str)]) -> Object 
 pub(crate) fn raw(kind: Kind, name: &str, body: crate::Body) -> Object {
     Object {
         // Numbers differ by name, so that rules can be told apart.
-        id: ObjectId(name.bytes().fold(i64::from(kind as u8), |n, b| n * 31 + i64::from(b)) % 1_000_000),
+        id: ObjectId(title_number(&format!("{kind} {name}"))),
         kind,
         name: name.to_owned(),
         group: DEFAULT_GROUP.to_owned(),
@@ -28,6 +28,10 @@ pub(crate) fn raw(kind: Kind, name: &str, body: crate::Body) -> Object {
         body,
         secrets: std::collections::BTreeSet::new(),
     }
+}
+
+fn title_number(title: &str) -> i64 {
+    title.bytes().fold(7, |n: i64, b| n.wrapping_mul(31).wrapping_add(i64::from(b)))
 }
 
 /// The same object, disabled.

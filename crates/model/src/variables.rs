@@ -161,3 +161,41 @@ static ARGUMENTS: &[Argument] = &[
     Argument { name: "mode", aliases: &[], number: false, read: |f| f.mode.clone() },
     Argument { name: "transfer_type", aliases: &["type"], number: false, read: |f| f.transfer_type.clone() },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_replaced() {
+        let facts =
+            RouteFacts { file_name: "Order.xml".into(), dir_name: "/in".into(), size: 5, ..RouteFacts::default() };
+        for (text, expected) in [
+            ("plain", Ok("plain")),
+            ("&(dir_path)/&(file_component)", Ok("/in/Order.xml")), // objects.md section 5
+            ("F&(x.local_ident)", Ok("F0")),
+            ("&(x_file_name)", Ok("Order.xml")),
+            ("&(uppercase(file_name)) &(lowercase(file_name))", Ok("ORDER.XML order.xml")),
+            ("&(file_size)", Ok("5")),
+            ("a & (b)", Ok("a & (b)")),
+            ("&(nothing)", Err("not known")),
+            ("&(file_name", Err("not closed")),
+            ("&(reverse(file_name))", Err("not known")),
+        ] {
+            match (expand(text, &facts), expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected),
+                (Err(found), Err(part)) => assert!(found.contains(part), "{found}"),
+                (found, _) => panic!("{text}: {found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_put_in_is_not_looked_at_again() {
+        let facts = RouteFacts { file_name: "&(login)".into(), login: "$(PROTOCOL)".into(), ..RouteFacts::default() };
+        assert_eq!(expand("&(file_name)", &facts).as_deref(), Ok("&(login)"));
+        assert_eq!(expand_login("$(LOGIN_USER)", "SFTP", "$(PROTOCOL)", 22).as_deref(), Ok("$(PROTOCOL)"));
+        assert_eq!(expand_login("a_$(login_user)_$(LOGIN_SAP)", "SFTP", "x", 22).as_deref(), Ok("a_x_22"));
+        assert!(expand_login("$(LOGIN_PASSWORD)", "SFTP", "x", 22).is_err());
+    }
+}

@@ -424,3 +424,75 @@ fn patterns_overlap(a: &str, b: &str) -> bool {
     }
     row.last().copied().unwrap_or(false)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn port_sets() {
+        for (text, port, width) in [
+            ("*", 22, Some(65_535)),
+            ("22", 22, Some(0)),
+            ("22", 23, None),
+            ("2200:2299", 2250, Some(99)),
+            ("* 2200:2299 2222", 2222, Some(0)),
+            ("21 990", 990, Some(0)),
+        ] {
+            assert_eq!(PortSet::parse(text).unwrap().width(port), width, "{text}");
+        }
+        for text in ["", "22:21", "x", "65536", "1:2:3"] {
+            assert!(PortSet::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn wrong_patterns_are_refused() {
+        for text in ["", "10.0.0.0/33/*", "x/24/*", "*/22x", "*/", "2001:db8::/129/*", "*/65536"] {
+            assert!(EndpointPattern::parse(text).is_err(), "{text:?}");
+        }
+        for text in ["10.0.0.1", "10.0.0.1:X", ":A"] {
+            assert!(CallingRule::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_network_without_port_is_asked_about() {
+        let meant = |text: &str| EndpointPattern::parse(text).unwrap().looks_like_network(text);
+        assert_eq!(meant("10.0.0.0/8").as_deref(), Some("10.0.0.0/8/*"));
+        assert_eq!(meant("10.0.0.1/22"), None);
+        assert_eq!(meant("10.0.0.0/2205"), None);
+    }
+
+    fn any_pattern() -> impl Strategy<Value = AddressPattern> {
+        let network = (any::<u32>(), 0_u8..=32).prop_map(|(a, n)| format!("{}/{n}", std::net::Ipv4Addr::from_bits(a)));
+        let texts = prop_oneof!["[0-9*?.]{1,8}", network, Just("10.0.0.1".to_owned()), Just("*".to_owned())];
+        texts.prop_filter_map("not a pattern", |text| AddressPattern::parse(&text, QuestionMark::OneOrNone).ok())
+    }
+
+    proptest! {
+        #[test]
+        fn what_fits_both_patterns_shows_that_they_overlap(a in any_pattern(), b in any_pattern(), ip: [u8; 4]) {
+            let address = IpAddr::from(ip);
+            if a.matches(address) && b.matches(address) {
+                prop_assert!(a.overlaps(&b) && b.overlaps(&a));
+            }
+        }
+
+        #[test]
+        fn a_network_holds_its_addresses_only(bits: u32, other: u32, length in 0_u8..=32) {
+            let network = format!("{}/{length}", std::net::Ipv4Addr::from_bits(bits));
+            let pattern = AddressPattern::parse(&network, QuestionMark::One).unwrap();
+            let same = length == 0 || (bits ^ other) >> (32 - u32::from(length)) == 0;
+            prop_assert_eq!(pattern.matches(IpAddr::from(other.to_be_bytes())), same);
+        }
+
+        #[test]
+        fn reading_never_fails_badly(text in "\\PC{0,20}") {
+            let _ = EndpointPattern::parse(&text).map(|p| p.to_string());
+            let _ = HostPort::parse(&text).map(|p| p.to_string());
+            prop_assert!(CallingRule::parse(&text).is_ok() || CallingRule::parse(&text).is_err_and(|e| !e.is_empty()));
+        }
+    }
+}

@@ -376,3 +376,83 @@ fn temporary_name(r: &mut Reader<'_>) -> Option<String> {
     }
     Some(pattern)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::read;
+    use crate::testing::object;
+
+    fn site(fields: &[(&str, &str)]) -> RemoteSite {
+        let (site, problems) = read(&object(Kind::RemoteSite, "B", fields));
+        assert_eq!(problems, []);
+        site
+    }
+
+    fn refused(fields: &[(&str, &str)]) -> Vec<String> {
+        let body = fields.iter().map(|(field, text)| ((*field).to_owned(), crate::Value::from(*text))).collect();
+        let problems = crate::check_body(Kind::RemoteSite, &body).unwrap_err();
+        problems.into_iter().map(|problem| problem.field).collect()
+    }
+
+    #[test]
+    fn defaults_are_the_documented_ones() {
+        let site = site(&[]);
+        assert_eq!(site.retry, Retry { count_max: 10, delay_min_s: 10, delay_max_s: 600 });
+        assert_eq!((site.init_conn_max, site.check_window), (1, 64));
+        assert_eq!(site.ssh_profile_name(), "SFTP_OUT"); // SFTP-21
+        assert!(site.roles.init_sender && site.roles.resp_mode && !site.template);
+    }
+
+    #[test]
+    fn the_delay_doubles_and_ends() {
+        // OBJ-6: with 10/30/10 the sequence is 10, 20, 30, 30 … ten times
+        let retry = Retry { count_max: 10, delay_min_s: 10, delay_max_s: 30 };
+        let delays: Vec<_> = (1..=11).map(|n| retry.delay_s(n)).collect();
+        let expected = [10, 20, 30, 30, 30, 30, 30, 30, 30, 30].map(Some);
+        assert_eq!(delays[..10], expected);
+        assert_eq!(delays[10], None);
+        assert_eq!(Retry { count_max: 999, delay_min_s: 9999, delay_max_s: 9999 }.delay_s(999), Some(9999));
+    }
+
+    #[test]
+    fn four_addresses_in_order() {
+        // OBJ-5
+        let site = site(&[
+            ("dest_address_2", "[2001:db8::1]/2222"),
+            ("dest_address", "sftp.example.com/22"),
+            ("dest_address_1", "192.0.2.1:22"),
+        ]);
+        let shown: Vec<String> = site.addresses.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["sftp.example.com/22", "192.0.2.1/22", "2001:db8::1/2222"]);
+    }
+
+    #[test]
+    fn wrong_sites_are_refused() {
+        for (fields, field) in [
+            (&[("dest_address", "example.com")][..], "dest_address"),
+            (&[("dest_address", "example.com/0")], "dest_address"),
+            (&[("dest_address", "bad host/22")], "dest_address"),
+            (&[("network_security_option", "NONE")], "network_security_option"), // OBJ-10
+            (&[("template", "Y"), ("dest_address", "192.0.2.1/22")], "dest_address"),
+            (&[("retry_delay_min", "100"), ("retry_delay_max", "10")], "retry_delay_max"),
+            (&[("temporary_name", "fixed.tmp")], "temporary_name"),
+            (&[("temporary_name", "tmp/&(local_ident)")], "temporary_name"),
+            (&[("dir_path", "relative")], "dir_path"),
+            (&[("check_window", "256")], "check_window"), // SFTP-11
+        ] {
+            assert_eq!(refused(fields), [field], "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn temporary_names_are_stable_and_fit() {
+        // DESIGN 1.18
+        let name = |site: &RemoteSite, file: &str| site.temporary_name(file, TransferId(7));
+        assert_eq!(name(&site(&[]), "a.txt").as_deref(), Some("a.txt.7.part"));
+        assert_eq!(name(&site(&[("temporary_name", ".&(local_ident)")]), "a.txt").as_deref(), Some(".7"));
+        assert_eq!(name(&site(&[("temporary_name", "none")]), "a.txt"), None);
+        let long = name(&site(&[]), &"é".repeat(127)).unwrap();
+        assert!(long.len() <= 255 && long.ends_with("é.7.part"), "{long}");
+    }
+}

@@ -24,13 +24,13 @@ pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
         Field::int("position", (1, 9999), "", "tables are looked at in this order, then by name")
             .shorts(&["pos"])
             .default("100"),
-        restriction("state", "states of the transfer").default("ENDED_ROUTING"),
-        restriction("direction", "directions: I incoming, O outgoing")
+        restriction("state", STATES, "states of the transfer").default("ENDED_ROUTING"),
+        restriction("direction", &["I", "O"], "directions: I incoming, O outgoing")
             .default("I")
             .detail("with O a rule sees the transfers it makes itself: loop_max of the rule bounds that"),
-        restriction("mode", "modes: I we called, R the partner called"),
-        restriction("transfer_type", "types of transfer: TRANS"),
-        restriction("protocol", "protocols"),
+        restriction("mode", &["I", "R"], "modes: I we called, R the partner called"),
+        restriction("transfer_type", &["TRANS"], "types of transfer: TRANS"),
+        restriction("protocol", &["SFTP"], "protocols"),
         Field::int("log_level", (0, 2), "", "0 nothing, 1 rules that do not fit, 2 every condition")
             .shorts(&["ll"])
             .default("1"),
@@ -41,8 +41,10 @@ pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
     summary: &["type", "active", "position", "rules"],
 };
 
-const fn restriction(name: &'static str, help: &'static str) -> Field {
-    Field::new(name, FieldKind::List { max: 16, choices: None }, help).detail("none: all")
+const STATES: &[&str] = &["ENDED_ROUTING", "CANCELLED_ROUTING", "ENDED", "CANCELLED", "ACKNOWLEDGED", "REFUSED"];
+
+const fn restriction(name: &'static str, words: &'static [&'static str], help: &'static str) -> Field {
+    Field::new(name, FieldKind::List { max: 16, choices: Some(words) }, help).detail("none: all")
 }
 
 /// Decision rules in order.

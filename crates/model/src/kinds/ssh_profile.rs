@@ -301,3 +301,81 @@ fn usable_names(class: Class) -> String {
     let usable = crate::ssh_algorithms::ALGORITHMS.iter().filter(|a| a.class == class && a.available);
     usable.map(|a| a.name).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check_body;
+    use crate::object::{Body, Severity, Value};
+    use crate::read::read;
+    use crate::ssh_algorithms::ALGORITHMS;
+    use crate::testing::object;
+
+    fn body(fields: &[(&str, &str)]) -> Body {
+        let fields = [("type", "SERVER")].iter().chain(fields);
+        fields.map(|(field, text)| ((*field).to_owned(), Value::from(*text))).collect()
+    }
+
+    #[test]
+    fn defaults_are_the_modern_algorithms_in_order_of_the_table() {
+        // best-practices row 22
+        let (profile, problems) = read::<SshProfile>(&object(Kind::SshProfile, "P", &[("type", "SERVER")]));
+        assert_eq!(problems, []);
+        for (list, class) in [
+            (&profile.kex, Class::Kex),
+            (&profile.ciphers, Class::Cipher),
+            (&profile.macs, Class::Mac),
+            (&profile.compression, Class::Compression),
+            (&profile.public_keys, Class::PublicKey),
+        ] {
+            let expected: Vec<_> =
+                ALGORITHMS.iter().filter(|a| a.class == class && a.strength == Strength::Default).collect();
+            assert_eq!(*list, expected, "{class:?}");
+        }
+        assert_eq!((profile.rekey_minutes, profile.rekey_megabytes), (60, 1000)); // SSH-19
+        assert!(profile.password && profile.public_key && !profile.all_methods && profile.strict_kex);
+        assert!(!profile.trust_hosted && !profile.key_import); // best-practices rows 28 and 29
+    }
+
+    #[test]
+    fn algorithms_are_taken_by_their_documented_names() {
+        for (field, names, severity) in [
+            ("cipher_algos", "aes_256ctr AES128_GCM", None),
+            ("key_exchange_algos", "CURVE25519 DH_GROUP_EXCHANGE_SHA256", None),
+            ("compression_algos", "ZLIB NONE", None),                // SSH-23
+            ("cipher_algos", "AES256_CBC", Some(Severity::Warning)), // SSH-7
+            ("cipher_algos", "3DES_CBC", Some(Severity::Warning)),
+            ("cipher_algos", "NONE", Some(Severity::Error)),
+            ("mac_algos", "NONE", Some(Severity::Error)),
+            ("mac_algos", "HMAC_SHA1", Some(Severity::Warning)),
+            ("mac_algos", "HMAC_MD5", Some(Severity::Error)), // SSH-8
+            ("mac_algos", "HMAC_SHA1_96", Some(Severity::Error)),
+            ("key_exchange_algos", "DH_GROUP14_SHA1", Some(Severity::Warning)),
+            ("key_exchange_algos", "SNTRUP761X25519_SHA512", Some(Severity::Error)),
+            ("public_key_algos", "SSH_RSA SSH_DSS", Some(Severity::Warning)),
+            ("public_key_algos", "X509V3_SIGN_RSA", Some(Severity::Error)),
+            ("public_key_algos", "ED25519 SSH_ED25519", Some(Severity::Error)), // the same twice
+            ("public_key_algos", "ROT13", Some(Severity::Error)),
+        ] {
+            let given = body(&[(field, names)]);
+            let worst = crate::body_warnings(Kind::SshProfile, "P", &given).into_iter().map(|p| p.severity).min();
+            assert_eq!(worst, severity, "{field} {names}");
+            assert_eq!(check_body(Kind::SshProfile, &given).is_err(), severity == Some(Severity::Error), "{names}");
+        }
+    }
+
+    #[test]
+    fn names_on_the_wire() {
+        let fields = [("type", "CLIENT"), ("key_exchange_algos", "CURVE25519 DH_GROUP16_SHA512")];
+        let profile = read::<SshProfile>(&object(Kind::SshProfile, "P", &fields)).0;
+        let expected = ["curve25519-sha256", "curve25519-sha256@libssh.org", "diffie-hellman-group16-sha512"];
+        assert_eq!(SshProfile::wire(&profile.kex), expected);
+        assert!(profile.takes_key("RSA") && profile.takes_key("ED25519") && !profile.takes_key("DSS"));
+    }
+
+    #[test]
+    fn certificates_are_warned_of() {
+        let warnings = crate::body_warnings(Kind::SshProfile, "P", &body(&[("issuer_name_pattern", "*CN=CA*")]));
+        assert!(warnings.iter().any(|p| p.text.contains("not in this version")), "{warnings:?}");
+    }
+}

@@ -169,3 +169,45 @@ impl Meant for VfdDir {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::read;
+    use crate::testing::object;
+
+    #[test]
+    fn folders_and_mounts() {
+        let (dir, problems) = read::<VfdDir>(&object(Kind::VfdDir, "/in/a", &[]));
+        assert_eq!(problems, []);
+        assert_eq!((dir.parent(), dir.file_name(), &dir.dir_type), (Some("/in"), "a", &DirType::Virtual));
+        assert_eq!((dir.duplicates, dir.display), (DuplicatePolicy::Duplicate, DisplayOption::Standard)); // DESIGN 1.19
+        let fields = [("type", "mount"), ("target", "/srv/a"), ("filename_duplicate_policy", "forbid")]; // OBJ-23
+        let dir = read::<VfdDir>(&object(Kind::VfdDir, "/m", &fields)).0;
+        assert_eq!((dir.parent(), &dir.dir_type), (Some("/"), &DirType::Mount("/srv/a".into())));
+        assert_eq!(dir.duplicates, DuplicatePolicy::Forbid);
+    }
+
+    #[test]
+    fn a_mount_needs_an_absolute_target_and_a_folder_none() {
+        for fields in [&[("type", "MOUNT")][..], &[("type", "MOUNT"), ("target", "srv")], &[("target", "/srv")]] {
+            let body = fields.iter().map(|(field, text)| ((*field).to_owned(), crate::Value::from(*text))).collect();
+            let problems = crate::check_body(Kind::VfdDir, &body).unwrap_err();
+            assert_eq!(problems.iter().map(|p| p.field.as_str()).collect::<Vec<_>>(), ["target"], "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn long_names_are_refused() {
+        // OBJ-22
+        for (path, fits) in [
+            (format!("/{}", "a".repeat(127)), true),
+            (format!("/{}", "a".repeat(128)), false),
+            (format!("/{}", vec!["a".repeat(50); 5].join("/")), true),
+            (format!("/{}", vec!["a".repeat(50); 6].join("/")), false),
+            ("/a\u{7}".to_owned(), false),
+        ] {
+            assert_eq!(crate::check_name(Kind::VfdDir, &path).is_ok(), fits, "{path}");
+        }
+    }
+}
