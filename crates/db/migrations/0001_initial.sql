@@ -57,7 +57,7 @@ CREATE TABLE object_history (
 CREATE INDEX object_history_name ON object_history (kind, name);
 
 CREATE TABLE credential (
-  object_id BIGINT PRIMARY KEY REFERENCES object (id) ON DELETE CASCADE,
+  object_id {KEY} REFERENCES object (id) ON DELETE CASCADE,
   class TEXT NOT NULL,
   alg TEXT NOT NULL,
   bits BIGINT NOT NULL,
@@ -93,7 +93,7 @@ CREATE TABLE change (
 );
 
 CREATE TABLE audit (
-  seq BIGINT PRIMARY KEY,
+  seq {KEY},
   tag BIGINT NOT NULL,
   at BIGINT NOT NULL,
   actor TEXT NOT NULL,
@@ -111,7 +111,7 @@ CREATE INDEX audit_at ON audit (at);
 CREATE INDEX audit_name ON audit (kind, name);
 
 CREATE TABLE transfer (
-  id BIGINT PRIMARY KEY,
+  id {KEY},
   type TEXT NOT NULL,
   mode TEXT NOT NULL,
   direction TEXT NOT NULL,
@@ -176,7 +176,7 @@ CREATE TABLE transfer_step (
 ){PLAIN};
 
 CREATE TABLE payload (
-  id BIGINT PRIMARY KEY,
+  id {KEY},
   file_uuid TEXT UNIQUE,
   store TEXT NOT NULL,
   state TEXT NOT NULL,

@@ -19,6 +19,8 @@ mod audit_chain;
 mod captures;
 mod error;
 mod events;
+#[cfg(test)]
+mod faults;
 mod ids;
 mod logins;
 mod migrate;

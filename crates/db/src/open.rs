@@ -14,7 +14,7 @@ use crate::DbError;
 use crate::sql::{Args, Columns, Conn, Sql};
 
 /// How long SQLite waits for another process, and a reader for a free connection.
-const BUSY_MAX: Duration = Duration::from_secs(5);
+const BUSY_MAX: Duration = if cfg!(test) { Duration::from_millis(300) } else { Duration::from_secs(5) };
 /// Reads at a time.
 const READERS_MAX: u32 = 4;
 /// Prepared statements that each connection keeps.
@@ -76,6 +76,10 @@ impl Address {
 }
 
 impl Pool {
+    pub(crate) const fn is_postgres(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
     pub(crate) async fn acquire(&self) -> Result<Conn, DbError> {
         Ok(match self {
             Self::Sqlite(pool) => Conn::Sqlite(pool.acquire().await?),

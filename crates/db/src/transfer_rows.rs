@@ -160,24 +160,40 @@ pub(crate) fn entries(query: EntryQuery) -> (&'static str, Args) {
 }
 
 /// Sites with waiting transfers, found by jumping from site to site in the index, and for each priority the first time.
-pub(crate) const DUE_SITES: &str = "\
-WITH RECURSIVE s (site) AS ( \
-  SELECT f.site FROM (SELECT site FROM transfer WHERE state IN ('B', 'R', 'D') AND mode = 'I' \
-    ORDER BY site LIMIT 1) AS f \
-  UNION ALL \
-  SELECT (SELECT t.site FROM transfer AS t WHERE t.state IN ('B', 'R', 'D') AND t.mode = 'I' AND t.site > s.site \
-    ORDER BY t.site LIMIT 1) FROM s WHERE s.site IS NOT NULL \
-) \
-SELECT s.site, (SELECT t.next_try_at FROM transfer AS t WHERE t.state IN ('B', 'R', 'D') AND t.mode = 'I' \
-    AND t.site = s.site AND t.priority = p.n ORDER BY t.next_try_at LIMIT 1) \
-FROM s CROSS JOIN (SELECT 0 AS n UNION ALL SELECT 1 UNION ALL SELECT 2) AS p \
-WHERE s.site IS NOT NULL ORDER BY s.site";
+/// SQLite would rather read all waiting transfers and sort them, unless it is told.
+macro_rules! due_sites {
+    ($by:literal) => {
+        concat!(
+            "WITH RECURSIVE s (site) AS ( \
+               SELECT f.site FROM (SELECT site FROM transfer ",
+            $by,
+            "    WHERE state IN ('B', 'R', 'D') AND mode = 'I' ORDER BY site LIMIT 1) AS f \
+               UNION ALL \
+               SELECT (SELECT t.site FROM transfer AS t ",
+            $by,
+            "    WHERE t.state IN ('B', 'R', 'D') AND t.mode = 'I' AND t.site > s.site ORDER BY t.site LIMIT 1) \
+               FROM s WHERE s.site IS NOT NULL) \
+             SELECT s.site, (SELECT t.next_try_at FROM transfer AS t ",
+            $by,
+            "    WHERE t.state IN ('B', 'R', 'D') AND t.mode = 'I' AND t.site = s.site AND t.priority = p.n \
+                 ORDER BY t.next_try_at LIMIT 1) \
+             FROM s CROSS JOIN (SELECT 0 AS n UNION ALL SELECT 1 UNION ALL SELECT 2) AS p \
+             WHERE s.site IS NOT NULL"
+        )
+    };
+}
 
-/// Received transfers whose settle time is over.
+/// See `due_sites!`.
+pub(crate) const fn due_sites(postgres: bool) -> &'static str {
+    if postgres { due_sites!("") } else { due_sites!("INDEXED BY transfer_due") }
+}
+
+/// Received transfers whose settle time is over. `state || ''` keeps SQLite from reading every ended transfer by the
+/// index of states.
 pub(crate) const TO_ROUTE: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM transfer WHERE route_state = 'T' AND next_try_at <= $1 AND state IN ('E', 'W', 'A', 'C') ",
+    " FROM transfer WHERE route_state = 'T' AND next_try_at <= $1 AND state || '' IN ('E', 'W', 'A', 'C') ",
     "ORDER BY next_try_at, id LIMIT $2"
 );
 

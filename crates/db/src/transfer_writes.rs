@@ -222,7 +222,7 @@ pub(crate) async fn commit_received(conn: &mut Conn, commit: CommitReceived) -> 
     }
 }
 
-const COMMIT_RECEIVED: &str = "\
+pub(crate) const COMMIT_RECEIVED: &str = "\
     INSERT INTO payload (id, file_uuid, store, state, size, sha256, inline_sealed, durable_to, refs) \
       VALUES ($8, $9, $10, 'COMMITTED', $11, $12, $13, $11, 1) \
       ON CONFLICT (id) DO UPDATE SET state = 'COMMITTED', size = excluded.size, sha256 = excluded.sha256, \
@@ -334,11 +334,12 @@ pub(crate) async fn recover(conn: &mut Conn, node: String, now: UtcMicros) -> Re
         conn.script(RECOVER, args![id, now, to.letter()]).await?;
         ids.push(id);
     }
+    ids.sort_unstable();
     Ok(ids)
 }
 
 pub(crate) const RUNNING: &str = "SELECT id, state FROM transfer WHERE state IN ('P', 'V', 'T') \
-    AND (node_id IS NULL OR node_id = $1 OR lease_until < $2) ORDER BY id";
+    AND (node_id IS NULL OR node_id = $1 OR lease_until < $2)";
 
 const RECOVER: &str = "\
     INSERT INTO transfer_step (transfer_id, n, at, from_state, to_state, note) \

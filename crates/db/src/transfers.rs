@@ -122,7 +122,8 @@ impl Transfers<'_> {
     /// If the database fails.
     pub async fn due_sites(self) -> Result<Vec<(String, UtcMicros)>, DbError> {
         let mut sites: Vec<(String, UtcMicros)> = Vec::new();
-        for mut row in self.0.read().rows(rows::DUE_SITES, Vec::new()).await? {
+        let sql = rows::due_sites(self.0.read().is_postgres());
+        for mut row in self.0.read().rows(sql, Vec::new()).await? {
             let (site, at) = (row.text()?, row.opt_int()?.map(UtcMicros));
             match (sites.last_mut(), at) {
                 (Some((last, first)), Some(at)) if *last == site => *first = at.min(*first),
