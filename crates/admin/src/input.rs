@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::{Form, Param};
 
 /// Most octets of a file that travels with an input.
-pub const FILE_OCTETS_MAX: usize = 1 << 20;
+pub(crate) const FILE_OCTETS_MAX: usize = 1 << 20;
 
 /// Values by canonical parameter name. Secrets and file contents are kept apart so that nothing prints them.
 #[derive(Default)]

@@ -42,7 +42,9 @@ impl UtcMicros {
     /// # Errors
     /// [`TimeError`] if it is none.
     pub fn parse(text: &str) -> Result<Self, TimeError> {
-        text.parse::<jiff::Timestamp>().map(|t| Self(t.as_microsecond())).map_err(|_| TimeError { text: text.to_owned() })
+        text.parse::<jiff::Timestamp>()
+            .map(|t| Self(t.as_microsecond()))
+            .map_err(|_| TimeError { text: text.to_owned() })
     }
 }
 

@@ -170,7 +170,8 @@ async fn ssh(accepted: Accepted, inbound: Inbound, profile: Arc<SshProfile>, doo
     let session = AuthSession::new(Arc::clone(&door.engine), inbound, PROTOCOL, Arc::clone(&profile));
     let login = Arc::new(Login { session, admitted: OnceLock::new(), door: Arc::clone(door) });
     let limits = Limits { drain: door.drain, ..Limits::default() };
-    let params = ServerParams { profile, host_keys, banner: BANNER.to_owned(), limits, ticket: Some(Arc::new(accepted.ticket)) };
+    let params =
+        ServerParams { profile, host_keys, banner: BANNER.to_owned(), limits, ticket: Some(Arc::new(accepted.ticket)) };
     let auth: Arc<dyn Authenticator> = Arc::clone(&login) as Arc<dyn Authenticator>;
     match serve_ssh(accepted.stream, params, auth, login, door.stopping.clone()).await {
         Ok(report) => tracing::info!(peer = %inbound.peer, %report, "session ended"),

@@ -11,7 +11,7 @@ use engine::admit::{Vault, host_key_is_good};
 use engine::queue::{Deliver, JobSource, SessionOutcome};
 use engine::{Cause, Engine, TransferError};
 use keys::PublicKey;
-use model::{Alias, RemoteSite, Snapshot, SshProfile, SshRole};
+use model::{RemoteSite, Snapshot, SshProfile, SshRole};
 use protocols::Carrier;
 
 /// Longest wait for a partner's server to take the connection.
@@ -48,8 +48,14 @@ impl Deliver for Deliverer {
 
 impl Deliverer {
     /// Tries the site's addresses in the given order; only an address that does not answer leads to the next (OBJ-5).
-    async fn connect(&self, site: &Arc<RemoteSite>, params: ClientParams, order: &[usize]) -> Result<(SshClient, Pipe), SessionOutcome> {
-        let mut failed = SessionOutcome::Unable(refused(format!("site {} has no address: set dest_address", site.name)));
+    async fn connect(
+        &self,
+        site: &Arc<RemoteSite>,
+        params: ClientParams,
+        order: &[usize],
+    ) -> Result<(SshClient, Pipe), SessionOutcome> {
+        let mut failed =
+            SessionOutcome::Unable(refused(format!("site {} has no address: set dest_address", site.name)));
         for path in order {
             let Some(address) = site.addresses.get(*path) else { continue };
             let target = Target { host: address.host.clone(), port: address.port };
@@ -77,10 +83,21 @@ impl Deliverer {
             _ => None,
         };
         let password = if site.has_password && profile.password { Some(self.password(site).await?) } else { None };
-        let login = site.login.clone().ok_or_else(|| format!("site {} has no user name: set login_ident", site.name))?;
-        let checker: Arc<dyn HostKeyChecker> =
-            Arc::new(Checker { engine: Arc::clone(&self.engine), site: Arc::clone(site), profile: Arc::clone(&profile) });
-        Ok(ClientParams { profile, login, key, password: password.map(Arc::new), checker, connect_timeout: CONNECT_MAX })
+        let login =
+            site.login.clone().ok_or_else(|| format!("site {} has no user name: set login_ident", site.name))?;
+        let checker: Arc<dyn HostKeyChecker> = Arc::new(Checker {
+            engine: Arc::clone(&self.engine),
+            site: Arc::clone(site),
+            profile: Arc::clone(&profile),
+        });
+        Ok(ClientParams {
+            profile,
+            login,
+            key,
+            password: password.map(Arc::new),
+            checker,
+            connect_timeout: CONNECT_MAX,
+        })
     }
 
     async fn password(&self, site: &RemoteSite) -> Result<Secret<String>, String> {
@@ -96,9 +113,13 @@ impl Deliverer {
 /// The site's CLIENT profile, else `SFTP_OUT`, else a sentence (SSH-2, SSH-3, SSH-4).
 fn client_profile(site: &RemoteSite, snapshot: &Snapshot) -> Result<Arc<SshProfile>, String> {
     let name = site.ssh_profile_name();
-    let profile = snapshot.ssh_profile(name).ok_or_else(|| format!("SSH profile {name} does not exist: create it with secadm create_sshprof"))?;
+    let profile = snapshot
+        .ssh_profile(name)
+        .ok_or_else(|| format!("SSH profile {name} does not exist: create it with secadm create_sshprof"))?;
     match profile {
-        p if p.role != SshRole::Client => Err(format!("SSH profile {name} is of type SERVER: give site {} a CLIENT profile", site.name)),
+        p if p.role != SshRole::Client => {
+            Err(format!("SSH profile {name} is of type SERVER: give site {} a CLIENT profile", site.name))
+        }
         p if !p.enabled => Err(format!("SSH profile {name} is disabled: enable it with secadm update_sshprof")),
         p => Ok(Arc::clone(p)),
     }

@@ -39,7 +39,8 @@ impl Instance {
             url => url.to_owned(),
         };
         let db = Db::open(DbOptions { url, clock: Arc::clone(&clock) }).await.map_err(|e| format!("database: {e}"))?;
-        let mut parts = StoreParts::new(dir.path(), Arc::clone(&master) as Arc<dyn engine::store::KeyWrap>, Arc::clone(&clock));
+        let mut parts =
+            StoreParts::new(dir.path(), Arc::clone(&master) as Arc<dyn engine::store::KeyWrap>, Arc::clone(&clock));
         parts.options = StoreOptions { seal: settings.store.seal, hash: settings.store.hash };
         let store = open_store("local", parts).map_err(|e| format!("payload store: {e}"))?;
         let parts = EngineParts { db, store, master, clock, options: EngineOptions::default() };
@@ -49,16 +50,29 @@ impl Instance {
         Ok(instance)
     }
 
+    /// What operations of this actor may use.
+    pub(crate) fn context(&self, name: &str, origin: &str) -> Context {
+        Context {
+            engine: Arc::clone(&self.engine),
+            actor: Actor { name: name.to_owned(), origin: origin.to_owned() },
+            weaknesses: self.settings.warnings().into(),
+        }
+    }
+
     /// Makes the objects of a fresh installation, once. A start that broke off in between goes on where it was.
     async fn first_start(&self) -> Result<(), String> {
         let meta = self.engine.db().meta();
         if meta.get(INSTALLED).await.map_err(|e| e.to_string())?.is_some() {
             return Ok(());
         }
-        let actor = Actor { name: "gateway".to_owned(), origin: "first start".to_owned() };
-        let context = Context { engine: Arc::clone(&self.engine), actor };
+        let context = self.context("gateway", "first start");
         if self.engine.snapshot().key(model::GATEHOUSE_KEY).is_none() {
-            run(&context, "secadm create_key", &[("name", model::GATEHOUSE_KEY), ("comments", "identity of this gateway")]).await?;
+            run(
+                &context,
+                "secadm create_key",
+                &[("name", model::GATEHOUSE_KEY), ("comments", "identity of this gateway")],
+            )
+            .await?;
         }
         for draft in model::default_objects() {
             if self.engine.snapshot().object(draft.kind, &draft.name).is_none() {
@@ -77,9 +91,13 @@ fn master_key(dir: &DataDir, create: bool) -> Result<MasterKey, String> {
     let made = dir.database().exists();
     match path.exists() {
         true => MasterKey::load(&path).map_err(|e| format!("master key {}: {e}", path.display())),
-        false if made => Err(format!("master key {} is gone: put it back from where you keep its copy", path.display())),
+        false if made => {
+            Err(format!("master key {} is gone: put it back from where you keep its copy", path.display()))
+        }
         false if create => MasterKey::create(&path).map_err(|e| format!("master key {}: {e}", path.display())),
-        false => Err(format!("{} is no data folder: start the gateway once with `gatehouse serve`", dir.path().display())),
+        false => {
+            Err(format!("{} is no data folder: start the gateway once with `gatehouse serve`", dir.path().display()))
+        }
     }
 }
 
@@ -101,7 +119,8 @@ pub(crate) fn input(name: &str, values: &[(&str, &str)]) -> Result<Input, String
     let params: Vec<Param> = (operation.params)();
     let mut input = Input::default();
     for (wanted, text) in values {
-        let param = params.iter().find(|p| p.name() == *wanted).ok_or_else(|| format!("{name} has no parameter {wanted}"))?;
+        let param =
+            params.iter().find(|p| p.name() == *wanted).ok_or_else(|| format!("{name} has no parameter {wanted}"))?;
         input.give(param, text).map_err(|e| e.to_string())?;
     }
     Ok(input)

@@ -15,10 +15,9 @@ mod settings;
 use std::process::ExitCode;
 
 use admin::socket::{CallError, call};
-use admin::{Context, Output, execute};
+use admin::{Output, execute};
 use cli::{Asked, Call, print};
 use data_dir::DataDir;
-use db::Actor;
 use instance::Instance;
 use settings::LogFormat;
 
@@ -56,6 +55,7 @@ async fn answer(asked: Asked) -> Result<(), Failure> {
         Asked::Wrong(text) => Err((SYNTAX, text)),
         Asked::Serve(matches) => serve::serve(serve_options(&matches)?).await.map_err(failed),
         Asked::Demo(matches) => demo::demo(matches.get_flag("keep")).await.map_err(failed),
+        Asked::Links(folder) => cli::make_links(&folder).map_err(failed),
         Asked::Operation(call) => operation(*call).await,
     }
 }
@@ -66,7 +66,8 @@ fn serve_options(matches: &clap::ArgMatches) -> Result<serve::Options, Failure> 
         Some((_, Ok(address))) => Some(address),
         Some((text, Err(_))) => return Err((SYNTAX, format!("--metrics is {text:?}: give ADDRESS:PORT"))),
     };
-    let log = matches.get_one::<String>("log").map(|word| if word == "json" { LogFormat::Json } else { LogFormat::Text });
+    let log =
+        matches.get_one::<String>("log").map(|word| if word == "json" { LogFormat::Json } else { LogFormat::Text });
     Ok(serve::Options { data: matches.get_one::<String>("data").cloned(), metrics, log })
 }
 
@@ -87,9 +88,7 @@ async fn operation(asked: Call) -> Result<(), Failure> {
 
 async fn alone(dir: DataDir, asked: &Call) -> Result<Output, Failure> {
     let instance = Instance::open(dir, false).await.map_err(|text| (FAILED, text))?;
-    let uid = rustix::process::getuid().as_raw();
-    let actor = Actor { name: format!("uid:{uid}"), origin: "command".to_owned() };
-    let context = Context { engine: std::sync::Arc::clone(&instance.engine), actor };
+    let context = instance.context(&format!("uid:{}", rustix::process::getuid().as_raw()), "command");
     let name = asked.operation.name;
     let result = execute(&context, name, &asked.input).await.map_err(|e| (e.exit_code(), format!("{name}: {e}")));
     instance.engine.db().close().await;

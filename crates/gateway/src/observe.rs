@@ -51,9 +51,9 @@ impl Observed {
     /// A sentence, if the port is taken.
     pub(crate) async fn start(address: SocketAddr) -> Result<Self, String> {
         let metrics = PrometheusBuilder::new().install_recorder().map_err(|e| e.to_string())?;
-        let listener = TcpListener::bind(address).await.map_err(|e| {
-            format!("metrics port {address}: {e}; choose another with --metrics or [metrics] address")
-        })?;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|e| format!("metrics port {address}: {e}; choose another with --metrics or [metrics] address"))?;
         let address = listener.local_addr().map_err(|e| e.to_string())?;
         let ready = Arc::new(AtomicBool::new(false));
         let shared = Shared { metrics: metrics.clone(), ready: Arc::clone(&ready) };

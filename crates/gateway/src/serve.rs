@@ -30,7 +30,7 @@ pub(crate) struct Running {
     acceptors: JoinHandle<()>,
     tasks: JoinSet<()>,
     admin: JoinHandle<()>,
-    instance: Instance,
+    pub(crate) instance: Instance,
 }
 
 impl Running {
@@ -41,9 +41,12 @@ impl Running {
     pub(crate) async fn start(instance: Instance) -> Result<Self, String> {
         let engine = Arc::clone(&instance.engine);
         let vault = Arc::new(Vault::default());
+        // Made once, so that the first unknown login takes no longer than the next (SSH-32).
+        let decoy = tokio::task::spawn_blocking(keys::PasswordHash::decoy);
+        decoy.await.map_err(|e| e.to_string())?;
         let socket = admin::socket::listen(&instance.dir.socket()).map_err(|e| format!("admin.sock: {e}"))?;
         let uid = rustix::process::geteuid().as_raw();
-        let admin = tokio::spawn(admin::socket::serve(socket, Arc::clone(&engine), uid));
+        let admin = tokio::spawn(admin::socket::serve(socket, instance.context("", "local socket"), uid));
         let mut tasks = JoinSet::new();
         tasks.spawn(engine::run_routing(Arc::clone(&engine)));
         let deliverer = Deliverer { engine: Arc::clone(&engine), vault: Arc::clone(&vault) };

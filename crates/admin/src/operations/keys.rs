@@ -5,8 +5,8 @@ use db::{Change, NewCredential, NewObject};
 use keys::{KeyAlgorithm, KeyFileFormat, KeyMaterial, PrivateKey, SizeLimits, check_size, read_key};
 use model::{Field, FieldKind, Kind, Object, ObjectState, Value};
 
-use super::objects::{blank, cell, delete_params, failed, name_of, name_params, references, stored};
 use super::objects;
+use super::objects::{blank, cell, delete_params, failed, name_of, name_params, references, stored};
 use crate::{Cell, Context, Effect, Input, InputError, OpError, Operation, Output, Param, Resource, Right};
 
 const fn right(letter: char) -> Right {
@@ -73,14 +73,14 @@ pub(super) static OPERATIONS: &[Operation] = &[
     },
 ];
 
-const FILE: Field = Field::text("file_name", 255, "file that holds the key")
-    .shorts(&["fn"])
-    .aliases(&["filename"])
-    .required();
-const FORMAT: Field = Field::choice("file_format", &["DER", "PEM", "TXT", "OPENSSH"], "form of the file; found out where not given")
-    .shorts(&["ff"])
-    .detail("TXT is the one-line OpenSSH public key");
-const PASSWORD: Field = Field::new("key_password", FieldKind::Secret { max: 128 }, "password of an encrypted OPENSSH file").shorts(&["kp"]);
+const FILE: Field =
+    Field::text("file_name", 255, "file that holds the key").shorts(&["fn"]).aliases(&["filename"]).required();
+const FORMAT: Field =
+    Field::choice("file_format", &["DER", "PEM", "TXT", "OPENSSH"], "form of the file; found out where not given")
+        .shorts(&["ff"])
+        .detail("TXT is the one-line OpenSSH public key");
+const PASSWORD: Field =
+    Field::new("key_password", FieldKind::Secret { max: 128 }, "password of an encrypted OPENSSH file").shorts(&["kp"]);
 const BITS: Field = Field::int("bits", (2048, 4096), "bits", "size of an RSA key").default("3072");
 const NEW_NAME: Field = Field::text("new_name", 31, "other name for it; all references follow").shorts(&["nn"]);
 
@@ -91,7 +91,8 @@ fn own_fields(names: &[&str]) -> impl Iterator<Item = Param> {
 
 fn import_params() -> Vec<Param> {
     let named = own_fields(&["name"]);
-    let rest = own_fields(&["algorithm", "type", "group", "state", "comments"]).map(|p| if p.name() == "state" { p } else { p.optional() });
+    let rest = own_fields(&["algorithm", "type", "group", "state", "comments"])
+        .map(|p| if p.name() == "state" { p } else { p.optional() });
     let own = [Param::file(FILE), Param::of(FORMAT), Param::of(PASSWORD)];
     let force = Param::switch("force", "import it although the same key is in the store under another name");
     named.chain(own).chain(rest).chain([force]).collect()
@@ -99,7 +100,11 @@ fn import_params() -> Vec<Param> {
 
 fn create_params() -> Vec<Param> {
     let algorithm = own_fields(&["algorithm"]).map(|p| Param::of(p.field.default("ED25519")));
-    own_fields(&["name"]).chain(algorithm).chain([Param::of(BITS)]).chain(own_fields(&["group", "state", "comments"])).collect()
+    own_fields(&["name"])
+        .chain(algorithm)
+        .chain([Param::of(BITS)])
+        .chain(own_fields(&["group", "state", "comments"]))
+        .collect()
 }
 
 fn update_params() -> Vec<Param> {
@@ -116,7 +121,8 @@ async fn import(context: &Context, input: &Input) -> Result<Output, OpError> {
         Some("OPENSSH") => Some(KeyFileFormat::OpenSsh),
         _ => None,
     };
-    let material = read_key(file.expose(), format, input.secret("key_password")).map_err(|e| OpError::Refused(e.to_string()))?;
+    let material =
+        read_key(file.expose(), format, input.secret("key_password")).map_err(|e| OpError::Refused(e.to_string()))?;
     agrees(&material, input)?;
     let twin = context.engine.snapshot().key_by_fingerprint(&material.public().fingerprint().0).cloned();
     match twin {
@@ -150,7 +156,8 @@ const fn type_of(material: &KeyMaterial) -> &'static str {
 
 async fn create(context: &Context, input: &Input) -> Result<Output, OpError> {
     let word = input.text("algorithm").unwrap_or("ED25519");
-    let algorithm: KeyAlgorithm = word.parse().map_err(|_| OpError::Refused(format!("no keys of algorithm {word} are made here")))?;
+    let algorithm: KeyAlgorithm =
+        word.parse().map_err(|_| OpError::Refused(format!("no keys of algorithm {word} are made here")))?;
     let bits = input.int("bits").and_then(|b| u32::try_from(b).ok());
     let bits = if algorithm == KeyAlgorithm::Rsa { Some(bits.unwrap_or(3072)) } else { None };
     // Making an RSA key takes seconds: not on the threads of the network.
@@ -198,7 +205,13 @@ fn credential(context: &Context, material: &KeyMaterial, uid: &str) -> Result<Ne
         KeyMaterial::Private(key) => {
             let aad = format!("credential|{uid}");
             let octets: Secret<Vec<u8>> = key.to_bytes();
-            Some(context.engine.master().seal(aad.as_bytes(), octets.expose()).map_err(|e| OpError::Failed(e.to_string()))?)
+            Some(
+                context
+                    .engine
+                    .master()
+                    .seal(aad.as_bytes(), octets.expose())
+                    .map_err(|e| OpError::Failed(e.to_string()))?,
+            )
         }
         KeyMaterial::Public(_) => None,
     };

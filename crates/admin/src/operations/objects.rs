@@ -133,8 +133,11 @@ pub(super) async fn delete(context: &Context, input: &Input, kind: Kind) -> Resu
 /// Shows one object; secrets as `***`.
 pub(super) async fn display(context: &Context, input: &Input, kind: Kind) -> Result<Output, OpError> {
     let object = stored(context, kind, &name_of(input, kind)?).await?;
-    let mut fields: Vec<(String, Cell)> =
-        kind.descriptor().parameters().map(|(place, field)| (field.name.to_owned(), cell(&object, place, &field))).collect();
+    let mut fields: Vec<(String, Cell)> = kind
+        .descriptor()
+        .parameters()
+        .map(|(place, field)| (field.name.to_owned(), cell(&object, place, &field)))
+        .collect();
     fields.push(("revision".to_owned(), object.revision.into()));
     fields.push(("created".to_owned(), object.created_at.to_string().into()));
     fields.push(("updated".to_owned(), object.updated_at.to_string().into()));
@@ -275,7 +278,8 @@ fn examine(context: &Context, object: &Object, replaces: Option<&str>) -> Result
     }
     let running = context.engine.snapshot();
     let same = |o: &Object| o.kind == object.kind && replaces.is_some_and(|name| o.name == name);
-    let others = Kind::ALL.into_iter().flat_map(|kind| running.objects(kind)).filter(|o| !same(o)).map(|o| (**o).clone());
+    let others =
+        Kind::ALL.into_iter().flat_map(|kind| running.objects(kind)).filter(|o| !same(o)).map(|o| (**o).clone());
     let keys = running.keys().map(|k| (**k).clone()).collect();
     let (_, problems) = Snapshot::build(others.chain([object.clone()]).collect(), keys, running.revision);
     let title = object.title();
@@ -288,7 +292,12 @@ fn told(problem: &Problem) -> String {
 }
 
 /// Secrets of the input, sealed for the object `uid`: what must be presented as it is, what is only checked as a hash.
-async fn sealed_secrets(context: &Context, kind: Kind, uid: &str, input: &Input) -> Result<Vec<(String, Vec<u8>)>, OpError> {
+async fn sealed_secrets(
+    context: &Context,
+    kind: Kind,
+    uid: &str,
+    input: &Input,
+) -> Result<Vec<(String, Vec<u8>)>, OpError> {
     let mut sealed = Vec::new();
     for field in kind.descriptor().fields.iter().filter(|f| f.is_secret()) {
         let Some(secret) = input.secret(field.name) else { continue };
@@ -297,7 +306,8 @@ async fn sealed_secrets(context: &Context, kind: Kind, uid: &str, input: &Input)
             FieldKind::PasswordHash { .. } => hashed(secret).await?,
             _ => Secret::new(secret.expose().clone().into_bytes()),
         };
-        let octets = context.engine.master().seal(aad.as_bytes(), plain.expose()).map_err(|e| OpError::Failed(e.to_string()))?;
+        let octets =
+            context.engine.master().seal(aad.as_bytes(), plain.expose()).map_err(|e| OpError::Failed(e.to_string()))?;
         sealed.push((field.name.to_owned(), octets));
     }
     Ok(sealed)

@@ -72,7 +72,9 @@ fn inbound_params() -> Vec<Param> {
 
 fn address(input: &Input, name: &'static str) -> Result<SocketAddr, OpError> {
     let text = input.text(name).ok_or(InputError::Absent(name))?;
-    text.parse().map_err(|_| OpError::Syntax(InputError::Together(format!("-{name} is {text:?}: give ADDRESS:PORT, IPv6 as [ADDRESS]:PORT"))))
+    text.parse().map_err(|_| {
+        OpError::Syntax(InputError::Together(format!("-{name} is {text:?}: give ADDRESS:PORT, IPv6 as [ADDRESS]:PORT")))
+    })
 }
 
 async fn inbound(context: &Context, input: &Input) -> Result<Output, OpError> {
@@ -108,7 +110,13 @@ fn gate(inbound: &Inbound, login: &str, snapshot: &Snapshot) -> (Vec<String>, se
     lines.extend(reasons(&decision.why));
     let (outcome, facts) = match decision.result {
         Ok(found) => (
-            format!("=> gate {}, site {}, begins in {} below {}", found.gate.name, found.site.name(), found.home_dir, found.root_dir),
+            format!(
+                "=> gate {}, site {}, begins in {} below {}",
+                found.gate.name,
+                found.site.name(),
+                found.home_dir,
+                found.root_dir
+            ),
             json!({ "gate": found.gate.name, "site": found.site.name(), "home_dir": found.home_dir, "root_dir": found.root_dir }),
         ),
         Err(refusal) => (format!("=> refused: {refusal}"), json!({ "refused": refusal })),
@@ -128,7 +136,9 @@ fn audit_params() -> Vec<Param> {
         Param::of(Field::text("name", 255, "name of the object")),
         Param::of(Field::text("actor", 63, "who")),
         Param::of(Field::text("action", 31, "what, as CREATE")),
-        Param::of(Field::new("last", FieldKind::Int { min: 1, max: 10_000, unit: "" }, "how many, the newest").default("50")),
+        Param::of(
+            Field::new("last", FieldKind::Int { min: 1, max: 10_000, unit: "" }, "how many, the newest").default("50"),
+        ),
     ]
 }
 

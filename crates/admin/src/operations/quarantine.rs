@@ -110,7 +110,10 @@ async fn show(context: &Context, input: &Input) -> Result<Output, OpError> {
         places.push(data);
     }
     lines.push(String::new());
-    lines.push("Ask the partner, by a number you knew before, to read the fingerprint or the words of its key to you.".to_owned());
+    lines.push(
+        "Ask the partner, by a number you knew before, to read the fingerprint or the words of its key to you."
+            .to_owned(),
+    );
     lines.push(format!("If they are the same: quarantine enable {0}. If not: quarantine reject {0}", name_of(input)?));
     Ok(Output::Story { lines, facts: json!({ "key": name_of(input)?, "places": places }) })
 }
@@ -123,7 +126,9 @@ fn partner(context: &Context, row: &CaptureRow) -> (Vec<String>, serde_json::Val
         return (vec!["  this gate or site is gone".to_owned()], json!({ "gate": row.gate }));
     };
     let mut lines = Vec::new();
-    for field in ["comments", "login_user", "login_ident", "dest_address", "home_dir", "remote_public_key_alias", "bound_keys"] {
+    for field in
+        ["comments", "login_user", "login_ident", "dest_address", "home_dir", "remote_public_key_alias", "bound_keys"]
+    {
         if let Some(value) = object.body.get(field) {
             lines.push(format!("  {field}: {}", Cell::from(value)));
         }
@@ -133,7 +138,10 @@ fn partner(context: &Context, row: &CaptureRow) -> (Vec<String>, serde_json::Val
         true => "  ATTENTION: this partner has other keys already; a change should have been announced".to_owned(),
         false => "  this partner has no key yet".to_owned(),
     });
-    (lines, json!({ "gate": row.gate, "login": row.login, "source": row.source, "tries": row.tries, "has_keys": has_keys }))
+    (
+        lines,
+        json!({ "gate": row.gate, "login": row.login, "source": row.source, "tries": row.tries, "has_keys": has_keys }),
+    )
 }
 
 fn place_of(gate: &str) -> (Kind, &str) {
@@ -156,7 +164,11 @@ async fn enable(context: &Context, input: &Input) -> Result<Output, OpError> {
     }
     set_state(context, name, ObjectState::Enabled).await?;
     let text = format!("key {name} enabled for {}", bound.join(", "));
-    Ok(Output::Done { text, facts: vec![("name".to_owned(), name.into()), ("bound_to".to_owned(), Cell::List(bound))], warnings })
+    Ok(Output::Done {
+        text,
+        facts: vec![("name".to_owned(), name.into()), ("bound_to".to_owned(), Cell::List(bound))],
+        warnings,
+    })
 }
 
 async fn bind(context: &Context, mut object: Object, key: &str) -> Result<(), OpError> {

@@ -70,7 +70,11 @@ fn add_params() -> Vec<Param> {
         Field::text("as", 255, "name at the partner").default("&(file_name)"),
         Field::int("priority", (0, 2), "", "0 high, 1 medium, 2 low").default("1"),
     ];
-    std::iter::once(Param::of(NAME).positional()).chain([Param::of(to)]).chain(conditions()).chain(rest.map(Param::of)).collect()
+    std::iter::once(Param::of(NAME).positional())
+        .chain([Param::of(to)])
+        .chain(conditions())
+        .chain(rest.map(Param::of))
+        .collect()
 }
 
 async fn add(context: &Context, input: &Input) -> Result<Output, OpError> {
@@ -84,7 +88,8 @@ async fn add(context: &Context, input: &Input) -> Result<Output, OpError> {
         return Err(OpError::Syntax(InputError::Together(format!("which files? give at least one of {names}"))));
     }
     let mut model = blank(Kind::TransferModel, name.clone());
-    for (param, field) in [("to", "dest_alias"), ("to_dir", "dir_name"), ("as", "file_name"), ("priority", "priority")] {
+    for (param, field) in [("to", "dest_alias"), ("to_dir", "dir_name"), ("as", "file_name"), ("priority", "priority")]
+    {
         if let Some(value) = input.value(param) {
             model.body.insert(field.to_owned(), value.clone());
         }
@@ -97,7 +102,13 @@ async fn add(context: &Context, input: &Input) -> Result<Output, OpError> {
     let rule = save_in_force(context, rule).await;
     if rule.is_err() {
         // Nothing half-made stays behind.
-        context.engine.db().objects().delete(Kind::TransferModel, &name, false, &context.actor).await.map_err(failed)?;
+        context
+            .engine
+            .db()
+            .objects()
+            .delete(Kind::TransferModel, &name, false, &context.actor)
+            .await
+            .map_err(failed)?;
     }
     rule?;
     append(context, &name).await?;
@@ -137,7 +148,8 @@ async fn list(context: &Context) -> Result<Output, OpError> {
     for table in snapshot.objects(Kind::RuleTable) {
         for name in rules_of(table) {
             let Some(rule) = snapshot.object(Kind::DecisionRule, &name) else { continue };
-            let shown = |object: &Object, field: &str| object.body.get(field).map_or(crate::Cell::None, crate::Cell::from);
+            let shown =
+                |object: &Object, field: &str| object.body.get(field).map_or(crate::Cell::None, crate::Cell::from);
             let model = shown(rule, "model").to_string();
             let to = snapshot.object(Kind::TransferModel, &model).map_or(crate::Cell::None, |m| shown(m, "dest_alias"));
             rows.push(vec![table.name.as_str().into(), name.into(), shown(rule, "conditions"), model.into(), to]);
@@ -160,7 +172,8 @@ async fn delete(context: &Context, input: &Input) -> Result<Output, OpError> {
 }
 
 fn explain_params() -> Vec<Param> {
-    let id = Field::int("transfer", (1, i64::MAX), "", "number of a received transfer; else give the facts").shorts(&["id"]);
+    let id =
+        Field::int("transfer", (1, i64::MAX), "", "number of a received transfer; else give the facts").shorts(&["id"]);
     let size = Field::int("size", (0, i64::MAX), "octets", "size of the file");
     std::iter::once(Param::of(id).positional()).chain(conditions()).chain([Param::of(size)]).collect()
 }
@@ -176,7 +189,10 @@ async fn explain(context: &Context, input: &Input) -> Result<Output, OpError> {
     let mut lines = reasons(&decision.why);
     let outcome = match &decision.result {
         Ok(all) if all.is_empty() => vec!["=> nowhere: no rule, gate, folder or site names a destination".to_owned()],
-        Ok(all) => all.iter().map(|d| format!("=> to site {} as {:?} in {:?}, by {}", d.site, d.file_name, d.dir_name, d.rule)).collect(),
+        Ok(all) => all
+            .iter()
+            .map(|d| format!("=> to site {} as {:?} in {:?}, by {}", d.site, d.file_name, d.dir_name, d.rule))
+            .collect(),
         Err(refusal) => vec![format!("=> routing fails: {refusal}")],
     };
     let sites: Vec<&str> = decision.result.iter().flatten().map(|d| d.site.as_str()).collect();

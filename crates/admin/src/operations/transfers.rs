@@ -89,7 +89,8 @@ pub(super) static OPERATIONS: &[Operation] = &[
     },
 ];
 
-const ID: Field = Field::int("local_ident", (1, i64::MAX), "", "local identifier of the transfer").shorts(&["id", "li"]).required();
+const ID: Field =
+    Field::int("local_ident", (1, i64::MAX), "", "local identifier of the transfer").shorts(&["id", "li"]).required();
 const SITE: Field = Field::new("alias", FieldKind::Ref(Kind::RemoteSite), "name of the site").shorts(&["a"]).required();
 
 fn id_params() -> Vec<Param> {
@@ -110,11 +111,17 @@ fn control_params() -> Vec<Param> {
 
 fn submit_params() -> Vec<Param> {
     [
-        Field::new("dest_alias", FieldKind::Ref(Kind::RemoteSite), "site that gets the file").shorts(&["da"]).required(),
-        Field::text("file_component", 4095, "path of the local file, as the gateway sees it").shorts(&["fc"]).required(),
+        Field::new("dest_alias", FieldKind::Ref(Kind::RemoteSite), "site that gets the file")
+            .shorts(&["da"])
+            .required(),
+        Field::text("file_component", 4095, "path of the local file, as the gateway sees it")
+            .shorts(&["fc"])
+            .required(),
         Field::text("file_name", 255, "name at the partner; the local file's where none is given").shorts(&["fn"]),
         Field::text("dir_name", 255, "folder at the partner, or the virtual folder it waits in").shorts(&["dn"]),
-        Field::choice("mode", &["I", "R"], "I we call the partner, R the file waits for the partner").shorts(&["m"]).default("I"),
+        Field::choice("mode", &["I", "R"], "I we call the partner, R the file waits for the partner")
+            .shorts(&["m"])
+            .default("I"),
         Field::new("appli", FieldKind::Ref(Kind::Application), "application").shorts(&["ap"]),
         Field::int("priority", (0, 2), "", "0 high, 1 medium, 2 low").shorts(&["prio"]).default("1"),
         Field::flag("frozen_state", "N", "wait until restarted").shorts(&["fs"]),
@@ -173,7 +180,8 @@ async fn submit(context: &Context, input: &Input) -> Result<Output, OpError> {
 /// A time as RFC 3339, or `+hhmmss` from now (TRF-5).
 fn moment(input: &Input, name: &'static str, now: UtcMicros) -> Result<Option<UtcMicros>, OpError> {
     let Some(text) = input.text(name) else { return Ok(None) };
-    let wrong = || OpError::Syntax(InputError::Together(format!("-{name} is {text:?}: give 2026-11-23T14:05:00Z or +hhmmss")));
+    let wrong =
+        || OpError::Syntax(InputError::Together(format!("-{name} is {text:?}: give 2026-11-23T14:05:00Z or +hhmmss")));
     let Some(digits) = text.strip_prefix('+') else {
         return UtcMicros::parse(text).map(Some).map_err(|_| wrong());
     };
@@ -187,7 +195,8 @@ async fn found(context: &Context, input: &Input) -> Result<Vec<Transfer>, OpErro
     let mut states = Vec::new();
     for letter in input.text("state").unwrap_or_default().chars() {
         let state = State::parse(&letter.to_string());
-        states.push(state.ok_or_else(|| OpError::Syntax(InputError::Together(format!("-state: {letter} is no state"))))?);
+        states
+            .push(state.ok_or_else(|| OpError::Syntax(InputError::Together(format!("-state: {letter} is no state"))))?);
     }
     let filter = TransferFilter {
         states,
@@ -210,7 +219,8 @@ async fn select(context: &Context, input: &Input) -> Result<Output, OpError> {
 }
 
 async fn status(context: &Context, input: &Input) -> Result<Output, OpError> {
-    let columns = ["Ident", "Dir", "Mode", "Site", "Folder", "File", "Octets", "State", "Route", "Tries", "Created", "Cause"];
+    let columns =
+        ["Ident", "Dir", "Mode", "Site", "Folder", "File", "Octets", "State", "Route", "Tries", "Created", "Cause"];
     let row = |t: Transfer| {
         vec![
             Cell::from(t.id.0),
@@ -292,7 +302,8 @@ fn record(t: &Transfer) -> Vec<(&'static str, Cell)> {
 async fn control(context: &Context, input: &Input) -> Result<Output, OpError> {
     let id = ident(input)?;
     let action = input.text("action").and_then(Control::parse).ok_or(InputError::Absent("action"))?;
-    let state = context.engine.control(id, action, &context.actor).await.map_err(|e| OpError::Refused(e.to_string()))?;
+    let state =
+        context.engine.control(id, action, &context.actor).await.map_err(|e| OpError::Refused(e.to_string()))?;
     Ok(Output::done(format!("transfer {id} is now {}", state.word())))
 }
 
@@ -308,7 +319,11 @@ async fn reroute(context: &Context, input: &Input) -> Result<Output, OpError> {
     let made = context.engine.reroute(id).await.map_err(|e| OpError::Refused(e.to_string()))?;
     let made: Vec<String> = made.iter().map(ToString::to_string).collect();
     Ok(Output::Done {
-        text: if made.is_empty() { format!("transfer {id} went nowhere") } else { format!("transfer {id} routed as {}", made.join(", ")) },
+        text: if made.is_empty() {
+            format!("transfer {id} went nowhere")
+        } else {
+            format!("transfer {id} routed as {}", made.join(", "))
+        },
         facts: vec![("route_to_xfer".to_owned(), Cell::List(made))],
         warnings: Vec::new(),
     })

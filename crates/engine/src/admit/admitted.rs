@@ -7,6 +7,7 @@ use model::VfdRight;
 
 /// A partner that has proved who it is and was bound to a gate and a site. Only the admission makes one.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Admitted {
     /// The gate that let it in.
     pub gate: String,
@@ -34,5 +35,4 @@ pub struct Admitted {
     pub max_upload: Option<u64>,
     /// Destination of its files where no rule says otherwise.
     pub route_remote_agent: Option<String>,
-    pub(crate) sealed: (),
 }

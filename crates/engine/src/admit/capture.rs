@@ -44,7 +44,8 @@ pub(super) async fn capture(engine: &Engine, shown: Shown<'_>) {
                 peer: Some(shown.peer),
             });
             if shown.alarm {
-                let text = format!("a known partner shows another key, stored as {alias}: ask the partner before enabling it");
+                let text =
+                    format!("a known partner shows another key, stored as {alias}: ask the partner before enabling it");
                 engine.emit(Event::CaptureAlarm { site: shown.partner.to_owned(), fingerprint, text });
             }
             if let Err(error) = engine.reload().await {

@@ -11,7 +11,12 @@ use super::trust::{KeyDemand, KeyVerdict, judge};
 use crate::{Engine, Event};
 
 /// Judges the key that the server of `site` showed. The site's values win over the profile's (SSH-15).
-pub async fn host_key_is_good(engine: &Arc<Engine>, site: &RemoteSite, profile: &SshProfile, shown: (&PublicKey, IpAddr)) -> bool {
+pub async fn host_key_is_good(
+    engine: &Arc<Engine>,
+    site: &RemoteSite,
+    profile: &SshProfile,
+    shown: (&PublicKey, IpAddr),
+) -> bool {
     let (key, peer) = shown;
     let demand = KeyDemand {
         aliases: site.public_keys.clone(),
@@ -26,22 +31,19 @@ pub async fn host_key_is_good(engine: &Arc<Engine>, site: &RemoteSite, profile: 
         KeyVerdict::Refused { event, text } => {
             tracing::warn!(site = %site.name, event, text, "host key refused");
             if matches!(event, 140) {
-                engine.emit(Event::CaptureAlarm { site: site.name.to_string(), fingerprint: fingerprint.to_string(), text });
+                engine.emit(Event::CaptureAlarm {
+                    site: site.name.to_string(),
+                    fingerprint: fingerprint.to_string(),
+                    text,
+                });
             }
             false
         }
         KeyVerdict::Unknown { alarm } => {
             let place = format!("site:{}", site.name);
             let partner = site.name.to_string();
-            let shown = Shown {
-                key,
-                place: &place,
-                partner: &partner,
-                login: "",
-                peer,
-                group: demand.group.clone(),
-                alarm,
-            };
+            let shown =
+                Shown { key, place: &place, partner: &partner, login: "", peer, group: demand.group.clone(), alarm };
             capture(engine, shown).await;
             false
         }

@@ -52,7 +52,9 @@ pub fn judge(fingerprint: &Fingerprint, demand: &KeyDemand, snapshot: &Snapshot)
     match stored {
         Some(key) if demand.bound.contains(&key.alias) => enabled(key, 141),
         Some(key) if demand.trust_hosted => hosted(key, demand.group.as_deref()),
-        Some(key) if key.state == ObjectState::Enabled => refused(146, format!("key {} is not bound to this partner", key.alias)),
+        Some(key) if key.state == ObjectState::Enabled => {
+            refused(146, format!("key {} is not bound to this partner", key.alias))
+        }
         Some(key) => refused(136, format!("key {} is known and {}", key.alias, key.state.shown())),
         None if demand.capture => KeyVerdict::Unknown { alarm: !demand.bound.is_empty() },
         None => refused(146, format!("key {fingerprint} is unknown")),
@@ -70,7 +72,9 @@ fn by_alias(fingerprint: &Fingerprint, aliases: &[Alias], snapshot: &Snapshot) -
 
 fn hosted(key: &Arc<KeyEntry>, group: Option<&str>) -> KeyVerdict {
     match group {
-        Some(group) if group != key.group => refused(144, format!("key {} is in group {}, not in {group}", key.alias, key.group)),
+        Some(group) if group != key.group => {
+            refused(144, format!("key {} is in group {}, not in {group}", key.alias, key.group))
+        }
         _ => enabled(key, 145),
     }
 }

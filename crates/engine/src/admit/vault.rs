@@ -36,7 +36,12 @@ impl Vault {
     ///
     /// # Errors
     /// The first key that cannot be used (SSH-9).
-    pub async fn keys(&self, engine: &Engine, s: &Snapshot, aliases: &[Alias]) -> Result<Vec<Arc<PrivateKey>>, VaultError> {
+    pub async fn keys(
+        &self,
+        engine: &Engine,
+        s: &Snapshot,
+        aliases: &[Alias],
+    ) -> Result<Vec<Arc<PrivateKey>>, VaultError> {
         let mut all = Vec::with_capacity(aliases.len());
         for alias in aliases {
             all.push(self.key(engine, s, alias.as_str()).await?);

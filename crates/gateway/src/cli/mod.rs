@@ -26,6 +26,8 @@ pub(crate) enum Asked {
     Serve(ArgMatches),
     /// `gatehouse demo`.
     Demo(ArgMatches),
+    /// `gatehouse links DIR`.
+    Links(String),
     /// An operation with its input.
     Operation(Box<Call>),
 }
@@ -78,6 +80,7 @@ fn sort(matches: &ArgMatches) -> Asked {
     match matches.subcommand() {
         Some(("serve", m)) => Asked::Serve(m.clone()),
         Some(("demo", m)) => Asked::Demo(m.clone()),
+        Some(("links", m)) => Asked::Links(m.get_one::<String>("folder").cloned().unwrap_or_default()),
         _ => {
             let mut words = Vec::new();
             let mut at = matches;
@@ -92,6 +95,21 @@ fn sort(matches: &ArgMatches) -> Asked {
             }
         }
     }
+}
+
+/// Makes a link to this program for each documented name that `folder` does not have yet.
+///
+/// # Errors
+/// A sentence that names the link.
+pub(crate) fn make_links(folder: &str) -> Result<(), String> {
+    let program = std::env::current_exe().map_err(|e| e.to_string())?;
+    for name in LINK_NAMES {
+        let link = Path::new(folder).join(name);
+        if link.symlink_metadata().is_err() {
+            std::os::unix::fs::symlink(&program, &link).map_err(|e| format!("{}: {e}", link.display()))?;
+        }
+    }
+    Ok(())
 }
 
 fn call(operation: &'static Operation, matches: &ArgMatches) -> Asked {
@@ -144,7 +162,10 @@ fn secret(param: &Param, matches: &ArgMatches) -> Result<Option<Secret<String>>,
         return Ok(Some(Secret::new(text.lines().next().unwrap_or_default().to_owned())));
     }
     if let Some(text) = matches.get_one::<String>(param.name()) {
-        let hint = format!("warning: -{} on the command line is seen by others; use -{file}, or give it no value", param.name());
+        let hint = format!(
+            "warning: -{} on the command line is seen by others; use -{file}, or give it no value",
+            param.name()
+        );
         print::error_line(&hint).map_err(|e| e.to_string())?;
         return Ok(Some(Secret::new(text.clone())));
     }

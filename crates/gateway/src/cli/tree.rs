@@ -8,8 +8,21 @@ use model::FieldKind;
 
 /// Programs that exist under their own name too, as links to `gatehouse`.
 pub(crate) const LINK_NAMES: &[&str] = &[
-    "secadm", "secdsp", "secbase", "peladm", "peldsp", "pelbase", "peltrans", "pelctl", "pelmon", "pelpur", "peluconf",
-    "pelencpass", "vfdadm", "vfddsp", "vfdbase",
+    "secadm",
+    "secdsp",
+    "secbase",
+    "peladm",
+    "peldsp",
+    "pelbase",
+    "peltrans",
+    "pelctl",
+    "pelmon",
+    "pelpur",
+    "peluconf",
+    "pelencpass",
+    "vfdadm",
+    "vfddsp",
+    "vfdbase",
 ];
 
 /// Ending of the argument that reads a secret from a file.
@@ -33,7 +46,8 @@ pub(crate) fn command_tree() -> Command {
         )
         .arg(Arg::new("json").long("json").global(true).action(ArgAction::SetTrue).help("print JSON, for programs"))
         .subcommand(serve_command())
-        .subcommand(demo_command());
+        .subcommand(demo_command())
+        .subcommand(links_command());
     for operation in OPERATIONS.iter().copied().flatten() {
         let words: Vec<&'static str> = operation.name.split(' ').collect();
         root = with_operation(root, &words, operation);
@@ -49,9 +63,15 @@ fn serve_command() -> Command {
 }
 
 fn demo_command() -> Command {
-    Command::new("demo")
-        .about("See the main job: a file from partner A arrives, is stored, and goes to partner B")
-        .arg(Arg::new("keep").long("keep").action(ArgAction::SetTrue).help("leave it running and print commands to try"))
+    Command::new("demo").about("See the main job: a file from partner A arrives, is stored, and goes to partner B").arg(
+        Arg::new("keep").long("keep").action(ArgAction::SetTrue).help("leave it running and print commands to try"),
+    )
+}
+
+fn links_command() -> Command {
+    Command::new("links")
+        .about("Make the documented program names (secadm, peladm, …) as links to gatehouse in a folder")
+        .arg(Arg::new("folder").value_name("DIR").required(true))
 }
 
 fn with_operation(parent: Command, words: &[&'static str], operation: &'static Operation) -> Command {
@@ -186,9 +206,10 @@ pub(crate) fn normalise(args: impl IntoIterator<Item = OsString>, root: &Command
 fn long_form(text: &str, commands: &[&Command]) -> Option<String> {
     let name = text.strip_prefix('-').filter(|n| n.chars().count() > 1 && !n.starts_with('-'))?;
     let bare = name.split('=').next().unwrap_or(name);
-    let known = commands.iter().flat_map(|c| c.get_arguments()).any(|a| {
-        a.get_long() == Some(bare) || a.get_all_aliases().is_some_and(|all| all.contains(&bare))
-    });
+    let known = commands
+        .iter()
+        .flat_map(|c| c.get_arguments())
+        .any(|a| a.get_long() == Some(bare) || a.get_all_aliases().is_some_and(|all| all.contains(&bare)));
     known.then(|| format!("--{name}"))
 }
 
@@ -219,8 +240,12 @@ mod tests {
 
     #[test]
     fn single_dash_names_become_long_ones() {
-        let n = normal(&["secadm", "create_sshprof", "-sshprof_name", "A", "-shpn=B", "-s", "E", "-nosuch", "--", "-shpn"]);
-        assert_eq!(n.args, ["secadm", "create_sshprof", "--sshprof_name", "A", "--shpn=B", "-s", "E", "-nosuch", "--", "-shpn"]);
+        let n =
+            normal(&["secadm", "create_sshprof", "-sshprof_name", "A", "-shpn=B", "-s", "E", "-nosuch", "--", "-shpn"]);
+        assert_eq!(
+            n.args,
+            ["secadm", "create_sshprof", "--sshprof_name", "A", "--shpn=B", "-s", "E", "-nosuch", "--", "-shpn"]
+        );
         assert_eq!(n.path, ["secadm", "create_sshprof"]);
     }
 
@@ -242,7 +267,7 @@ mod tests {
         for operation in OPERATIONS.iter().copied().flatten() {
             let words: Vec<&str> = operation.name.split(' ').collect();
             for param in (operation.params)() {
-                for name in param.name()s().filter(|n| n.chars().count() > 1) {
+                for name in param.field.names().filter(|n| n.chars().count() > 1) {
                     let args = words.iter().map(|w| (*w).to_owned()).chain([format!("-{name}")]).map(OsString::from);
                     let n = normalise(args, &tree);
                     assert_eq!(n.args.last(), Some(&OsString::from(format!("--{name}"))), "{} -{name}", operation.name);

@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use base::{Secret, TransferId};
 use bytes::Bytes;
 use channel::{ClientParams, HostKeyChecker, SshClient, Target, connect_ssh};
-use db::Actor;
 use engine::{Event, TransferError};
 use keys::{Fingerprint, KeyAlgorithm, KeyFileFormat, KeyMaterial, PrivateKey, PublicKey, write_key};
 use protocols::sftp::{ClientOptions, NoProgress, SftpClient, Source};
@@ -51,14 +50,18 @@ impl Gateway {
         let dir = DataDir::open(folder, true).map_err(|e| told(e.to_string()))?;
         let running = Running::start(Instance::open(dir, true).await.map_err(told)?).await.map_err(told)?;
         let address = free_address().map_err(|e| told(e.to_string()))?;
-        let entry = running.engine.snapshot().key(model::GATEHOUSE_KEY).cloned().ok_or_else(|| told("has no identity".into()))?;
+        let entry = running
+            .engine
+            .snapshot()
+            .key(model::GATEHOUSE_KEY)
+            .cloned()
+            .ok_or_else(|| told("has no identity".into()))?;
         let host_key = PublicKey::from_ssh_blob(&entry.ssh_blob).map_err(|e| told(e.to_string()))?;
         Ok(Self { running, address, fingerprint: Fingerprint(entry.fingerprint).to_string(), host_key })
     }
 
     fn context(&self) -> Context {
-        let actor = Actor { name: "demo".to_owned(), origin: "demo".to_owned() };
-        Context { engine: Arc::clone(&self.running.engine), actor }
+        self.running.instance.context("demo", "demo")
     }
 
     /// Writes the host key where OpenSSH looks for it.
@@ -102,7 +105,12 @@ async fn open_for(on: &Gateway, key: &str, public: &PublicKey, login: &str) -> R
     let (ip, port) = (on.address.ip().to_string(), on.address.port().to_string());
     let called = format!("*/{port}");
     operate(on, "secadm update_sshprof", &[("sshprof_name", model::SFTP_IN), ("remote_key_import", "Y")]).await?;
-    let netprof = [("nprof_name", "SFTP"), ("security_option", "SSH"), ("sprof_name", model::SFTP_IN), ("dest_address", called.as_str())];
+    let netprof = [
+        ("nprof_name", "SFTP"),
+        ("security_option", "SSH"),
+        ("sprof_name", model::SFTP_IN),
+        ("dest_address", called.as_str()),
+    ];
     operate(on, "secadm create_netprof", &netprof).await?;
     operate(on, "listener add", &[("name", "SFTP"), ("address", &ip), ("port", &port)]).await?;
     operate(on, "vfdadm create_dir", &[("dir_name", "/in")]).await?;
@@ -120,7 +128,10 @@ async fn open_for(on: &Gateway, key: &str, public: &PublicKey, login: &str) -> R
     operate(on, "peladm create_cgate", &gate).await?;
     let mut listening = on.running.listening.clone();
     let opened = listening.wait_for(|open| !open.is_empty());
-    tokio::time::timeout(Duration::from_secs(10), opened).await.map_err(|_| "the listener does not open")?.map_err(|e| e.to_string())?;
+    tokio::time::timeout(Duration::from_secs(10), opened)
+        .await
+        .map_err(|_| "the listener does not open")?
+        .map_err(|e| e.to_string())?;
     Ok(())
 }
 
@@ -231,7 +242,11 @@ pub(super) fn random_file(octets: usize) -> Result<Bytes, String> {
 }
 
 /// Waits for an event by its name; gives the transfer that it is about.
-pub(super) async fn wait_for(events: &mut broadcast::Receiver<Arc<Event>>, name: &str, most: Duration) -> Result<TransferId, String> {
+pub(super) async fn wait_for(
+    events: &mut broadcast::Receiver<Arc<Event>>,
+    name: &str,
+    most: Duration,
+) -> Result<TransferId, String> {
     let found = async {
         loop {
             let event = events.recv().await.map_err(|e| e.to_string())?;
@@ -240,14 +255,19 @@ pub(super) async fn wait_for(events: &mut broadcast::Receiver<Arc<Event>>, name:
             }
         }
     };
-    tokio::time::timeout(most, found).await.map_err(|_| format!("{name} did not happen in {most:?}: see `gatehouse why`"))?
+    tokio::time::timeout(most, found)
+        .await
+        .map_err(|_| format!("{name} did not happen in {most:?}: see `gatehouse why`"))?
 }
 
 /// SHA-256 of a stored file, as computed while it arrived.
 pub(super) async fn stored_sha256(on: &Gateway, id: TransferId) -> Result<String, String> {
     let output = run(&on.context(), "peldsp display_trans", &[("local_ident", &id.to_string())]).await?;
     let json = output.json();
-    json.get("x_sha256").and_then(|v| v.as_str()).map(str::to_owned).ok_or_else(|| format!("transfer {id} has no SHA-256"))
+    json.get("x_sha256")
+        .and_then(|v| v.as_str())
+        .map(str::to_owned)
+        .ok_or_else(|| format!("transfer {id} has no SHA-256"))
 }
 
 /// Name of the key that waits in quarantine.

@@ -110,7 +110,13 @@ async fn stay(show: &Show, scratch: &Scratch, ours: &Gateway, a: &Partner) -> Re
     );
     show.title("The gateway goes on until Ctrl-C. Try, in another terminal:")?;
     show.command(&sftp)?;
-    for line in ["peldsp status_trans", "why 1", "quarantine list", "check", "explain inbound -peer 192.0.2.7:40000 -local 127.0.0.1:22 -login partner_a"] {
+    for line in [
+        "peldsp status_trans",
+        "why 1",
+        "quarantine list",
+        "check",
+        "explain inbound -peer 192.0.2.7:40000 -local 127.0.0.1:22 -login partner_a",
+    ] {
         show.command(&format!("gatehouse --data {} {line}", scratch.0.join("gateway").display()))?;
     }
     tokio::signal::ctrl_c().await.map_err(|e| e.to_string())
