@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::FutureExt;
 use keys::PublicKey;
 use russh::client::{DisconnectReason, Handler, Session};
 use russh::keys::PublicKeyOrCertificate;
@@ -12,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::client::HostKeyChecker;
 use super::error::SshError;
-use super::input::Incoming;
+use super::input::{Incoming, waiting};
 use super::output::Outgoing;
 use super::server_handler::HandlerError;
 use super::shared::Shared;
@@ -67,7 +66,7 @@ impl Channels {
         let mut table = self.table();
         let Some(open) = table.channels.get_mut(&id) else { return };
         let mut is_over = false;
-        while let Some(Some(message)) = open.from_library.wait().now_or_never() {
+        while let Some(message) = waiting(&mut open.from_library) {
             match message {
                 ChannelMsg::Data { data } => open.incoming.push(data),
                 ChannelMsg::Success => open.answer(true),
@@ -100,8 +99,8 @@ impl Open {
     }
 
     fn end(self) {
-        self.incoming.end();
         self.outgoing.end();
+        self.incoming.end();
     }
 }
 

@@ -5,12 +5,22 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
+use russh::{ChannelMsg, ChannelReadHalf};
 use tokio::sync::Notify;
+use tokio::task::coop::unconstrained;
 
 use super::shared::Shared;
 
 /// Counted for each piece beside its octets: what the queue and the allocator need for it.
 const PIECE_OCTETS: usize = 128;
+
+/// The next message of the library for a channel, if one is there.
+///
+/// Not subject to the runtime's budget of a task, which would hide a message that is there.
+pub(crate) fn waiting(from_library: &mut ChannelReadHalf) -> Option<ChannelMsg> {
+    unconstrained(from_library.wait()).now_or_never().flatten()
+}
 
 /// The queue of received octets of one channel.
 #[derive(Debug)]

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use russh::{ChannelId, ChannelMsg, ChannelWriteHalf};
 use tokio::sync::{Notify, watch};
+use tokio::task::coop::unconstrained;
 
 use super::input::Incoming;
 use super::shared::{Shared, Side};
@@ -46,7 +47,7 @@ pub(crate) trait Sink: Send + Sync {
 
 impl<S: From<(ChannelId, ChannelMsg)> + Send + Sync + 'static> Sink for ChannelWriteHalf<S> {
     fn room(&self) -> usize {
-        self.writable_packet_size().now_or_never().unwrap_or(0)
+        unconstrained(self.writable_packet_size()).now_or_never().unwrap_or(0)
     }
 
     fn send(self: Arc<Self>, octets: Bytes) -> Sending {
@@ -380,7 +381,7 @@ impl Drop for Writer {
 /// Polls without a waker: whoever gets `Pending` must poll again elsewhere.
 fn poll_once(sending: &mut Sending) -> Poll<Result<(), Closed>> {
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-    sending.as_mut().poll(&mut cx)
+    pin!(unconstrained(sending.as_mut())).poll(&mut cx)
 }
 
 fn wide(octets: usize) -> u64 {

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base::{Secret, octets_text};
-use futures_util::FutureExt;
 use keys::PublicKey;
 use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, ChannelMsg, ChannelOpenFailure, ChannelReadHalf, ChannelWriteHalf, Pty};
@@ -15,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::error::SshError;
-use super::input::Incoming;
+use super::input::{Incoming, waiting};
 use super::output::Outgoing;
 use super::pipe::Pipe;
 use super::preferred::{key_algorithms, method_set};
@@ -262,7 +261,7 @@ impl ServerHandler {
     /// Takes what the library has put into a channel's queue before it called us.
     fn pull(&mut self, id: ChannelId) {
         let Some(open) = self.channels.get_mut(&id) else { return };
-        while let Some(Some(message)) = open.from_library.wait().now_or_never() {
+        while let Some(message) = waiting(&mut open.from_library) {
             if let (ChannelMsg::Data { data }, Some((incoming, _))) = (message, &open.pipe) {
                 incoming.push(data);
             }
@@ -292,8 +291,8 @@ impl ServerHandler {
 impl Open {
     fn end(&self) {
         if let Some((incoming, outgoing)) = &self.pipe {
-            incoming.end();
             outgoing.end();
+            incoming.end();
         }
     }
 }
