@@ -9,16 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
+use sha2::Digest;
 
 use super::disk::DiskFile;
 use super::error::Part;
-use super::format::{
-    CHUNK, CHUNK_OCTETS, Cipher, Header, IN_PLACE_AT, Kind, NONCE, RECORD, Suite, TAG, TRAILER_OCTETS, encode_list,
-    encode_part, encode_trailer, narrow, wide,
-};
+use super::format::{CHUNK, CHUNK_OCTETS, Cipher, Header, IN_PLACE_AT, Kind, NONCE, RECORD, Suite, TAG, narrow, wide};
 use super::saved::{Hash, Marks, State};
-use super::{FileUuid, Saved, StoreError, StoreParts, StoredInfo};
+use super::{FileUuid, Saved, StoreError, StoreParts};
 
 /// Where staged files are, and with what they are made.
 pub(super) struct Staging {
@@ -69,14 +66,9 @@ impl Body {
     /// Writes whole chunks behind what is flushed.
     pub(super) fn append(&mut self, pieces: &[Bytes]) -> Result<(), StoreError> {
         let len = pieces.iter().map(Bytes::len).sum::<usize>();
-        self.write_chunks(pieces, Kind::More, true)?;
+        self.write_chunks(pieces)?;
         self.flushed = self.flushed.saturating_add(wide(len));
         Ok(())
-    }
-
-    /// Writes the tail, at most one chunk, so that it can be made durable; it will be written again.
-    pub(super) fn write_tail(&mut self, pieces: &[Bytes]) -> Result<(), StoreError> {
-        if pieces.is_empty() { Ok(()) } else { self.write_chunks(pieces, Kind::More, false) }
     }
 
     /// Changes content below what is flushed.
@@ -100,7 +92,7 @@ impl Body {
             let at = opened.header.suite.record_at(index).saturating_add(wide(skip));
             return write(&opened.file, &[part], at);
         }
-        let mut plain = if part.len() == CHUNK { part.to_vec() } else { self.load(index, CHUNK)? };
+        let mut plain = if part.len() == CHUNK { part.to_vec() } else { self.load(index)? };
         plain.iter_mut().skip(skip).zip(part).for_each(|(to, from)| *to = *from);
         self.write_record(index, Kind::More, &plain)
     }
@@ -110,10 +102,14 @@ impl Body {
         self.mark_in_place()?;
         self.hash.lose();
         let (index, rest) = (size / CHUNK_OCTETS, narrow(size % CHUNK_OCTETS));
-        let mut tail = if rest == 0 { Vec::new() } else { self.load(index, CHUNK)? };
+        let mut tail = if rest == 0 { Vec::new() } else { self.load(index)? };
         tail.truncate(rest);
         self.flushed = index.saturating_mul(CHUNK_OCTETS);
         self.marks.cut(index);
+        if let Some(opened) = &self.opened {
+            let end = opened.header.suite.record_at(index);
+            opened.file.set_len(end).map_err(|e| StoreError::io("cutting a staged file", &e))?;
+        }
         Ok(tail)
     }
 
@@ -127,10 +123,10 @@ impl Body {
     }
 
     /// Up to `len` octets from `offset`, all of them flushed.
-    pub(super) fn read(&mut self, offset: u64, len: usize) -> Result<Vec<u8>, StoreError> {
+    pub(super) fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, StoreError> {
         let (mut at, mut out) = (offset, Vec::with_capacity(len));
         while out.len() < len {
-            let plain = self.load(at / CHUNK_OCTETS, CHUNK)?;
+            let plain = self.load(at / CHUNK_OCTETS)?;
             let part = plain.get(narrow(at % CHUNK_OCTETS)..).unwrap_or_default();
             let part = part.get(..part.len().min(len - out.len())).unwrap_or_default();
             out.extend_from_slice(part);
@@ -152,138 +148,55 @@ impl Body {
         Some(Syncer { file: opened.file.clone(), staging, name })
     }
 
-    /// State to go on from, once `durable_to` octets are.
-    pub(super) fn saved(&self, durable_to: u64, holes: u64) -> Result<Saved, StoreError> {
-        let Some(opened) = &self.opened else { return Ok(Saved::default()) };
-        let incarnation = opened.header.incarnation;
-        let (hash, marks) = (self.hash.clone(), self.marks.clone());
-        let state = State { incarnation, flushed: self.flushed, holes, hash, marks };
-        state.seal(&*self.staging.parts.keys, self.uuid, durable_to)
-    }
-
-    /// Writes the tail, at most one chunk, as the final one, then list and trailer, and makes all durable.
-    pub(super) fn finish(&mut self, tail: &[Bytes]) -> Result<StoredInfo, StoreError> {
-        let mut tail = tail.concat();
-        let mut hashed = 0;
-        if tail.is_empty() && self.flushed > 0 {
-            let last = self.flushed / CHUNK_OCTETS - 1;
-            tail = self.load(last, CHUNK)?;
-            self.flushed = last.saturating_mul(CHUNK_OCTETS);
-            hashed = tail.len();
+    /// State to go on from, once what was written is durable; `tail` is what comes behind it.
+    pub(super) fn saved(&self, tail: &[Bytes], holes: u64) -> Result<Saved, StoreError> {
+        let incarnation = self.opened.as_ref().map(|opened| opened.header.incarnation).unwrap_or_default();
+        let (hash, marks, tail) = (self.hash.clone(), self.marks.clone(), tail.concat());
+        if self.flushed == 0 && tail.is_empty() {
+            return Ok(Saved::default());
         }
-        if self.marks.overfull {
-            self.copy_under_fresh_key()?;
-            hashed = 0;
-        }
-        self.open()?;
-        let size = self.flushed.saturating_add(wide(tail.len()));
-        let sha256 = self.digest(&tail, hashed)?;
-        self.write_record(self.flushed / CHUNK_OCTETS, Kind::Final, &tail)?;
-        let info = StoredInfo { size, sha256 };
-        self.write_end(&info)?;
-        self.sync()?;
-        Ok(info)
-    }
-
-    fn write_end(&mut self, info: &StoredInfo) -> Result<(), StoreError> {
-        let opened = self.opened.as_ref().ok_or(StoreError::Absent { uuid: self.uuid })?;
-        let (suite, cipher, listed) = (opened.header.suite, opened.cipher.as_ref(), &self.marks.listed);
-        let list = match listed.len() {
-            0 => Vec::new(),
-            _ => encode_part(cipher, Kind::List, nonce()?, encode_list(listed))?,
-        };
-        let trailer = encode_part(cipher, Kind::Trailer, nonce()?, encode_trailer(info, listed.len()))?;
-        let (at, doing) = (suite.body_end(info.size), "ending a staged file");
-        if opened.header.in_place {
-            write(&opened.file, &[&[0]], IN_PLACE_AT)?;
-        }
-        write(&opened.file, &[&list, &trailer], at)?;
-        let end = at.saturating_add(wide(list.len())).saturating_add(TRAILER_OCTETS);
-        let there = opened.file.octets().map_err(|e| StoreError::io(doing, &e))?;
-        if there != end {
-            opened.file.set_len(end).map_err(|e| StoreError::io(doing, &e))?;
-        }
-        Ok(())
-    }
-
-    /// Digest of the whole file; the first `hashed` octets of `tail` are in the running hash already.
-    fn digest(&mut self, tail: &[u8], hashed: usize) -> Result<Option<[u8; 32]>, StoreError> {
-        let mut hash = match &self.hash {
-            Hash::Off => return Ok(None),
-            Hash::Running(hash) => {
-                let mut hash = hash.clone();
-                hash.update(tail.get(hashed..).unwrap_or_default());
-                return Ok(Some(hash.finalize().into()));
-            }
-            Hash::Lost => Sha256::new(),
-        };
-        for index in 0..self.flushed / CHUNK_OCTETS {
-            hash.update(self.load(index, CHUNK)?);
-        }
-        hash.update(tail);
-        Ok(Some(hash.finalize().into()))
-    }
-
-    /// Copies the flushed chunks into a new file, so that each is sealed once under the new key.
-    fn copy_under_fresh_key(&mut self) -> Result<(), StoreError> {
-        let mut copy = Self::new(self.staging.clone(), self.uuid);
-        copy.path = self.staging.copy_path(self.uuid);
-        remove_if_there(&self.staging, &copy.path)?;
-        for index in 0..self.flushed / CHUNK_OCTETS {
-            copy.append(&[self.load(index, CHUNK)?.into()])?;
-        }
-        copy.open()?;
-        let renamed = self.staging.parts.disk.rename(&copy.path, &self.path);
-        renamed.map_err(|e| StoreError::io("renaming a staged file", &e))?;
-        copy.path = self.path.clone();
-        *self = copy;
-        Ok(())
+        let state = State { incarnation, flushed: self.flushed, holes, hash, marks, tail };
+        state.seal(&*self.staging.parts.keys, self.uuid)
     }
 
     /// Plain content of a whole chunk that is not final.
-    pub(super) fn load(&mut self, index: u64, len: usize) -> Result<Vec<u8>, StoreError> {
-        let plain = self.try_load(index, len)?;
+    pub(super) fn load(&self, index: u64) -> Result<Vec<u8>, StoreError> {
+        let plain = self.try_load(index)?;
         plain.ok_or(StoreError::corrupt(self.uuid, Part::Chunk(index)))
     }
 
-    /// Content of a chunk of `len` octets that is not final; `None` if it does not open.
-    pub(super) fn try_load(&self, index: u64, len: usize) -> Result<Option<Vec<u8>>, StoreError> {
+    /// The same; `None` if it does not open.
+    pub(super) fn try_load(&self, index: u64) -> Result<Option<Vec<u8>>, StoreError> {
         let opened = self.opened.as_ref().ok_or(StoreError::Absent { uuid: self.uuid })?;
-        let (mut nonce, mut tag, mut plain) = ([0; NONCE], [0; TAG], vec![0; len]);
+        let (mut nonce, mut tag, mut plain) = ([0; NONCE], [0; TAG], vec![0; CHUNK]);
         let at = opened.header.suite.record_at(index);
         let read = |pieces: &mut [IoSliceMut<'_>]| {
             opened.file.read_at(pieces, at).map_err(|e| StoreError::io("reading a staged file", &e))
         };
         let Some(cipher) = &opened.cipher else {
             let got = read(&mut [IoSliceMut::new(&mut plain)])?;
-            return Ok((got == len).then_some(plain));
+            return Ok((got == CHUNK).then_some(plain));
         };
         let pieces = [IoSliceMut::new(&mut nonce), IoSliceMut::new(&mut plain), IoSliceMut::new(&mut tag)];
-        let whole = read(&mut { pieces })? == NONCE + len + TAG;
+        let whole = read(&mut { pieces })? == RECORD;
         let current = self.marks.listed.get(&index).is_none_or(|counts| *counts == tag);
         let good = whole && current && cipher.open((index, Kind::More), (&nonce, &tag), &mut plain);
         Ok(good.then_some(plain))
     }
 
-    /// Writes `pieces` as chunks from `flushed` on, sealed in batches.
-    fn write_chunks(&mut self, pieces: &[Bytes], kind: Kind, hashing: bool) -> Result<(), StoreError> {
+    /// Writes `pieces`, whole chunks, from `flushed` on, sealed in batches.
+    fn write_chunks(&mut self, pieces: &[Bytes]) -> Result<(), StoreError> {
         self.open()?;
         let mut scratch = std::mem::take(&mut self.scratch);
-        let done = self.seal_and_write(pieces, kind, hashing, &mut scratch);
+        let done = self.seal_and_write(pieces, &mut scratch);
         self.scratch = scratch;
         done
     }
 
-    fn seal_and_write(
-        &mut self,
-        pieces: &[Bytes],
-        kind: Kind,
-        hashing: bool,
-        scratch: &mut Vec<u8>,
-    ) -> Result<(), StoreError> {
+    fn seal_and_write(&mut self, pieces: &[Bytes], scratch: &mut Vec<u8>) -> Result<(), StoreError> {
         let opened = self.opened.as_ref().ok_or(StoreError::Absent { uuid: self.uuid })?;
         let mut hash = match &mut self.hash {
-            Hash::Running(hash) if hashing => Some(hash),
+            Hash::Running(hash) => Some(hash),
             _ => None,
         };
         let (suite, mut index) = (opened.header.suite, self.flushed / CHUNK_OCTETS);
@@ -309,7 +222,7 @@ impl Body {
                 if let Some(hash) = &mut hash {
                     hash.update(&*plain);
                 }
-                let tag = cipher.seal((index, kind), nonce, plain)?;
+                let tag = cipher.seal((index, Kind::More), nonce, plain)?;
                 scratch.extend_from_slice(&tag);
                 self.marks.note(index, tag, max);
                 index = index.saturating_add(1);
@@ -320,10 +233,12 @@ impl Body {
     }
 
     /// Writes one chunk wherever it belongs.
-    fn write_record(&mut self, index: u64, kind: Kind, plain: &[u8]) -> Result<(), StoreError> {
+    pub(super) fn write_record(&mut self, index: u64, kind: Kind, plain: &[u8]) -> Result<(), StoreError> {
         let opened = self.opened.as_ref().ok_or(StoreError::Absent { uuid: self.uuid })?;
         let (at, max) = (opened.header.suite.record_at(index), self.staging.parts.limits.rewritten_chunks_max);
-        let Some(cipher) = &opened.cipher else { return write(&opened.file, &[plain], at) };
+        let Some(cipher) = &opened.cipher else {
+            return write(&opened.file, &[plain], at);
+        };
         let (nonce, mut sealed) = (nonce()?, plain.to_vec());
         let tag = cipher.seal((index, kind), nonce, &mut sealed)?;
         write(&opened.file, &[&nonce, &sealed, &tag], at)?;
@@ -332,7 +247,7 @@ impl Body {
     }
 
     /// Makes the file, if there is none yet.
-    fn open(&mut self) -> Result<(), StoreError> {
+    pub(super) fn open(&mut self) -> Result<(), StoreError> {
         if self.opened.is_some() {
             return Ok(());
         }
@@ -428,12 +343,14 @@ pub(super) fn remove_if_there(staging: &Staging, path: &Path) -> Result<(), Stor
     }
 }
 
-fn write(file: &Arc<dyn DiskFile>, pieces: &[&[u8]], at: u64) -> Result<(), StoreError> {
+/// Writes `pieces` one behind the other from `at` on.
+pub(super) fn write(file: &Arc<dyn DiskFile>, pieces: &[&[u8]], at: u64) -> Result<(), StoreError> {
     let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
     file.write_at(&mut slices, at).map_err(|e| StoreError::io("writing a staged file", &e))
 }
 
-fn nonce() -> Result<[u8; NONCE], StoreError> {
+/// A nonce that was never used.
+pub(super) fn nonce() -> Result<[u8; NONCE], StoreError> {
     nonce_of()
 }
 

@@ -202,7 +202,9 @@ impl Disk for RealDisk {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
                 other => other?,
             };
-            let Ok(text) = name.file_name().into_string() else { continue };
+            let Ok(text) = name.file_name().into_string() else {
+                continue;
+            };
             let changed = about.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
             let changed = UtcMicros::default().plus(changed);
             found.push(Entry { name: text, folder: about.is_dir(), octets: about.len(), changed });

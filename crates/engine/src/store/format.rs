@@ -151,7 +151,8 @@ impl Header {
 /// A key slot: length, wrapped key, zeros.
 pub(super) fn encode_slot(wrapped: &[u8]) -> Result<Vec<u8>, StoreError> {
     let fits = u16::try_from(wrapped.len()).ok().filter(|_| wrapped.len() <= SLOT_MAX);
-    let len = fits.ok_or_else(|| StoreError::Key { doing: "wrapped", why: "it is too long for its slot".to_owned() })?;
+    let len =
+        fits.ok_or_else(|| StoreError::Key { doing: "wrapped", why: "it is too long for its slot".to_owned() })?;
     let mut slot = len.to_be_bytes().to_vec();
     slot.extend_from_slice(wrapped);
     slot.resize(SLOT_MAX + 2, 0);
@@ -180,10 +181,9 @@ impl Cipher {
     ) -> Result<[u8; TAG], StoreError> {
         let aad = Aad::from(self.bound(index, kind));
         let tag = self.key.seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), aad, plain);
-        tag.ok().and_then(|tag| tag.as_ref().try_into().ok()).ok_or_else(|| StoreError::Key {
-            doing: "used",
-            why: "the cipher refused the chunk".to_owned(),
-        })
+        tag.ok()
+            .and_then(|tag| tag.as_ref().try_into().ok())
+            .ok_or_else(|| StoreError::Key { doing: "used", why: "the cipher refused the chunk".to_owned() })
     }
 
     /// Opens `sealed` in place; `false` if it is not what was sealed under this index and kind.

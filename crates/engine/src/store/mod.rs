@@ -8,10 +8,10 @@
 //! Nothing here knows the database. The order for a caller is: commit, then one transaction; sweep what a crash between
 //! the two left over.
 
-
 mod body;
 mod disk;
 mod error;
+mod finish;
 mod format;
 mod inline;
 mod keywrap;
@@ -102,14 +102,16 @@ impl Sealed {
 /// How far a staged file is durable, and what is needed to go on with it (`payload.durable_to`, `payload.hash_state`).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Saved {
-    /// Octets from the start that outlive a crash.
+    /// Octets from the start that outlive a crash, once this is in the database. Only a file whose durable octets were
+    /// being changed in place (which does not happen when it arrives in order) may come back with fewer.
     pub durable_to: u64,
-    /// Sealed state of the running hash; may be lost, which costs reading the file again.
+    /// Sealed: the last chunk of the content, the running hash, and what else is needed; up to 160 KiB.
     pub state: Vec<u8>,
 }
 
 /// What was found when a staged file was opened again.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is taken apart at once")]
 pub enum Resumed {
     /// It goes on; [`Staged::size`] tells from where.
     Staged(Staged),

@@ -28,7 +28,8 @@ impl Default for StoreOptions {
 /// Limits of a store.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct StoreLimits {
-    /// Octets gathered before they go to the disk in one step; a multiple of 64 KiB. An upload holds two of these.
+    /// Octets gathered before they go to the disk in one step; a multiple of 64 KiB. An upload holds two of these and
+    /// a buffer of 256 KiB; half of it costs a tenth more CPU (0.35 for 0.28 s/GiB without sealing).
     pub window_octets: usize,
     /// Octets after which a checkpoint is worth its synchronisation.
     pub checkpoint_octets: u64,
@@ -40,20 +41,20 @@ pub struct StoreLimits {
     pub hole_octets_max: u64,
     /// Chunks of a file that may be sealed again before its commit copies it under a fresh key; at most 4,096.
     pub rewritten_chunks_max: usize,
-    /// Octets read and opened in one step; a multiple of 64 KiB. A download holds two of these.
+    /// Octets read and opened in one step; a multiple of 64 KiB. A download holds two to four of these.
     pub read_octets: usize,
 }
 
 impl Default for StoreLimits {
     fn default() -> Self {
         Self {
-            window_octets: 256 << 10,
+            window_octets: 512 << 10,
             checkpoint_octets: 8 << 20,
             checkpoint_wait: Duration::from_secs(1),
             checkpoint_pause: Duration::from_millis(250),
             hole_octets_max: 64 << 20,
             rewritten_chunks_max: LISTED_MAX,
-            read_octets: 256 << 10,
+            read_octets: 512 << 10,
         }
     }
 }

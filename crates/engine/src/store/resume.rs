@@ -11,7 +11,7 @@ use sha2::Digest;
 use super::body::{Body, Opened, Staging, remove_if_there};
 use super::disk::DiskFile;
 use super::error::Part;
-use super::format::{CHUNK, CHUNK_OCTETS, Cipher, HEADER, Header, Suite, chunks, narrow, wide};
+use super::format::{CHUNK, CHUNK_OCTETS, Cipher, HEADER, Header, Suite, chunks, narrow};
 use super::keywrap::KeyWrap;
 use super::saved::{Hash, Marks, State};
 use super::{FileUuid, Saved, StoreError};
@@ -24,35 +24,37 @@ pub(super) struct Again {
     pub(super) holes: u64,
 }
 
-/// Opens the staged file again; `None` if there is none.
+/// Opens the staged file again; `None` if it is gone although some of it should be there.
 pub(super) fn resume(staging: &Arc<Staging>, uuid: FileUuid, saved: &Saved) -> Result<Option<Again>, StoreError> {
-    let file = match staging.parts.disk.open(&staging.path(uuid), true) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        other => other.map_err(|e| StoreError::io("opening a staged file", &e))?,
+    let mut body = Body::new(staging.clone(), uuid);
+    let state = State::open(&*staging.parts.keys, uuid, saved);
+    let needs_no_file = saved.durable_to == 0 || state.as_ref().is_some_and(|state| state.flushed == 0);
+    let file = match staging.parts.disk.open(&body.path, true) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+        other => Some(other.map_err(|e| StoreError::io("opening a staged file", &e))?),
     };
-    if !file.lock().map_err(|e| StoreError::io("locking a staged file", &e))? {
+    if let Some(file) = &file
+        && !file.lock().map_err(|e| StoreError::io("locking a staged file", &e))?
+    {
         return Err(StoreError::Busy { uuid });
     }
-    let mut body = Body::new(staging.clone(), uuid);
-    if saved.durable_to == 0 {
+    if needs_no_file {
         remove_if_there(staging, &body.path)?;
-        return Ok(Some(Again { body, tail: Vec::new(), holes: 0 }));
+        let (tail, holes) = state.map(|state| (state.tail, state.holes)).unwrap_or_default();
+        return Ok(Some(Again { body, tail, holes }));
     }
+    let Some(file) = file else { return Ok(None) };
     let (header, cipher) = read_header(&*file, &*staging.parts.keys, uuid)?;
     let there = file.octets().map_err(|e| StoreError::io("opening a staged file", &e))?;
-    let state = State::open(&*staging.parts.keys, uuid, saved)
-        .filter(|state| state.incarnation == header.incarnation && !header.in_place);
-    let content = header.suite.content_before(there);
+    let state = state.filter(|state| state.incarnation == header.incarnation);
+    let (content, in_place) = (header.suite.content_before(there), header.in_place);
     body.opened = Some(Opened { file, cipher, header, named: true });
-    let trusted = match state {
-        Some(state) => take_state(&mut body, state, saved.durable_to, content)?,
-        None => None,
+    let trusted = state.as_ref().filter(|_| !in_place);
+    let tail = match trusted.map(|state| take_state(&mut body, state, content)).transpose()?.flatten() {
+        Some(tail) => tail,
+        None => read_all(&mut body, saved.durable_to, (content, state.as_ref()))?,
     };
-    let (tail, holes) = match trusted {
-        Some(found) => found,
-        None => (read_all(&mut body, saved.durable_to.min(content), content)?, 0),
-    };
-    Ok(Some(Again { body, tail, holes }))
+    Ok(Some(Again { body, tail, holes: state.map(|state| state.holes).unwrap_or_default() }))
 }
 
 /// Reads and checks the header of a file and opens its data key.
@@ -82,66 +84,43 @@ pub(super) fn read_header(
     }
 }
 
-/// Goes on where `state` stood; `None` if the disk has less than it was told to keep.
-fn take_state(
-    body: &mut Body,
-    state: State,
-    durable_to: u64,
-    content: u64,
-) -> Result<Option<(Vec<u8>, u64)>, StoreError> {
-    let want = durable_to.checked_sub(state.flushed).map(narrow).filter(|want| *want <= CHUNK);
-    let Some(want) = want.filter(|_| state.flushed <= content) else { return Ok(None) };
-    body.marks = state.marks;
-    body.flushed = state.flushed;
-    body.hash = match (body.staging.parts.options.hash, state.hash) {
-        (false, _) => Hash::Off,
-        (true, Hash::Off) => Hash::Lost,
-        (true, hash) => hash,
-    };
-    let index = state.flushed / CHUNK_OCTETS;
-    if index > 0 && body.try_load(index - 1, CHUNK)?.is_none() {
+/// Goes on where `state` stood and gives its tail; `None` if the disk has less than it was told to keep.
+fn take_state(body: &mut Body, state: &State, content: u64) -> Result<Option<Vec<u8>>, StoreError> {
+    if state.flushed > content {
         return Ok(None);
     }
-    let tail = match want {
-        0 => Vec::new(),
-        _ => load_tail(body, index, &[want, CHUNK])?,
-    };
+    body.marks = state.marks.clone();
     body.marks.sealed_to = body.marks.sealed_to.max(content.div_ceil(CHUNK_OCTETS));
-    Ok(Some((tail, state.holes)))
+    body.flushed = state.flushed;
+    body.hash = match (body.staging.parts.options.hash, &state.hash) {
+        (false, _) => Hash::Off,
+        (true, Hash::Off) => Hash::Lost,
+        (true, hash) => hash.clone(),
+    };
+    let last = (state.flushed / CHUNK_OCTETS).checked_sub(1);
+    let opens = last.map_or(Ok(true), |last| body.try_load(last).map(|plain| plain.is_some()))?;
+    Ok(opens.then(|| state.tail.clone()))
 }
 
-/// The first octets of a chunk, as many as the shortest of `lens` says: it may have been written again with more in it,
-/// and then has another of these lengths. Nothing if it does not open.
-fn load_tail(body: &mut Body, index: u64, lens: &[usize]) -> Result<Vec<u8>, StoreError> {
-    // The saved state can't know the tag of a tail that was written again later.
-    body.marks.listed.remove(&index);
-    for len in lens {
-        if let Some(mut plain) = body.try_load(index, *len)? {
-            plain.truncate(lens.iter().min().copied().unwrap_or_default());
-            return Ok(plain);
-        }
-    }
-    Ok(Vec::new())
-}
-
-/// Reads the file from its start: what opens stays, up to `limit`. Gives what is behind the last whole chunk.
-fn read_all(body: &mut Body, limit: u64, content: u64) -> Result<Vec<u8>, StoreError> {
+/// Reads the file from its start: what opens stays, as far as `state` stood, or, without it, up to `durable_to`. Gives
+/// what is behind the last whole chunk.
+fn read_all(body: &mut Body, durable_to: u64, (content, state): (u64, Option<&State>)) -> Result<Vec<u8>, StoreError> {
     let sealed = body.opened.as_ref().is_some_and(|opened| opened.cipher.is_some());
     body.marks = Marks { sealed_to: chunks(content), overfull: sealed, ..Marks::default() };
     body.hash = Hash::fresh(body.staging.parts.options.hash);
     body.flushed = 0;
+    let limit = state.map_or(durable_to, |state| state.flushed);
     while body.flushed < limit {
-        let index = body.flushed / CHUNK_OCTETS;
-        let want = narrow(limit - body.flushed).min(CHUNK);
+        let Some(mut plain) = body.try_load(body.flushed / CHUNK_OCTETS)? else { return Ok(Vec::new()) };
+        let want = narrow(limit - body.flushed);
         if want < CHUNK {
-            let there = narrow(content - body.flushed).min(CHUNK);
-            return load_tail(body, index, &[want, there]);
+            plain.truncate(want);
+            return Ok(plain);
         }
-        let Some(plain) = body.try_load(index, CHUNK)? else { break };
         if let Hash::Running(hash) = &mut body.hash {
             hash.update(&plain);
         }
-        body.flushed = body.flushed.saturating_add(wide(plain.len()));
+        body.flushed = body.flushed.saturating_add(CHUNK_OCTETS);
     }
-    Ok(Vec::new())
+    Ok(state.map(|state| state.tail.clone()).unwrap_or_default())
 }

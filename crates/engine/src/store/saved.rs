@@ -1,13 +1,15 @@
-//! State of an upload that outlives a crash: the running hash and which chunks were sealed more than once.
+//! State of an upload that outlives a crash: the running hash, which chunks were sealed more than once, and the tail.
 //!
-//! Sealed, since the state of a hash holds content. It is bound to the incarnation of the file: a state of an earlier
+//! The tail, less than a chunk or one, goes with the state into the database and not to the disk: no durable octet is
+//! ever written over by what comes next, and a small upload that is interrupted needs no file. It is all sealed. It is
+//! bound to the incarnation of the file: a state of an earlier
 //! beginning is refused, and resuming then reads the file from its start.
 
-use base::Octets;
+use base::{Octets, Secret};
 use sha2::Sha256;
 use sha2::digest::common::hazmat::{SerializableState, SerializedState};
 
-use super::format::{LISTED_MAX, Listed, decode_list, encode_list};
+use super::format::{CHUNK, LISTED_MAX, Listed, decode_list, encode_list, wide};
 use super::keywrap::KeyWrap;
 use super::{FileUuid, Saved, StoreError};
 
@@ -73,11 +75,19 @@ pub(super) struct State {
     pub(super) holes: u64,
     pub(super) hash: Hash,
     pub(super) marks: Marks,
+    /// What comes behind `flushed`.
+    pub(super) tail: Vec<u8>,
 }
 
 impl State {
+    /// Octets from the start that this state, with the file, keeps.
+    fn durable_to(&self) -> u64 {
+        self.flushed.saturating_add(wide(self.tail.len()))
+    }
+
     /// Seals it for the database.
-    pub(super) fn seal(&self, keys: &dyn KeyWrap, uuid: FileUuid, durable_to: u64) -> Result<Saved, StoreError> {
+    pub(super) fn seal(&self, keys: &dyn KeyWrap, uuid: FileUuid) -> Result<Saved, StoreError> {
+        let durable_to = self.durable_to();
         let mut plain = vec![VERSION];
         plain.extend(self.incarnation);
         for number in [self.flushed, self.holes, self.marks.sealed_to] {
@@ -92,8 +102,11 @@ impl State {
                 plain.extend(hash.serialize());
             }
         }
+        plain.extend(u32::try_from(self.tail.len()).unwrap_or(u32::MAX).to_be_bytes());
+        plain.extend(&self.tail);
         plain.extend(encode_list(&self.marks.listed));
-        Ok(Saved { durable_to, state: keys.wrap(&bound(uuid, durable_to), &plain)? })
+        let plain = Secret::new(plain);
+        Ok(Saved { durable_to, state: keys.wrap(&bound(uuid, durable_to), plain.expose())? })
     }
 
     /// Opens what `seal` gave; `None` if it is damaged, foreign, or of another version: it can be done without.
@@ -111,8 +124,10 @@ impl State {
             1 => Hash::Lost,
             _ => Hash::Running(Box::new(read_hash(&mut o)?)),
         };
-        let listed = decode_list(o.rest())?;
-        Some(Self { incarnation, flushed, holes, hash, marks: Marks { sealed_to, listed, overfull } })
+        let tail = o.string(CHUNK).ok()?.to_vec();
+        let marks = Marks { sealed_to, listed: decode_list(o.rest())?, overfull };
+        let state = Self { incarnation, flushed, holes, hash, marks, tail };
+        (state.durable_to() == saved.durable_to).then_some(state)
     }
 }
 

@@ -127,7 +127,9 @@ impl Staged {
         }
         let below = len.min(narrow(start - offset));
         let read = self.step(move |body| body.read(offset, below).map(Done::Octets)).await?;
-        let Done::Octets(read) = read else { return Ok(Bytes::new()) };
+        let Done::Octets(read) = read else {
+            return Ok(Bytes::new());
+        };
         if below == len {
             return Ok(read.into());
         }
@@ -157,11 +159,15 @@ impl Staged {
             _ => Bytes::new(),
         };
         self.window = Window::at(size / CHUNK_OCTETS * CHUNK_OCTETS, tail);
+        if size == 0 {
+            self.settle().await?;
+            self.checkpoint = Some(Saved::default());
+        }
         self.checked.0 = self.window.start();
         Ok(())
     }
 
-    /// Makes all of it durable now, and tells how to go on from here.
+    /// Makes all of it durable: the file now, its last chunk together with the [`Saved`] that this gives.
     ///
     /// # Errors
     /// What the disk says.
@@ -170,13 +176,14 @@ impl Staged {
             self.flush((self.window.len() - 1) / CHUNK * CHUNK).await?;
         }
         self.settle().await?;
-        let (tail, size, holes) = (self.window.pieces(), self.size(), self.holes);
+        let (tail, holes) = (self.window.pieces(), self.holes);
         let saved = self.step(move |body| {
-            body.write_tail(&tail)?;
             body.sync()?;
-            body.saved(size, holes).map(Done::Saved)
+            body.saved(&tail, holes).map(Done::Saved)
         });
-        let Done::Saved(saved) = saved.await? else { return Ok(Saved::default()) };
+        let Done::Saved(saved) = saved.await? else {
+            return Ok(Saved::default());
+        };
         self.checked = (self.window.start(), self.staging.parts.clock.monotonic());
         self.checkpoint = None;
         Ok(saved)
@@ -335,7 +342,9 @@ impl Staged {
 
     /// Waits for the step under way, if there is one.
     async fn collect(&mut self) -> Result<Done, StoreError> {
-        let Work::Busy(task) = &mut self.work else { return Ok(Done::Nothing) };
+        let Work::Busy(task) = &mut self.work else {
+            return Ok(Done::Nothing);
+        };
         let ended = task.await;
         self.work = Work::Gone;
         self.flight = 0;
@@ -347,15 +356,19 @@ impl Staged {
     /// Begins a checkpoint beside the writing if it is time for one.
     fn check(&mut self, body: &mut Body) -> Result<(), StoreError> {
         if let Some((_, task)) = &mut self.syncing {
-            let Some(ended) = task.now_or_never() else { return Ok(()) };
+            let Some(ended) = task.now_or_never() else {
+                return Ok(());
+            };
             self.checkpoint_ended(ended)?;
         }
         let (limits, now) = (self.staging.parts.limits, self.staging.parts.clock.monotonic());
         let (new, waited) = (body.flushed.saturating_sub(self.checked.0), now.saturating_sub(self.checked.1));
         let enough = new >= limits.checkpoint_octets && waited >= limits.checkpoint_pause;
         let late = new > 0 && waited >= limits.checkpoint_wait;
-        if (enough || late) && let Some(syncer) = body.syncer() {
-            let saved = body.saved(body.flushed, self.holes)?;
+        if (enough || late)
+            && let Some(syncer) = body.syncer()
+        {
+            let saved = body.saved(&[], self.holes)?;
             self.syncing = Some((saved, tokio::task::spawn_blocking(move || syncer.run())));
             self.checked = (body.flushed, now);
         }
@@ -392,7 +405,11 @@ impl Staged {
 impl fmt::Debug for Staged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Staged");
-        shown.field("uuid", &self.uuid).field("size", &self.size()).field("failed", &self.failed).finish_non_exhaustive()
+        shown
+            .field("uuid", &self.uuid)
+            .field("size", &self.size())
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,4 +1,4 @@
-//! A committed file, read: chunks are opened once, in steps of 256 KiB, the next step while this one is used.
+//! A committed file, read: chunks are opened once, in steps of 512 KiB, the next step while this one is used.
 
 use std::fmt;
 use std::io::IoSliceMut;
@@ -118,7 +118,9 @@ impl Reader {
         if !self.held.as_ref().is_some_and(|held| held.holds(offset)) {
             self.step(offset, len).await?;
         }
-        let Some(held) = &self.held else { return Ok(Bytes::new()) };
+        let Some(held) = &self.held else {
+            return Ok(Bytes::new());
+        };
         let from = narrow(offset.saturating_sub(held.start));
         Ok(held.octets.slice(from..held.octets.len().min(from.saturating_add(len))))
     }
@@ -132,7 +134,9 @@ impl Reader {
             let count = if in_order { self.steps } else { wanted.min(self.steps) };
             self.ahead = Some((index, self.fetch(index, count)));
         }
-        let Some((_, fetching)) = &mut self.ahead else { return Ok(()) };
+        let Some((_, fetching)) = &mut self.ahead else {
+            return Ok(());
+        };
         let octets = join(fetching).await;
         self.ahead = None;
         let segment = Segment { start: index * CHUNK_OCTETS, octets: octets? };
@@ -248,4 +252,4 @@ impl SealedFile {
 }
 
 /// Buffers kept for another use.
-const USED_MAX: usize = 3;
+const USED_MAX: usize = 2;

@@ -33,12 +33,7 @@ pub struct Swept {
 ///
 /// # Errors
 /// Whatever the disk or `known` says; what was removed before stays removed.
-pub async fn sweep(
-    store: &dyn Store,
-    known: &dyn Known,
-    now: UtcMicros,
-    grace: Duration,
-) -> Result<Swept, StoreError> {
+pub async fn sweep(store: &dyn Store, known: &dyn Known, now: UtcMicros, grace: Duration) -> Result<Swept, StoreError> {
     let mut swept = Swept::default();
     for uuid in orphans(store.staged_files().await?, (known, true), (now, grace), &mut swept).await? {
         store.discard(uuid).await?;

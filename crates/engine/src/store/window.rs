@@ -109,7 +109,9 @@ impl Window {
         });
         let Some(cut) = cut else { return VecDeque::new() };
         let mut after = self.pieces.split_off(cut);
-        if at > before && let Some(piece) = after.front_mut() {
+        if at > before
+            && let Some(piece) = after.front_mut()
+        {
             self.pieces.push_back(piece.split_to(at - before));
         }
         self.len = at;

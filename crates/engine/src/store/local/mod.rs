@@ -82,14 +82,10 @@ impl Store for LocalStore {
                 Err(StoreError::Absent { .. }) => {}
                 Err(e) => return Err(e),
             }
-            match resume(&staging, uuid, &told)? {
-                None if told.durable_to > 0 => Err(StoreError::Absent { uuid }),
-                found => Ok(Ok(found)),
-            }
+            resume(&staging, uuid, &told)?.map(Ok).ok_or(StoreError::Absent { uuid })
         });
         Ok(match found.await? {
-            Ok(Some(again)) => Resumed::Staged(Staged::again(self.staging.clone(), again)),
-            Ok(None) => Resumed::Staged(self.create(uuid)),
+            Ok(again) => Resumed::Staged(Staged::again(self.staging.clone(), again)),
             Err(info) => Resumed::Complete(info),
         })
     }

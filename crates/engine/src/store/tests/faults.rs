@@ -104,9 +104,7 @@ async fn after_a_crash_an_upload_goes_on() {
                 Resumed::Complete(info) => Sealed::File(info),
                 Resumed::Staged(mut staged) => {
                     let size = usize::try_from(staged.size()).unwrap();
-                    // A commit under way seals the last chunk as final, so that chunk may have to be sent again.
-                    let durable = usize::try_from(known.durable_to).unwrap();
-                    assert!(size <= durable && size + 65_536 >= durable, "cut at {n}: {size} of {durable}");
+                    assert_eq!(staged.size(), known.durable_to, "cut at {n}");
                     assert!(staged.read_at(0, size).await.unwrap()[..] == content[..size], "cut at {n}");
                     resumed_late += usize::from(size > 0);
                     upload(&mut staged, &content, size).await.unwrap();
@@ -170,4 +168,35 @@ async fn a_dropped_write_can_be_followed_by_a_suspension() {
     let saved = staged.suspend().await.unwrap();
     let mut staged = resumed(&*store, uuid, &saved).await;
     assert!(staged.read_at(0, size).await.unwrap()[..] == content[..size]);
+}
+
+// What was told to be durable stays so whatever comes next, in particular the last chunk, which is written again.
+#[tokio::test]
+async fn a_suspended_upload_survives_many_cuts() {
+    let (mut disk, uuid, content) = (MemoryDisk::new(), FileUuid::random().unwrap(), content(400_000, 9));
+    let (mut saved, mut size) = (Saved::default(), 0);
+    for (n, step) in (0..).zip([5, 10_000, 16_385, 131_072, 70_001, 131_000]) {
+        let at_work = store(&disk);
+        let mut staged = resumed(&*at_work, uuid, &saved).await;
+        assert_eq!(staged.size(), saved.durable_to, "cut {n}");
+        let upto = size + step;
+        upload(&mut staged, &content[..upto], size).await.unwrap();
+        saved = staged.suspend().await.unwrap();
+        size = usize::try_from(saved.durable_to).unwrap();
+        // Up to a chunk there is no file: it is all in what the database keeps.
+        assert_eq!((size, disk.files().is_empty()), (upto, upto <= 65_536));
+        // More comes, and the beginning of a commit; the power goes before the end of it.
+        let mut staged = resumed(&*at_work, uuid, &saved).await;
+        upload(&mut staged, &content, upto).await.unwrap();
+        disk.fail_at(n + 2, true);
+        at_work.commit(staged).await.unwrap_err();
+        disk.heal();
+        disk = disk.after_power_cut(n);
+    }
+    let last = store(&disk);
+    let mut staged = resumed(&*last, uuid, &saved).await;
+    upload(&mut staged, &content, size).await.unwrap();
+    let sealed = last.commit(staged).await.unwrap();
+    assert_eq!(sealed.info().sha256, Some(sha256(&content)));
+    assert!(read_sealed(&*last, uuid, &sealed).await.unwrap() == content);
 }
