@@ -1,0 +1,66 @@
+//! SFTP version 3 over an SSH channel (draft-ietf-secsh-filexfer-02), server and client.
+//!
+//! `wire/` is pure; `server/` and `client/` drive it over a [`Line`]; the partner's files are behind a [`Folder`]. What is
+//! below is where the three meet the gateway.
+
+pub mod client;
+mod files;
+mod folder;
+mod line;
+mod outgoing;
+pub mod replies;
+pub mod server;
+pub mod settings;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+pub mod wire;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use channel::Pipe;
+use engine::{Admitted, Engine, JobSource, TransferError};
+use model::RemoteSite;
+
+use super::{Carrier, Descriptor, Role, Served};
+
+pub use client::{
+    ClientError, Delivered, Errand, Found, Naming, NoProgress, Progress, RemoteFile, SftpClient, Sink, Source,
+};
+pub use files::PartnerFiles;
+pub use folder::{Download, Durable, Folder, Upload};
+pub use line::{Line, LineInput, LineOutput};
+pub use server::{ServerLimits, SessionError, serve};
+pub use settings::{ClientOptions, Existing, Unclear};
+
+/// The carrier.
+#[derive(Clone, Copy, Debug)]
+pub struct Sftp;
+
+static DESCRIPTOR: Descriptor =
+    Descriptor { name: "SFTP", title: "SFTP (SSH file transfer)", port: 22, roles: &[Role::Server, Role::Client] };
+
+#[async_trait]
+impl Carrier for Sftp {
+    fn descriptor(&self) -> &'static Descriptor {
+        &DESCRIPTOR
+    }
+
+    async fn serve(&self, pipe: Pipe, engine: Arc<Engine>, who: Arc<Admitted>) -> Served {
+        let folder = Arc::new(PartnerFiles::new(engine, who));
+        let done = serve(pipe.into(), folder, ServerLimits::default()).await;
+        Served {
+            requests: done.requests,
+            octets_in: done.octets_in,
+            octets_out: done.octets_out,
+            error: done.error.map(|e| e.to_string()),
+        }
+    }
+
+    async fn deliver(&self, pipe: Pipe, site: &RemoteSite, jobs: &mut dyn JobSource) -> Result<u32, TransferError> {
+        let client = SftpClient::start(pipe, ClientOptions::with_window(site.check_window)).await?;
+        outgoing::deliver_all(client, site, jobs).await
+    }
+}
