@@ -79,9 +79,19 @@ impl Why {
         }
     }
 
+    /// [`Why::no`] for walks over many objects: the line is only made if there is room for it (NET-16).
+    pub(crate) fn no_with(&mut self, line: impl FnOnce() -> (String, String)) {
+        if self.reasons.len() < WHY_MAX {
+            let (object, text) = line();
+            self.no(object, text);
+        } else {
+            self.left_out += 1;
+        }
+    }
+
     /// Counts an object that is not worth a line.
-    pub(crate) fn skip(&mut self, count: usize) {
-        self.left_out += count;
+    pub(crate) const fn skip(&mut self) {
+        self.left_out += 1;
     }
 
     pub(crate) fn decide<T>(mut self, result: Result<T, Refusal>) -> Decision<T> {

@@ -1,6 +1,7 @@
 //! What a fresh installation has.
 
 use crate::object::{Body, DEFAULT_GROUP, Draft, Kind, ObjectState, Value};
+use crate::ssh_algorithms::{ALGORITHMS, Algorithm, Class, Strength};
 
 /// The CLIENT profile of sites that name none (SSH-4, SSH-5).
 pub const SFTP_OUT: &str = "SFTP_OUT";
@@ -15,15 +16,11 @@ pub const GATEHOUSE_KEY: &str = "GATEHOUSE_SSH";
 pub fn default_objects() -> Vec<Draft> {
     let text = |text: &str| Value::from(text);
     vec![
-        draft(Kind::SshProfile, SFTP_OUT, &[("type", text("CLIENT"))]),
+        draft(Kind::SshProfile, SFTP_OUT, &[("type", text("CLIENT")), ("key_exchange_algos", client_kex())]),
         draft(
             Kind::SshProfile,
             SFTP_IN,
-            &[
-                ("type", text("SERVER")),
-                ("key_exchange_algos", Value::List(SERVER_KEX.iter().map(|name| (*name).to_owned()).collect())),
-                ("private_key_alias", Value::List(vec![GATEHOUSE_KEY.to_owned()])),
-            ],
+            &[("type", text("SERVER")), ("private_key_alias", Value::List(vec![GATEHOUSE_KEY.to_owned()]))],
         ),
         draft(Kind::LocalSite, "GATEHOUSE", &[("comments", text("this gateway"))]),
         draft(Kind::Application, "FTP_B", &[("comments", text("files of SFTP, unchanged"))]),
@@ -31,16 +28,12 @@ pub fn default_objects() -> Vec<Draft> {
     ]
 }
 
-/// Key exchange of the delivered server profile: the default list without the NIST curves, which auditors of SSH servers
-/// mark as doubtful. Profiles that partners need them in have them by default.
-const SERVER_KEX: [&str; 6] = [
-    "MLKEM768X25519_SHA256",
-    "CURVE25519",
-    "DH_GROUP_EXCHANGE_SHA256",
-    "DH_GROUP16_SHA512",
-    "DH_GROUP18_SHA512",
-    "DH_GROUP14_SHA256",
-];
+/// Key exchange of the delivered client profile: what is default, and the NIST curves, since some partners have no better.
+/// As server we leave those out, for auditors mark them.
+fn client_kex() -> Value {
+    let taken = |a: &&Algorithm| a.class == Class::Kex && a.available && a.strength <= Strength::Optional;
+    Value::List(ALGORITHMS.iter().filter(taken).map(|a| a.name.to_owned()).collect())
+}
 
 fn draft(kind: Kind, name: &str, values: &[(&str, Value)]) -> Draft {
     let body: Body = values.iter().map(|(field, value)| ((*field).to_owned(), value.clone())).collect();

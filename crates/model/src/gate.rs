@@ -205,7 +205,7 @@ impl Call<'_> {
         if text_matches(&lower, &self.login.to_lowercase(), base::QuestionMark::One) {
             why.no(format!("CGATE {}", gate.name), "nearly fits: the login differs by case");
         } else {
-            why.skip(1);
+            why.skip();
         }
     }
 

@@ -73,19 +73,19 @@ fn best<'a>(inbound: &Inbound, s: &'a Snapshot, why: &mut Why) -> Option<&'a Arc
     let (local, peer) = (End::new(inbound.local), End::new(inbound.peer));
     let mut chosen: Option<&Arc<NetworkProfile>> = None;
     for network in s.network_profiles() {
-        let misses = misses(network, &local, &peer);
-        let object = || title(network);
-        match (misses.as_slice(), chosen) {
-            ([], _) if !network.enabled => why.no(object(), "fits, but is disabled: enable it to use it"),
-            ([], None) => {
-                why.yes(object(), format!("fits best: {}", patterns(network)));
+        match (misses(network, &local, &peer), chosen) {
+            (Misses::Many, _) => why.skip(),
+            (Misses::One(miss), _) => why.no_with(|| (title(network), format!("nearly fits: {miss}"))),
+            (Misses::None, _) if !network.enabled => {
+                why.no_with(|| (title(network), "fits, but is disabled: enable it to use it".to_owned()));
+            }
+            (Misses::None, None) => {
+                why.yes(title(network), format!("fits best: {}", patterns(network)));
                 chosen = Some(network);
             }
-            ([], Some(better)) => {
-                why.no(object(), format!("fits too, but {} is more specific or comes first by name", better.name))
-            }
-            ([miss], _) => why.no(object(), format!("nearly fits: {miss}")),
-            _ => why.skip(1),
+            (Misses::None, Some(better)) => why.no_with(|| {
+                (title(network), format!("fits too, but {} is more specific or comes first by name", better.name))
+            }),
         }
     }
     chosen
@@ -99,23 +99,27 @@ fn patterns(network: &NetworkProfile) -> String {
     format!("{} to {}", network.origin, network.destination)
 }
 
-/// What does not fit; only counted where it is more than one thing, so that the walk stays cheap (NET-16).
-fn misses(network: &NetworkProfile, local: &End, peer: &End) -> Vec<Miss> {
+/// What does not fit. More than one thing is not looked at further, so that the walk stays cheap (NET-16).
+enum Misses {
+    None,
+    One(Miss),
+    Many,
+}
+
+fn misses(network: &NetworkProfile, local: &End, peer: &End) -> Misses {
     let NetworkProfile { origin, destination, .. } = network;
-    let mut found = Vec::new();
-    if !destination.port.matches(local.address.port()) {
-        found.push(Miss::DestinationPort);
-    }
-    if !destination.address.matches_text(local.address.ip(), &local.text) {
-        found.push(Miss::DestinationAddress);
-    }
-    if !origin.address.matches_text(peer.address.ip(), &peer.text) {
-        found.push(Miss::OriginAddress);
-    }
-    if !origin.port.matches(peer.address.port()) {
-        found.push(Miss::OriginPort);
-    }
-    found
+    let checks: [(Miss, &dyn Fn() -> bool); 4] = [
+        (Miss::DestinationPort, &|| destination.port.matches(local.address.port())),
+        (Miss::OriginPort, &|| origin.port.matches(peer.address.port())),
+        (Miss::DestinationAddress, &|| destination.address.matches_text(local.address.ip(), &local.text)),
+        (Miss::OriginAddress, &|| origin.address.matches_text(peer.address.ip(), &peer.text)),
+    ];
+    checks.into_iter().fold(Misses::None, |found, (miss, fits)| match found {
+        Misses::Many => Misses::Many,
+        found if fits() => found,
+        Misses::None => Misses::One(miss),
+        Misses::One(_) => Misses::Many,
+    })
 }
 
 /// One of the four things that must fit.

@@ -31,8 +31,7 @@ static FIELDS: &[Field] = &[
         .aliases(&["shp_key_exchange_algos"])
         .shorts(&["shpkex"])
         .default(
-            "MLKEM768X25519_SHA256 CURVE25519 ECDH_SHA2_NISTP256 ECDH_SHA2_NISTP384 ECDH_SHA2_NISTP521 \
-             DH_GROUP_EXCHANGE_SHA256 DH_GROUP16_SHA512 DH_GROUP18_SHA512 DH_GROUP14_SHA256",
+            "MLKEM768X25519_SHA256 CURVE25519 DH_GROUP_EXCHANGE_SHA256 DH_GROUP16_SHA512 DH_GROUP18_SHA512 DH_GROUP14_SHA256",
         ),
     algorithms("cipher_algos", "encryption algorithms, preferred ones first")
         .aliases(&["shp_cipher_algos"])

@@ -362,6 +362,7 @@ mod tests {
         for (objects, severity, about, text) in [
             (vec![group(&[]), gate("A", "alice", &[])], Warning, "CGATE A", "find no site"), // OBJ-17
             (vec![group(&[]), gate("A", "a*", &[])], Warning, "CGATE A", "neither password nor key"),
+            (vec![group(&[]), gate("A", "a*", &[("bound_keys", "PUB")])], Warning, "CGATE A", "opens every login"),
             (vec![group(&[]), gate("A", "a*", &[("rpubka", "PUB")])], Warning, "CGATE A", "opens every login"),
             (vec![group(&[]), gate("A", "a", &[("rpubka", "NEW")])], Warning, "CGATE A", "DISABLED (to check)"),
             (vec![gate("A", "a", &[])], Error, "CGATE A", "CGATE_GROUP G does not exist"),
@@ -395,6 +396,18 @@ mod tests {
             let found = problems(objects);
             assert!(has(&found, severity, about, text), "{text}: {found:#?}");
         }
+    }
+
+    #[test]
+    fn keys_that_a_person_bound_count_as_keys() {
+        let found = problems(vec![
+            client(),
+            object(Kind::CgateGroup, "G", &[("template_site", "TSFTP")]),
+            site("TSFTP", &[("template", "Y")]),
+            object(Kind::Cgate, "A", &[("cgategroup", "G"), ("login_user", "alice"), ("bound_keys", "PUB")]),
+            partner("B", &[("remote_public_key_alias", ""), ("bound_keys", "PUB")]),
+        ]);
+        assert_eq!(found, []);
     }
 
     #[test]

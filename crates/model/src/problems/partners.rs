@@ -25,7 +25,7 @@ pub(super) fn sites(s: &Snapshot, found: &mut Found) {
             found.warning(own, "login_password", "neither password nor key to log in with", fix);
         }
         let trusts = profile.is_some_and(|profile| profile.trust_hosted);
-        if site.public_keys.is_empty() && !trusts {
+        if site.public_keys.is_empty() && site.bound_keys.is_empty() && !trusts {
             let text = "the partner's host key is not known, so calls are refused";
             found.warning(
                 own,
@@ -100,12 +100,14 @@ pub(super) fn gates(s: &Snapshot, found: &mut Found) {
             let fix = "set template_site on its group, or give a site the login as name or check_login_ident";
             found.warning(own, "login_user", "its logins find no site, so they are refused", fix); // OBJ-17
         }
-        if gate.is_pattern() && !gate.public_keys.is_empty() {
+        if gate.is_pattern() && !(gate.public_keys.is_empty() && gate.bound_keys.is_empty()) {
             let text = "each of its keys opens every login that fits its pattern";
             found.warning(own, "remote_public_key_alias", text, "make a gate for each login that has keys");
         }
         let of_template = template.and_then(|name| s.site(name)).is_some_and(|site| !site.public_keys.is_empty());
-        let keys = !gate.public_keys.is_empty() || of_template || sites.iter().any(|site| !site.public_keys.is_empty());
+        let of_site = |site: &&Arc<RemoteSite>| !site.public_keys.is_empty() || !site.bound_keys.is_empty();
+        let own_keys = !gate.public_keys.is_empty() || !gate.bound_keys.is_empty();
+        let keys = own_keys || of_template || sites.iter().any(of_site);
         let trusting =
             s.ssh_profiles().any(|profile| profile.role == SshRole::Server && profile.enabled && profile.trust_hosted);
         if !gate.has_password && !keys && !trusting {
