@@ -40,7 +40,7 @@ impl Instance {
         };
         let db = Db::open(DbOptions { url, clock: Arc::clone(&clock) }).await.map_err(|e| format!("database: {e}"))?;
         let mut parts =
-            StoreParts::new(dir.path(), Arc::clone(&master) as Arc<dyn engine::store::KeyWrap>, Arc::clone(&clock));
+            StoreParts::new(dir.path().to_path_buf(), Arc::clone(&master) as Arc<dyn engine::store::KeyWrap>, Arc::clone(&clock));
         parts.options = StoreOptions { seal: settings.store.seal, hash: settings.store.hash };
         let store = open_store("local", parts).map_err(|e| format!("payload store: {e}"))?;
         let parts = EngineParts { db, store, master, clock, options: EngineOptions::default() };

@@ -230,17 +230,8 @@ pub(super) fn blank(kind: Kind, name: String) -> Object {
 
 /// What an object refers to: field, kind and name.
 pub(super) fn references(object: &Object) -> Vec<(String, Kind, String)> {
-    let mut all = Vec::new();
-    for field in object.kind.descriptor().fields {
-        match (field.kind, object.body.get(field.name)) {
-            (FieldKind::Ref(kind), Some(Value::Text(name))) => all.push((field.name.to_owned(), kind, name.clone())),
-            (FieldKind::RefList(kind, _), Some(Value::List(names))) => {
-                all.extend(names.iter().map(|name| (field.name.to_owned(), kind, name.clone())));
-            }
-            _ => {}
-        }
-    }
-    all
+    let all = model::references(object.kind, &object.body).into_iter();
+    all.map(|(field, kind, name)| (field.to_owned(), kind, name)).collect()
 }
 
 /// Puts the given values where they belong; an empty text or list takes a value away.

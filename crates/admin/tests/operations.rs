@@ -1,0 +1,197 @@
+//! Operations from input to stored object, on a real database.
+
+use std::sync::Arc;
+
+use admin::{Context, Input, OpError, Output, create_object, execute, find};
+use base::{Clock, SystemClock};
+use db::{Actor, CaptureCaps, CaptureOutcome, Db, DbOptions, NewCapture};
+use engine::store::{KeyWrap, StoreParts, open_store};
+use engine::{Engine, EngineOptions, EngineParts};
+use keys::{KeyAlgorithm, KeyFileFormat, KeyMaterial, MasterKey, PrivateKey, write_key};
+
+struct House {
+    context: Context,
+    _folder: tempfile::TempDir,
+}
+
+impl House {
+    /// A fresh installation.
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let url = folder.path().join("db").display().to_string();
+        let db = Db::open(DbOptions { url, clock: Arc::clone(&clock) }).await.unwrap();
+        let master = Arc::new(MasterKey::generate().unwrap());
+        let wrap = Arc::clone(&master) as Arc<dyn KeyWrap>;
+        let store = open_store("local", StoreParts::new(folder.path().to_path_buf(), wrap, Arc::clone(&clock))).unwrap();
+        let parts = EngineParts { db, store, master, clock, options: EngineOptions::default() };
+        let engine = Engine::start(parts).await.unwrap();
+        let actor = Actor { name: "uid:1000".to_owned(), origin: "test".to_owned() };
+        let house = Self { context: Context { engine, actor, weaknesses: Arc::new([]) }, _folder: folder };
+        house.run("secadm create_key", &[("name", model::GATEHOUSE_KEY)]).await.unwrap();
+        for draft in model::default_objects() {
+            create_object(&house.context, draft).await.unwrap();
+        }
+        house
+    }
+
+    async fn run(&self, name: &str, values: &[(&str, &str)]) -> Result<Output, OpError> {
+        execute(&self.context, name, &input(name, values)).await
+    }
+
+    async fn import(&self, values: &[(&str, &str)], file: &[u8]) -> Result<Output, OpError> {
+        let name = "secadm import_key";
+        let mut given = input(name, values);
+        let params = (find(name).unwrap().params)();
+        given.give_file(params.iter().find(|p| p.name() == "file_name").unwrap(), file.to_vec());
+        execute(&self.context, name, &given).await
+    }
+}
+
+fn input(name: &str, values: &[(&str, &str)]) -> Input {
+    let params = (find(name).unwrap().params)();
+    let mut input = Input::default();
+    for (wanted, text) in values {
+        let param = params.iter().find(|p| p.name() == *wanted).unwrap_or_else(|| panic!("{name} -{wanted}"));
+        input.give(param, text).unwrap();
+    }
+    input
+}
+
+fn text(result: Result<Output, OpError>) -> String {
+    result.unwrap_err().to_string()
+}
+
+#[tokio::test]
+async fn an_object_is_created_changed_shown_and_deleted() {
+    // OBJ-1, NET-10, OBJ-3, NET-14
+    let house = House::new().await;
+    let profile = [("sshprof_name", "IN2"), ("type", "SERVER"), ("private_key_alias", model::GATEHOUSE_KEY)];
+    house.run("secadm create_sshprof", &profile).await.unwrap();
+    let network = [("nprof_name", "N"), ("security_option", "SSH"), ("sprof_name", "IN2"), ("dest_address", "*/2222")];
+    house.run("secadm create_netprof", &network).await.unwrap();
+    house.run("secadm update_sshprof", &[("sshprof_name", "IN2"), ("minutes_before_new_keys", "30")]).await.unwrap();
+    let shown = house.run("secdsp display_sshprof", &[("sshprof_name", "IN2")]).await.unwrap().json();
+    assert_eq!(shown["minutes_before_new_keys"], 30);
+    assert_eq!(shown["type"], "SERVER", "update keeps what is not given");
+    let refused = text(house.run("secadm delete_sshprof", &[("sshprof_name", "IN2")]).await);
+    assert!(refused.contains('N') && refused.contains("sprof_name"), "{refused}");
+    house.run("secadm delete_netprof", &[("nprof_name", "N")]).await.unwrap();
+    house.run("secadm delete_sshprof", &[("sshprof_name", "IN2")]).await.unwrap();
+    assert!(matches!(house.run("secdsp display_sshprof", &[("sshprof_name", "IN2")]).await, Err(OpError::NotFound(_))));
+}
+
+#[tokio::test]
+async fn a_wrong_object_is_refused_with_what_to_do() {
+    // NET-4, SSH-2, OBJ-2
+    let house = House::new().await;
+    let network = [("nprof_name", "N"), ("security_option", "SSH"), ("sprof_name", "SFTP_OUT")];
+    let refused = text(house.run("secadm create_netprof", &network).await);
+    assert!(refused.contains("SFTP_OUT"), "{refused}");
+    assert!(text(house.run("secadm create_netprof", &[("nprof_name", "N")]).await).contains("-security_option is absent"));
+    let twice = [("name", "L"), ("port", "2222")];
+    house.run("listener add", &twice).await.unwrap();
+    assert!(matches!(house.run("listener add", &twice).await, Err(OpError::Refused(_))));
+}
+
+#[tokio::test]
+async fn keys_come_in_every_format_and_agree_with_what_is_stated() {
+    // KEY-1, KEY-3, KEY-4, KEY-6
+    let house = House::new().await;
+    for (n, format) in [KeyFileFormat::Pem, KeyFileFormat::Der, KeyFileFormat::OpenSsh].into_iter().enumerate() {
+        let key = KeyMaterial::Private(PrivateKey::generate(KeyAlgorithm::EcdsaNistp256, None).unwrap());
+        let file = write_key(&key, format, None).unwrap();
+        let name = format!("K{n}");
+        house.import(&[("name", &name), ("algorithm", "ECDSA_NISTP256"), ("type", "PRIVATE")], file.expose()).await.unwrap();
+        let shown = house.run("secdsp display_key", &[("name", &name)]).await.unwrap().json();
+        assert_eq!(shown["group"], "GDEFAULT");
+        assert_eq!(shown["fingerprint"], key.public().fingerprint().to_string());
+        let again = text(house.import(&[("name", "TWIN")], file.expose()).await);
+        assert!(again.contains(&name) && again.contains("-force"), "{again}");
+        let wrong = text(house.import(&[("name", "W"), ("algorithm", "RSA")], file.expose()).await);
+        assert_eq!(wrong, "-algorithm says RSA, and the file holds ECDSA_NISTP256");
+    }
+    assert!(matches!(house.import(&[("name", "X")], b"no key").await, Err(OpError::Refused(_))));
+}
+
+#[tokio::test]
+async fn secrets_are_neither_shown_nor_audited() {
+    // STO-8, STO-13, AUD-3, SSH-27
+    let house = House::new().await;
+    house.run("peladm create_site", &[("alias", "T"), ("template", "Y")]).await.unwrap();
+    house.run("peladm create_cgategroup", &[("name", "G"), ("template_site", "T")]).await.unwrap();
+    let gate = [("name", "A"), ("cgategroup", "G"), ("login_user", "a"), ("login_password", "correct horse")];
+    house.run("peladm create_cgate", &gate).await.unwrap();
+    let site = [("alias", "B"), ("dest_address", "b.example/22"), ("login_ident", "us"), ("login_password", "battery staple")];
+    house.run("peladm create_site", &site).await.unwrap();
+    let gate = house.run("peldsp display_cgate", &[("name", "A")]).await.unwrap().json();
+    let site = house.run("peldsp display_site", &[("alias", "B")]).await.unwrap().json();
+    assert_eq!((&gate["login_password"], &site["login_password"]), (&"***".into(), &"***".into()));
+    let audit = house.run("audit list", &[("last", "1000")]).await.unwrap().json().to_string();
+    assert!(!audit.contains("correct horse") && !audit.contains("battery staple"));
+    assert!(audit.contains("Attempt") && audit.contains("Success"), "AUD-2");
+    house.run("audit verify", &[]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_route_is_added_explained_and_deleted() {
+    // DESIGN 1.8, OBJ-27
+    let house = House::new().await;
+    house.run("vfdadm create_dir", &[("dir_name", "/in")]).await.unwrap();
+    house.run("peladm create_site", &[("alias", "B"), ("dest_address", "b.example/22"), ("login_ident", "us")]).await.unwrap();
+    assert!(text(house.run("route add", &[("name", "R"), ("to", "B")]).await).contains("-from_dir"));
+    house.run("route add", &[("name", "R"), ("to", "B"), ("from_dir", "/in"), ("pattern", "*.xml")]).await.unwrap();
+    let facts = [[("from_dir", "/in"), ("pattern", "a.xml")], [("from_dir", "/in"), ("pattern", "a.txt")]];
+    assert_eq!(house.run("explain route", &facts[0]).await.unwrap().json()["to"], serde_json::json!(["B"]));
+    assert_eq!(house.run("explain route", &facts[1]).await.unwrap().json()["to"], serde_json::json!([]));
+    assert_eq!(house.run("route list", &[]).await.unwrap().json().as_array().unwrap().len(), 1);
+    house.run("route delete", &[("name", "R")]).await.unwrap();
+    assert_eq!(house.run("explain route", &facts[0]).await.unwrap().json()["to"], serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn a_captured_key_is_bound_and_enabled_by_a_person() {
+    // AUTO-7, DESIGN 1.5
+    let house = House::new().await;
+    house.run("peladm create_site", &[("alias", "T"), ("template", "Y")]).await.unwrap();
+    house.run("peladm create_cgategroup", &[("name", "G"), ("template_site", "T")]).await.unwrap();
+    house.run("peladm create_cgate", &[("name", "A"), ("cgategroup", "G"), ("login_user", "a")]).await.unwrap();
+    let alias = capture(&house, "A").await;
+    let listed = house.run("quarantine list", &[]).await.unwrap().json();
+    assert_eq!(listed[0]["State"], "DISABLED (to check)");
+    let story = house.run("quarantine show", &[("name", &alias)]).await.unwrap();
+    assert!(matches!(story, Output::Story { ref lines, .. } if lines.iter().any(|l| l.starts_with("In words"))));
+    house.run("quarantine enable", &[("name", &alias)]).await.unwrap();
+    let snapshot = house.context.engine.snapshot();
+    assert!(snapshot.key(&alias).unwrap().enabled());
+    assert_eq!(snapshot.cgate("A").unwrap().bound_keys.iter().map(|a| a.as_str()).collect::<Vec<_>>(), [alias.as_str()]);
+    assert_eq!(house.run("quarantine list", &[]).await.unwrap().json().as_array().unwrap().len(), 0);
+}
+
+async fn capture(house: &House, gate: &str) -> String {
+    house.context.engine.reload().await.unwrap();
+    let key = PrivateKey::generate(KeyAlgorithm::Ed25519, None).unwrap();
+    let public = key.public();
+    let new = NewCapture {
+        algorithm: public.algorithm().to_string(),
+        bits: public.bits(),
+        fingerprint: public.fingerprint().0,
+        spki_sha256: public.spki_sha256(),
+        public_blob: public.ssh_blob().to_vec(),
+        gate: gate.to_owned(),
+        login: "a".to_owned(),
+        source: "192.0.2.7".to_owned(),
+        group: model::DEFAULT_GROUP.to_owned(),
+        comment: "A".to_owned(),
+        known: true,
+        uid: base::hex(&base::random::<16>().unwrap()),
+        at: house.context.engine.clock().now(),
+        caps: CaptureCaps { per_source: 10, per_gate: 10, total: 1000, reserve: 200 },
+    };
+    let outcome = house.context.engine.db().captures().record(new).await.unwrap();
+    house.context.engine.reload().await.unwrap();
+    match outcome {
+        CaptureOutcome::Stored { alias, .. } => alias,
+        other => panic!("{other:?}"),
+    }
+}
