@@ -29,3 +29,29 @@ impl KeyWrap for MasterKey {
         self.open(aad, wrapped).map_err(|e| StoreError::Key { doing: "unwrapped", why: e.to_string() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ErrorKind, FileUuid, InlinePayload};
+    use super::*;
+
+    // STO-22: what the real master key wraps opens for the same file only, and under the same key only.
+    #[test]
+    fn the_master_key_wraps() {
+        let (key, other) = (MasterKey::generate().unwrap(), MasterKey::generate().unwrap());
+        let wrapped = key.wrap(b"place", b"data key").unwrap();
+        assert_eq!(key.unwrap_key(b"place", &wrapped).unwrap().expose(), b"data key");
+        for result in [key.unwrap_key(b"other place", &wrapped), other.unwrap_key(b"place", &wrapped)] {
+            assert_eq!(result.unwrap_err().kind(), ErrorKind::Key);
+        }
+        let empty = key.wrap(b"place", b"").unwrap();
+        assert!(key.unwrap_key(b"place", &empty).unwrap().expose().is_empty());
+        let uuid = FileUuid([1; 16]);
+        let (payload, info) = InlinePayload::build(&key, uuid, &[7; 16 << 10], true).unwrap();
+        assert_eq!(payload.open(&key, uuid, &info).unwrap()[..], [7; 16 << 10]);
+        assert_eq!(
+            InlinePayload::build(&key, uuid, &[7; (16 << 10) + 1], true).unwrap_err().kind(),
+            ErrorKind::Invalid
+        );
+    }
+}
