@@ -154,14 +154,12 @@ CREATE TABLE transfer (
   revision BIGINT NOT NULL
 );
 CREATE INDEX transfer_site ON transfer (site, id);
-CREATE INDEX transfer_state ON transfer (state, id);
+CREATE INDEX transfer_state ON transfer (state, id) WHERE state <> 'E';
 CREATE INDEX transfer_listed ON transfer (gate, dir_name, file_name, id DESC) WHERE listed = 1;
 CREATE INDEX transfer_due ON transfer (site, priority, next_try_at, id)
   WHERE state IN ('B', 'R', 'D') AND mode = 'I';
 CREATE INDEX transfer_to_route ON transfer (next_try_at, id) WHERE route_state = 'T';
-CREATE INDEX transfer_created ON transfer (created_at, id);
 CREATE INDEX transfer_message ON transfer (message_id, site) WHERE message_id IS NOT NULL;
-CREATE INDEX transfer_payload ON transfer (payload_id) WHERE payload_id IS NOT NULL;
 CREATE INDEX transfer_master ON transfer (master, id) WHERE master IS NOT NULL;
 CREATE UNIQUE INDEX transfer_route ON transfer (route_from, rule_id, site, dest_gen) WHERE route_from IS NOT NULL;
 

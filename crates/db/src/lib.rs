@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use base::{Clock, UtcMicros};
 use futures_util::future::BoxFuture;
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 
 use crate::ids::Ids;
 use crate::open::{Address, Pool};
@@ -73,32 +73,33 @@ struct Inner {
     readers: Pool,
     /// None once closed.
     queue: RwLock<Option<Queue>>,
-    writer: tokio::sync::Mutex<Option<JoinHandle<()>>>,
+    /// Tells that the writing thread has ended.
+    writer: tokio::sync::Mutex<Option<oneshot::Receiver<()>>>,
     transfer_ids: Ids,
     payload_ids: Ids,
 }
 
 impl Db {
-    /// Opens a database, makes it if it is not there, and brings its schema up to date. Needs a tokio runtime, which
-    /// the writing task then lives in.
+    /// Opens a database, makes it if it is not there, and brings its schema up to date. Needs a tokio runtime.
     ///
     /// # Errors
     /// [`DbError::Open`], [`DbError::Newer`], [`DbError::MigrationChanged`], [`DbError::Locked`].
     pub async fn open(options: DbOptions) -> Result<Self, DbError> {
         let address = Address::parse(&options.url)?;
+        let failed = |cause: String| open::open_error(&options.url, &cause);
         let pool = address.writer()?;
-        let mut conn = pool.acquire().await.map_err(|e| open::open_error(&options.url, &e.to_string()))?;
-        if let Err(error) = migrate::migrate(&mut conn, options.clock.now()).await {
-            conn.discard().await;
-            return Err(error);
-        }
-        drop(conn);
-        let (queue, task) = writer::start(pool);
+        let mut conn = pool.acquire().await.map_err(|e| failed(e.to_string()))?;
+        let migrated = migrate::migrate(&mut conn, options.clock.now()).await;
+        conn.discard().await;
+        pool.close().await;
+        migrated?;
+        let readers = address.readers();
+        let (queue, ended) = writer::start(address).map_err(|e| failed(e.to_string()))?;
         let inner = Inner {
             clock: options.clock,
-            readers: address.readers(),
+            readers,
             queue: RwLock::new(Some(queue)),
-            writer: tokio::sync::Mutex::new(Some(task)),
+            writer: tokio::sync::Mutex::new(Some(ended)),
             transfer_ids: Ids::of("next_transfer_id"),
             payload_ids: Ids::of("next_payload_id"),
         };
@@ -109,10 +110,10 @@ impl Db {
     /// [`DbError::Closed`].
     pub async fn close(&self) {
         drop(self.inner.queue.write().unwrap_or_else(PoisonError::into_inner).take());
-        if let Some(task) = self.inner.writer.lock().await.take()
-            && let Err(error) = task.await
+        if let Some(ended) = self.inner.writer.lock().await.take()
+            && ended.await.is_err()
         {
-            tracing::error!(%error, "the writing task did not end well");
+            tracing::error!("the thread that writes to the database died");
         }
         self.inner.readers.close().await;
     }

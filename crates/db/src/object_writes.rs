@@ -200,17 +200,17 @@ async fn follow(conn: &mut Conn, object: &Object, old: &str, by: (&Task, i64)) -
         let fields = referring.iter().filter(|(from, _)| *from == id).map(|(_, r)| r.field.as_str());
         amend(conn, id, by, |body| fields.for_each(|field| replace(body, field, old, Some(&object.name)))).await?;
     }
-    let sql = match object.kind {
-        Kind::RemoteSite => RENAME_SITE,
-        Kind::Cgate => RENAME_GATE,
-        _ => return Ok(()),
-    };
-    conn.run(sql, args![old, object.name.as_str()]).await.map(drop)
+    if object.kind == Kind::RemoteSite {
+        conn.script(RENAME_SITE, args![old, object.name.as_str()]).await?;
+    }
+    Ok(())
 }
 
-const RENAME_SITE: &str = "UPDATE transfer SET site = $2, revision = revision + 1 \
-    WHERE site = $1 AND state IN ('F', 'D', 'B', 'R', 'T', 'G', 'P', 'V', 'S', 'I')";
-const RENAME_GATE: &str = "UPDATE transfer SET gate = $2, revision = revision + 1 WHERE gate = $1 AND listed = 1";
+/// Transfers that are not over, and entries of the site's folder.
+const RENAME_SITE: &str = "\
+    UPDATE transfer SET site = $2, revision = revision + 1 \
+      WHERE site = $1 AND state <> 'E' AND state IN ('F', 'D', 'B', 'R', 'T', 'G', 'P', 'V', 'S', 'I'); \
+    UPDATE transfer SET gate = $2, revision = revision + 1 WHERE gate = $1 AND listed = 1";
 
 /// Changes the body of an object that refers to another one, with history and audit of its own.
 async fn amend(

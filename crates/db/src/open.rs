@@ -11,7 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, PgPool, SqlitePool};
 
 use crate::DbError;
-use crate::sql::{Args, Columns, Conn, Sql};
+use crate::sql::{Args, Columns, Conn, Link, Sql};
 
 /// How long SQLite waits for another process, and a reader for a free connection.
 const BUSY_MAX: Duration = if cfg!(test) { Duration::from_millis(300) } else { Duration::from_secs(5) };
@@ -82,9 +82,10 @@ impl Pool {
 
     pub(crate) async fn acquire(&self) -> Result<Conn, DbError> {
         Ok(match self {
-            Self::Sqlite(pool) => Conn::Sqlite(pool.acquire().await?),
-            Self::Postgres(pool) => Conn::Postgres(pool.acquire().await?),
-        })
+            Self::Sqlite(pool) => Link::Sqlite(pool.acquire().await?),
+            Self::Postgres(pool) => Link::Postgres(pool.acquire().await?),
+        }
+        .into())
     }
 
     pub(crate) async fn rows(&self, sql: impl Into<Sql>, args: Args) -> Result<Vec<Columns>, DbError> {

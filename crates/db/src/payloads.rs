@@ -3,7 +3,7 @@
 use base::{PayloadId, UtcMicros};
 
 use crate::audit_chain::octets;
-use crate::records::{Payload, PayloadState};
+use crate::records::{NewPayload, Payload, PayloadBody, PayloadState};
 use crate::sql::{Columns, args};
 use crate::transfer_rows::letter;
 use crate::writer::Urgency;
@@ -37,6 +37,17 @@ impl Payloads<'_> {
     pub async fn stage(self, id: PayloadId, uuid: &str, store: &str) -> Result<(), DbError> {
         let args = args![id, uuid, store];
         self.0.write(|conn| conn.run_later(STAGE, args)).await
+    }
+
+    /// Queues the record of a whole content that no transfer uses yet, without waiting: a transfer that names it is
+    /// inserted after it.
+    ///
+    /// # Errors
+    /// [`DbError::TooLarge`], or if the database is closed.
+    pub async fn add(self, new: NewPayload) -> Result<Pending<()>, DbError> {
+        let (uuid, store, inline) = new.body.parts()?;
+        let args = args![new.id, uuid, store, new.size, new.sha256, inline];
+        self.0.submit(Urgency::Lazy, |conn| conn.run_later(ADD, args)).await
     }
 
     /// Records how far a staged file is durable, and the sealed state of its running hash.
@@ -119,6 +130,19 @@ impl Payloads<'_> {
     }
 }
 
+impl PayloadBody {
+    /// Uuid, store, inline octets.
+    pub(crate) fn parts(self) -> Result<(Option<String>, String, Option<Vec<u8>>), DbError> {
+        match self {
+            Self::File { uuid, store } => Ok((Some(uuid), store, None)),
+            Self::Inline(sealed) if sealed.len() <= INLINE_OCTETS_MAX => Ok((None, String::new(), Some(sealed))),
+            Self::Inline(sealed) => {
+                Err(DbError::TooLarge { what: "an inline payload", found: sealed.len(), max: INLINE_OCTETS_MAX })
+            }
+        }
+    }
+}
+
 impl PayloadState {
     /// The word in the database.
     #[must_use]
@@ -154,13 +178,15 @@ fn payload(mut row: Columns) -> Result<Payload, DbError> {
 
 const STAGE: &str = "INSERT INTO payload (id, file_uuid, store, state, size, durable_to, refs) \
     VALUES ($1, $2, $3, 'STAGING', 0, 0, 0)";
+const ADD: &str = "INSERT INTO payload (id, file_uuid, store, state, size, sha256, inline_sealed, durable_to, refs) \
+    VALUES ($1, $2, $3, 'COMMITTED', $4, $5, $6, $4, 0)";
 const CHECKPOINT: &str = "UPDATE payload SET durable_to = $2, hash_state = $3 WHERE id = $1 AND state = 'STAGING'";
 const RELEASE: &str = "UPDATE payload SET refs = refs - 1, purge_after = CASE WHEN refs <= 1 THEN $2 ELSE NULL END \
     WHERE id = $1 AND refs > 0";
 pub(crate) const PURGEABLE: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM payload WHERE purge_after IS NOT NULL AND purge_after <= $1 AND refs = 0 AND state = 'COMMITTED' ",
+    " FROM payload WHERE purge_after IS NOT NULL AND purge_after <= $1 AND refs = 0 AND state <> 'PURGED' ",
     "ORDER BY purge_after, id LIMIT $2"
 );
 const PURGED: &str = "UPDATE payload SET state = 'PURGED', inline_sealed = NULL, hash_state = NULL, purge_after = NULL \

@@ -452,6 +452,8 @@ pub struct TransferFilter {
     pub until: Option<UtcMicros>,
     /// Newest first: only numbers below this one (the last of the page before).
     pub below: Option<TransferId>,
+    /// Only this number and higher ones.
+    pub not_below: Option<TransferId>,
 }
 
 /// Transfers waiting for their turn.

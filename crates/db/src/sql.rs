@@ -39,7 +39,14 @@ pub(crate) enum Sql {
 
 /// A connection.
 #[derive(Debug)]
-pub(crate) enum Conn {
+pub(crate) struct Conn {
+    link: Link,
+    /// Statements that go before the next ones, in the same trip.
+    before: Option<&'static str>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Link {
     Sqlite(PoolConnection<Sqlite>),
     Postgres(PoolConnection<Postgres>),
 }
@@ -55,9 +62,49 @@ enum Row {
     Postgres(PgRow),
 }
 
+impl From<Link> for Conn {
+    fn from(link: Link) -> Self {
+        Self { link, before: None }
+    }
+}
+
 impl Conn {
     pub(crate) const fn is_postgres(&self) -> bool {
-        matches!(self, Self::Postgres(_))
+        matches!(self.link, Link::Postgres(_))
+    }
+
+    /// Runs statements that have no parameters: with SQLite not now but in one trip with what comes next.
+    pub(crate) async fn first(&mut self, sql: &'static str) -> Result<(), DbError> {
+        if self.is_postgres() {
+            self.script(sql, Vec::new()).await?;
+        } else {
+            self.before = Some(sql);
+        }
+        Ok(())
+    }
+
+    /// What [`Self::first`] was given, while nothing has come after it.
+    pub(crate) const fn waiting(&self) -> Option<&'static str> {
+        self.before
+    }
+
+    /// Takes back what [`Self::first`] was given, if nothing came after it.
+    pub(crate) const fn take_first(&mut self) -> Option<&'static str> {
+        self.before.take()
+    }
+
+    /// `sql` behind what must come before it; and how many statements that is.
+    fn joined(&mut self, sql: Sql) -> (Sql, usize) {
+        match self.before.take() {
+            None => (sql, 0),
+            Some(before) => {
+                let text = match sql {
+                    Sql::Fixed(text) => format!("{before}; {text}"),
+                    Sql::Built(text) => format!("{before}; {text}"),
+                };
+                (Sql::Built(text), before.split(';').count())
+            }
+        }
     }
 
     /// Lets no other process do what also asks for this, until the transaction ends. SQLite has one writer anyway.
@@ -72,9 +119,9 @@ impl Conn {
 
     /// Never to be used again, also not by others of the pool.
     pub(crate) async fn discard(self) {
-        let result = match self {
-            Self::Sqlite(conn) => conn.close().await,
-            Self::Postgres(conn) => conn.close().await,
+        let result = match self.link {
+            Link::Sqlite(conn) => conn.close().await,
+            Link::Postgres(conn) => conn.close().await,
         };
         if let Err(error) = result {
             tracing::debug!(%error, "a broken database connection did not close cleanly");
@@ -84,23 +131,25 @@ impl Conn {
     /// Runs statements divided by `;`, all with the same parameters. Returns how many rows each changed.
     pub(crate) async fn script(&mut self, sql: impl Into<Sql>, args: Args) -> Result<Vec<u64>, DbError> {
         let mut changed = Vec::new();
-        match self {
-            Self::Sqlite(conn) => {
+        let (sql, mut skipped) = self.joined(sql.into());
+        match &mut self.link {
+            Link::Sqlite(conn) => {
                 let conn: &mut SqliteConnection = conn;
                 let args = sqlite_args(args)?;
-                let mut results = match sql.into() {
+                let mut results = match sql {
                     Sql::Fixed(text) => conn.fetch_many(sqlx::query_with(text, args)),
                     Sql::Built(text) => conn.fetch_many(sqlx::query_with(AssertSqlSafe(text), args)),
                 };
                 while let Some(item) = results.try_next().await? {
-                    if let Either::Left(done) = item {
-                        changed.push(done.rows_affected());
+                    match item {
+                        Either::Left(_) if skipped > 0 => skipped = skipped.saturating_sub(1),
+                        Either::Left(done) => changed.push(done.rows_affected()),
+                        Either::Right(_) => {}
                     }
                 }
             }
-            Self::Postgres(conn) => {
+            Link::Postgres(conn) => {
                 let conn: &mut PgConnection = conn;
-                let sql = sql.into();
                 for statement in sql.statements() {
                     let query = sqlx::query_with(AssertSqlSafe(statement.to_owned()), pg_args(args.clone())?);
                     changed.push((&mut *conn).execute(query).await?.rows_affected());
@@ -122,19 +171,19 @@ impl Conn {
 
     /// All rows of the last of some statements; the others give none.
     pub(crate) async fn rows(&mut self, sql: impl Into<Sql>, args: Args) -> Result<Vec<Columns>, DbError> {
-        let rows: Vec<Row> = match self {
-            Self::Sqlite(conn) => {
+        let (sql, _) = self.joined(sql.into());
+        let rows: Vec<Row> = match &mut self.link {
+            Link::Sqlite(conn) => {
                 let conn: &mut SqliteConnection = conn;
                 let args = sqlite_args(args)?;
-                let rows = match sql.into() {
+                let rows = match sql {
                     Sql::Fixed(text) => conn.fetch_all(sqlx::query_with(text, args)).await?,
                     Sql::Built(text) => conn.fetch_all(sqlx::query_with(AssertSqlSafe(text), args)).await?,
                 };
                 rows.into_iter().map(Row::Sqlite).collect()
             }
-            Self::Postgres(conn) => {
+            Link::Postgres(conn) => {
                 let conn: &mut PgConnection = conn;
-                let sql = sql.into();
                 let mut rows = Vec::new();
                 for statement in sql.statements() {
                     let query = sqlx::query_with(AssertSqlSafe(statement.to_owned()), pg_args(args.clone())?);

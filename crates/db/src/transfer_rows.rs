@@ -104,7 +104,12 @@ impl Conditions {
 /// The query of a page, newest first. `state` narrows to one state, whose index gives the order.
 pub(crate) fn page(filter: &TransferFilter, state: Option<State>, limit: u32) -> (String, Args) {
     let mut c = Conditions::new();
-    c.add_if("state =", state.map(State::letter));
+    match state {
+        // Most are ended: the walk over the numbers finds those, an index the others.
+        Some(State::Ended) => c.add("state =", State::Ended.letter()),
+        Some(state) => c.add("state <> 'E' AND state =", state.letter()),
+        None => {}
+    }
     if state.is_none() && !filter.states.is_empty() {
         c.one_of("state", &filter.states.iter().map(|s| s.letter()).collect::<Vec<_>>());
     }
@@ -123,6 +128,7 @@ pub(crate) fn page(filter: &TransferFilter, state: Option<State>, limit: u32) ->
     c.add_if("created_at >=", filter.from);
     c.add_if("created_at <", filter.until);
     c.add_if("id <", filter.below);
+    c.add_if("id >=", filter.not_below);
     let sql = format!("SELECT {} FROM transfer WHERE {} ORDER BY id DESC LIMIT {limit}", columns!(), c.sql);
     (sql, c.args)
 }
@@ -133,6 +139,9 @@ pub(crate) fn state_by_state(filter: &TransferFilter) -> bool {
         filter.site.is_some() || filter.route_from.is_some() || filter.master.is_some() || filter.message_id.is_some();
     !filter.states.is_empty() && !narrower
 }
+
+/// The first number at or behind a given one, and its time.
+pub(crate) const AT: &str = "SELECT id, created_at FROM transfer WHERE id >= $1 ORDER BY id LIMIT 1";
 
 /// The query of a folder.
 pub(crate) fn entries(query: EntryQuery) -> (&'static str, Args) {
@@ -188,18 +197,17 @@ pub(crate) const fn due_sites(postgres: bool) -> &'static str {
     if postgres { due_sites!("") } else { due_sites!("INDEXED BY transfer_due") }
 }
 
-/// Received transfers whose settle time is over. `state || ''` keeps SQLite from reading every ended transfer by the
-/// index of states.
+/// Received transfers whose settle time is over.
 pub(crate) const TO_ROUTE: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM transfer WHERE route_state = 'T' AND next_try_at <= $1 AND state || '' IN ('E', 'W', 'A', 'C') ",
+    " FROM transfer WHERE route_state = 'T' AND next_try_at <= $1 AND state IN ('E', 'W', 'A', 'C') ",
     "ORDER BY next_try_at, id LIMIT $2"
 );
 
 /// How many are in each state that is no end.
 pub(crate) const LIVE_COUNTS: &str = "SELECT state, COUNT(*) FROM transfer \
-     WHERE state IN ('F', 'D', 'B', 'R', 'T', 'G', 'P', 'V', 'S', 'I') GROUP BY state";
+     WHERE state <> 'E' AND state IN ('F', 'D', 'B', 'R', 'T', 'G', 'P', 'V', 'S', 'I') GROUP BY state";
 
 /// One transfer.
 pub(crate) const ONE: &str = concat!("SELECT ", columns!(), " FROM transfer WHERE id = $1");

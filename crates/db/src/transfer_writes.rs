@@ -6,8 +6,7 @@
 use base::{TransferId, UtcMicros};
 
 use crate::DbError;
-use crate::payloads::INLINE_OCTETS_MAX;
-use crate::records::{CommitReceived, DueQuery, Inserted, NewTransfer, PayloadBody, Transfer, TransferChange};
+use crate::records::{CommitReceived, DueQuery, Inserted, NewTransfer, Transfer, TransferChange};
 use crate::sql::{Args, Conn, args};
 use crate::state::{RouteState, State};
 use crate::transfer_rows::{columns, letter, transfer};
@@ -193,13 +192,7 @@ async fn why_not(
 /// A received file is whole.
 pub(crate) async fn commit_received(conn: &mut Conn, commit: CommitReceived) -> Result<(), DbError> {
     let (id, to, route_state) = (commit.id, commit.to, commit.route_state);
-    let (uuid, store, inline) = match commit.payload.body {
-        PayloadBody::Inline(sealed) => (None, String::new(), Some(sealed)),
-        PayloadBody::File { uuid, store } => (Some(uuid), store, None),
-    };
-    if let Some(found) = inline.as_ref().map(Vec::len).filter(|len| *len > INLINE_OCTETS_MAX) {
-        return Err(DbError::TooLarge { what: "an inline payload", found, max: INLINE_OCTETS_MAX });
-    }
+    let (uuid, store, inline) = commit.payload.body.parts()?;
     let args = args![
         id,
         permitted_from(&[State::Servicing, State::Processing], Some(to)),
@@ -214,6 +207,7 @@ pub(crate) async fn commit_received(conn: &mut Conn, commit: CommitReceived) -> 
         commit.payload.size,
         commit.payload.sha256,
         inline,
+        to.is_end().then_some(commit.at),
     ];
     let changed = conn.script(COMMIT_RECEIVED, args).await?;
     match changed.get(2) {
@@ -231,13 +225,13 @@ pub(crate) const COMMIT_RECEIVED: &str = "\
     INSERT INTO transfer_step (transfer_id, n, at, from_state, to_state, note) \
       SELECT id, revision + 1, $4, state, $3, $5 FROM transfer WHERE id = $1 AND $2 LIKE '%' || state || '%'; \
     UPDATE transfer SET state = $3, route_state = $6, next_try_at = $7, payload_id = $8, size = $11, \
-      done_octets = $11, ended_at = $4, node_id = NULL, lease_until = NULL, revision = revision + 1 \
+      done_octets = $11, ended_at = $14, node_id = NULL, lease_until = NULL, revision = revision + 1 \
       WHERE id = $1 AND $2 LIKE '%' || state || '%'; \
-    UPDATE transfer SET listed = 0, revision = revision + 1 WHERE listed = 1 AND id < $1 \
-      AND gate = (SELECT m.gate FROM transfer AS m WHERE m.id = $1) \
+    UPDATE transfer SET listed = 0, revision = revision + 1 WHERE listed = 1 AND direction = 'I' AND id < $1 \
+      AND gate = (SELECT m.gate FROM transfer AS m WHERE m.id = $1 AND m.direction = 'I' AND m.listed = 1) \
       AND dir_name = (SELECT m.dir_name FROM transfer AS m WHERE m.id = $1) \
       AND file_name = (SELECT m.file_name FROM transfer AS m WHERE m.id = $1) \
-      AND state NOT IN ('T', 'V', 'P', 'I')";
+      AND state || '' NOT IN ('T', 'V', 'P', 'I')";
 
 /// Stores what routing decided.
 pub(crate) async fn route(conn: &mut Conn, routing: Routing) -> Result<Vec<TransferId>, DbError> {
@@ -270,7 +264,8 @@ const ROUTE: &str = "\
     INSERT INTO transfer_step (transfer_id, n, at, from_state, to_state, note) \
       SELECT id, revision + 1, $2, state, state, $7 FROM transfer \
       WHERE id = $1 AND $4 LIKE '%' || route_state || '%'; \
-    UPDATE transfer SET route_state = $3, why_json = $5, err = $6, revision = revision + 1 \
+    UPDATE transfer SET route_state = $3, why_json = $5, err = $6, revision = revision + 1, \
+      listed = CASE WHEN $3 = 'R' THEN 0 ELSE listed END \
       WHERE id = $1 AND $4 LIKE '%' || route_state || '%'";
 
 /// Takes transfers whose turn has come, site by site.
@@ -338,7 +333,7 @@ pub(crate) async fn recover(conn: &mut Conn, node: String, now: UtcMicros) -> Re
     Ok(ids)
 }
 
-pub(crate) const RUNNING: &str = "SELECT id, state FROM transfer WHERE state IN ('P', 'V', 'T') \
+pub(crate) const RUNNING: &str = "SELECT id, state FROM transfer WHERE state <> 'E' AND state IN ('P', 'V', 'T') \
     AND (node_id IS NULL OR node_id = $1 OR lease_until < $2)";
 
 const RECOVER: &str = "\

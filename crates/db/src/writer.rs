@@ -1,11 +1,12 @@
 //! The one task that writes.
 //!
-//! Operations arrive through a bounded queue as closures over the connection. A batch is: begin, for each operation a
-//! savepoint, commit; then each caller hears. There is no waiting for company: while one batch is being synchronised
+//! Operations arrive through a bounded queue as closures over the connection. A batch is: begin, before each operation
+//! but the first a savepoint, commit; then each caller hears. There is no waiting for company: while one batch is being synchronised
 //! the next one gathers. A failing operation is undone alone; if even that is impossible (SQLite ends the transaction
 //! itself when the disk is full) or the commit fails, every operation of the batch reports the error.
 
 use std::collections::VecDeque;
+use std::io;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use crate::DbError;
-use crate::open::Pool;
+use crate::open::{Address, Pool};
 use crate::sql::Conn;
 
 /// Operations that may wait in the queue; then callers wait.
@@ -68,11 +69,36 @@ impl Queue {
     }
 }
 
-/// Starts the task; it ends when all senders are gone and the queue is empty.
-pub(crate) fn start(pool: Pool) -> (Queue, tokio::task::JoinHandle<()>) {
+/// Starts the task; it ends when all senders are gone and the queue is empty. It has a thread of its own: with SQLite
+/// each trip to the database changes threads anyway, and the many tasks of a server's runtime would make each change
+/// wake several.
+///
+/// # Errors
+/// If there can be no thread.
+pub(crate) fn start(address: Address) -> io::Result<(Queue, oneshot::Receiver<()>)> {
     let (sender, queue) = mpsc::channel(QUEUE_MAX);
-    let writer = Writer { pool, conn: None, queue, waiting: VecDeque::new(), waiting_since: Instant::now() };
-    (Queue(sender), tokio::spawn(writer.work()))
+    let (ended, end) = oneshot::channel();
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_time();
+    if matches!(address, Address::Postgres(_)) {
+        runtime.enable_io();
+    }
+    let runtime = runtime.build()?;
+    std::thread::Builder::new().name("gatehouse-db".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            match address.writer() {
+                Ok(pool) => {
+                    Writer { pool, conn: None, queue, waiting: VecDeque::new(), waiting_since: Instant::now() }
+                        .work()
+                        .await
+                }
+                Err(error) => tracing::error!(%error, "the database cannot be written"),
+            }
+        });
+        // Nobody waits if all handles are gone.
+        let _nobody = ended.send(());
+    })?;
+    Ok((Queue(sender), end))
 }
 
 /// An operation with its type erased.
@@ -80,6 +106,8 @@ trait Job: Send {
     fn urgency(&self) -> Urgency;
     /// Does it; false: undo it.
     fn run<'c>(&'c mut self, conn: &'c mut Conn) -> BoxFuture<'c, bool>;
+    /// Why it failed, if it did.
+    fn error(&self) -> Option<DbError>;
     /// Tells the caller, after the commit or its failure.
     fn finish(self: Box<Self>, commit: Result<(), DbError>);
 }
@@ -111,6 +139,10 @@ where
         })
     }
 
+    fn error(&self) -> Option<DbError> {
+        self.result.as_ref().and_then(|result| result.as_ref().err().cloned())
+    }
+
     fn finish(self: Box<Self>, commit: Result<(), DbError>) {
         let result = match (self.result, commit) {
             (Some(Err(own)), _) => Err(own),
@@ -136,6 +168,8 @@ impl Writer {
         while self.gather().await {
             self.batch().await;
         }
+        drop(self.conn.take());
+        self.pool.close().await;
     }
 
     /// Waits until a batch is worth beginning; false: there will be no more.
@@ -164,6 +198,11 @@ impl Writer {
             if let Some(conn) = self.conn.take() {
                 conn.discard().await;
             }
+            if *error == DbError::Locked {
+                // Who waited behind a lock need not each wait for it again.
+                jobs.extend(self.waiting.drain(..));
+                jobs.extend(std::iter::from_fn(|| self.queue.try_recv().ok()));
+            }
         }
         self.waiting_since = Instant::now();
         for job in jobs {
@@ -178,20 +217,28 @@ impl Writer {
             jobs.extend(self.waiting.drain(..));
             return Err(error);
         }
+        let conn = self.conn.as_mut().ok_or(DbError::Closed)?;
+        // The first operation that is kept needs no savepoint: before it there is nothing to keep.
+        let (mut kept, mut savepoint) = (false, false);
         while jobs.len() < BATCH_MAX && (jobs.is_empty() || Instant::now() < until) {
             let Some(job) = self.waiting.pop_front().or_else(|| self.queue.try_recv().ok()) else { break };
-            let first = jobs.is_empty();
-            jobs.push(job);
-            let (Some(conn), Some(job)) = (self.conn.as_mut(), jobs.last_mut()) else { return Err(DbError::Closed) };
-            if !first {
-                conn.script("RELEASE SAVEPOINT op; SAVEPOINT op", Vec::new()).await?;
+            if kept && conn.waiting().is_none() {
+                conn.first(if savepoint { NEXT } else { "SAVEPOINT op" }).await?;
+                savepoint = true;
             }
-            if !job.run(conn).await {
-                conn.script("ROLLBACK TO SAVEPOINT op", Vec::new()).await?;
+            jobs.push(job);
+            let Some(job) = jobs.last_mut() else { break };
+            if job.run(conn).await {
+                kept = true;
+            } else if conn.waiting().is_none() {
+                let undone = if savepoint { undo(conn).await } else { again(conn).await };
+                undone.map_err(|lost| job.error().unwrap_or(lost))?;
             }
         }
-        let conn = self.conn.as_mut().ok_or(DbError::Closed)?;
-        conn.script("RELEASE SAVEPOINT op; COMMIT", Vec::new()).await?;
+        // A beginning that nothing followed needs no end.
+        if conn.take_first() != Some(IMMEDIATE) {
+            conn.script("COMMIT", Vec::new()).await?;
+        }
         Ok(())
     }
 
@@ -215,8 +262,26 @@ impl Writer {
             None => self.pool.acquire().await?,
         };
         let conn = self.conn.insert(conn);
-        let begin = if conn.is_postgres() { "BEGIN; SAVEPOINT op" } else { "BEGIN IMMEDIATE; SAVEPOINT op" };
-        conn.script(begin, Vec::new()).await?;
-        Ok(())
+        conn.first(begin(conn)).await
     }
 }
+
+/// Undoes the last operation.
+async fn undo(conn: &mut Conn) -> Result<(), DbError> {
+    conn.script("ROLLBACK TO SAVEPOINT op", Vec::new()).await.map(drop)
+}
+
+/// Undoes an operation before which nothing was kept.
+async fn again(conn: &mut Conn) -> Result<(), DbError> {
+    conn.script("ROLLBACK", Vec::new()).await?;
+    conn.first(begin(conn)).await
+}
+
+const fn begin(conn: &Conn) -> &'static str {
+    if conn.is_postgres() { "BEGIN" } else { IMMEDIATE }
+}
+
+/// SQLite's beginning: the lock is taken at once, not in the middle. It goes with the first statement.
+const IMMEDIATE: &str = "BEGIN IMMEDIATE";
+/// Goes before each operation after the second.
+const NEXT: &str = "RELEASE SAVEPOINT op; SAVEPOINT op";

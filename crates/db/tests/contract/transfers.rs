@@ -16,6 +16,9 @@ on_both! {
     pages_are_newest_first;
     a_payload_lives_as_long_as_it_is_used;
     a_large_file_is_staged_then_committed;
+    a_request_takes_its_file_in;
+    an_upload_leaves_what_waits_to_be_fetched;
+    times_bound_a_page;
 }
 
 mod bodies {
@@ -467,5 +470,70 @@ mod bodies {
         let p = db.payloads().by_uuid("ab12").await.unwrap().unwrap();
         assert_eq!((p.id, p.state, p.size, p.refs, p.hash_state), (payload, PayloadState::Committed, 20, 1, None));
         assert_eq!(db.payloads().staging().await.unwrap(), vec![]);
+    }
+
+    /// A request made here: its content is whole, the transfer begins.
+    pub(super) async fn a_request_takes_its_file_in(house: House) {
+        let db = house.open().await;
+        let (one, two) = (id(&db).await, id(&db).await);
+        db.transfers().insert(NewTransfer { state: State::Servicing, ..to_site(one, "A") }).await.unwrap();
+        let payload = db.payloads().next_id().await.unwrap();
+        let begin = CommitReceived { to: State::ToBegin, route_state: RouteState::Empty, ..whole(one, payload) };
+        db.transfers().commit_received(begin).await.unwrap();
+        let t = get(&db, one).await;
+        assert_eq!((t.state, t.ended_at, t.payload), (State::ToBegin, None, Some(payload)));
+        // Or the content first, then the record.
+        let other = db.payloads().next_id().await.unwrap();
+        drop(db.payloads().add(NewPayload { id: other, ..whole(two, other).payload }).await.unwrap());
+        db.transfers().insert(NewTransfer { payload: Some(other), ..to_site(two, "A") }).await.unwrap();
+        assert_eq!(db.payloads().get(other).await.unwrap().unwrap().refs, 1);
+        // The content of an abandoned upload goes as well.
+        let staged = db.payloads().next_id().await.unwrap();
+        db.payloads().stage(staged, "ab13", "main").await.unwrap();
+        let attach = TransferChange { payload: Some(staged), ..TransferChange::fields(two, NOW) };
+        db.transfers().apply(attach).await.unwrap();
+        db.payloads().release(staged, NOW).await.unwrap();
+        assert_eq!(db.payloads().purge(NOW, 9).await.unwrap().len(), 1);
+    }
+
+    pub(super) async fn an_upload_leaves_what_waits_to_be_fetched(house: House) {
+        let db = house.open().await;
+        let waiting = id(&db).await;
+        let out = NewTransfer {
+            mode: Mode::Responder,
+            direction: Direction::Out,
+            state: State::ToBegin,
+            ..upload(waiting, "f")
+        };
+        db.transfers().insert(out).await.unwrap();
+        let up = received(&db, "f").await;
+        assert!(get(&db, waiting).await.listed && get(&db, up).await.listed);
+        let next = id(&db).await;
+        let out = NewTransfer { route_from: Some(up), ..to_site(next, "B") };
+        db.transfers().route(routing(up, vec![out])).await.unwrap();
+        assert!(!get(&db, up).await.listed, "what was passed on is no longer in the folder");
+    }
+
+    pub(super) async fn times_bound_a_page(house: House) {
+        let db = house.open().await;
+        let day = Duration::from_secs(86_400);
+        let mut ids = Vec::new();
+        for n in 0..9 {
+            let id = id(&db).await;
+            let at = NOW.plus(day * n);
+            db.transfers().insert(NewTransfer { created_at: at, ..to_site(id, "A") }).await.unwrap();
+            ids.push(id);
+        }
+        let list = async |from: Option<u32>, until: Option<u32>| {
+            let time = |n: u32| NOW.plus(day * n);
+            let filter = TransferFilter { from: from.map(time), until: until.map(time), ..Default::default() };
+            let rows = db.transfers().list(filter, 20).await.unwrap();
+            rows.iter().rev().map(|t| ids.iter().position(|id| *id == t.id).unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(list(Some(3), Some(5)).await, [3, 4]);
+        assert_eq!(list(None, Some(2)).await, [0, 1]);
+        assert_eq!(list(Some(7), None).await, [7, 8]);
+        assert_eq!(list(Some(20), None).await.len(), 0);
+        assert_eq!(list(None, Some(0)).await.len(), 0);
     }
 }
