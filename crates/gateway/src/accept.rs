@@ -6,16 +6,15 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use base::{Alias, Secret};
+use base::Secret;
 use channel::{
     Accepted, Admission, AdmissionLimits, Answer, Authenticator, ChannelService, Limits, Listener, Methods, Pipe,
-    ServerParams, SshError, serve_ssh,
+    ServerParams, SessionReport, SshError, serve_ssh,
 };
 use engine::Engine;
 use engine::admit::{Admitted, AuthAnswer, AuthSession, MethodsLeft, Vault};
 use keys::PublicKey;
 use model::{Inbound, Security, SshProfile, match_inbound};
-use protocols::Carrier;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -29,7 +28,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The open listeners, kept in step with the configuration.
 pub(crate) struct Acceptors {
     door: Arc<Door>,
-    open: BTreeMap<Alias, Open>,
+    open: BTreeMap<String, Open>,
 }
 
 struct Open {
@@ -60,8 +59,8 @@ impl Acceptors {
     /// Opens and closes listeners as the running configuration asks. Sessions of a closed one go on.
     pub(crate) async fn follow_configuration(&mut self) {
         let snapshot = self.door.engine.snapshot();
-        let wanted: BTreeMap<Alias, SocketAddr> =
-            snapshot.listeners().filter(|l| l.enabled).map(|l| (l.name.clone(), (l.address, l.port).into())).collect();
+        let wanted: BTreeMap<String, SocketAddr> =
+            snapshot.listeners().filter(|l| l.enabled).map(|l| (l.name.clone(), l.socket_address())).collect();
         self.open.retain(|name, open| {
             let keep = wanted.get(name) == Some(&open.wanted) && !open.task.is_finished();
             if !keep {
@@ -77,12 +76,12 @@ impl Acceptors {
         }
     }
 
-    async fn start(&mut self, name: Alias, address: SocketAddr) {
+    async fn start(&mut self, name: String, address: SocketAddr) {
         // A listener that was just closed may still hold its port for a moment.
         for last in [false, false, true] {
-            match Listener::bind(address, self.door.admission.clone()) {
-                Ok(listener) => {
-                    let local = listener.local_addr();
+            let bound = Listener::bind(address, self.door.admission.clone()).await;
+            match bound.and_then(|listener| listener.local_addr().map(|local| (listener, local))) {
+                Ok((listener, local)) => {
                     tracing::info!(listener = %name, address = %local, "listening");
                     let task = tokio::spawn(accept(listener, Arc::clone(&self.door)));
                     self.open.insert(name, Open { wanted: address, local, task });
@@ -100,20 +99,19 @@ impl Acceptors {
             open.task.abort();
         }
         let mut sessions = self.door.sessions.subscribe();
-        let drained = tokio::time::timeout(self.door.drain, sessions.wait_for(|n| *n == 0)).await;
-        if drained.is_err() {
+        if tokio::time::timeout(self.door.drain, sessions.wait_for(|n| *n == 0)).await.is_err() {
             tracing::warn!(sessions = *sessions.borrow(), "sessions cut off at the end of the drain time");
         }
     }
 
     /// Addresses that are listened on, by listener.
-    pub(crate) fn addresses(&self) -> BTreeMap<Alias, SocketAddr> {
+    pub(crate) fn addresses(&self) -> BTreeMap<String, SocketAddr> {
         self.open.iter().map(|(name, open)| (name.clone(), open.local)).collect()
     }
 }
 
 /// Accepts until the task is aborted. Sessions are detached: closing the listener lets them go on.
-async fn accept(mut listener: Listener, door: Arc<Door>) {
+async fn accept(listener: Listener, door: Arc<Door>) {
     loop {
         match listener.accept().await {
             Ok(accepted) => drop(tokio::spawn(connection(accepted, Arc::clone(&door)))),
@@ -174,10 +172,24 @@ async fn ssh(accepted: Accepted, inbound: Inbound, profile: Arc<SshProfile>, doo
         ServerParams { profile, host_keys, banner: BANNER.to_owned(), limits, ticket: Some(Arc::new(accepted.ticket)) };
     let auth: Arc<dyn Authenticator> = Arc::clone(&login) as Arc<dyn Authenticator>;
     match serve_ssh(accepted.stream, params, auth, login, door.stopping.clone()).await {
-        Ok(report) => tracing::info!(peer = %inbound.peer, %report, "session ended"),
+        Ok(report) => ended(&report),
         Err(error @ SshError::Negotiation { .. }) => tracing::warn!(peer = %inbound.peer, %error, "handshake failed"),
         Err(error) => tracing::debug!(peer = %inbound.peer, %error, "connection ended without a login"),
     }
+}
+
+fn ended(report: &SessionReport) {
+    let algorithms = report.negotiated.as_ref().map(|n| format!("{} {} {} {}", n.kex, n.host_key, n.cipher, n.mac));
+    tracing::info!(
+        login = report.login,
+        software = report.banner,
+        algorithms,
+        octets_in = report.octets_in,
+        octets_out = report.octets_out,
+        seconds = report.lasted.as_secs(),
+        reason = report.reason.as_ref().map(ToString::to_string),
+        "session ended"
+    );
 }
 
 /// One connection's login, and the service of its channels once it is in.

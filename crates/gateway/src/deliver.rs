@@ -1,6 +1,5 @@
 //! How a file goes out: profile, key, host-key check, dial, and the carrier's delivery over one channel.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,6 @@ use engine::queue::{Deliver, JobSource, SessionOutcome};
 use engine::{Cause, Engine, TransferError};
 use keys::PublicKey;
 use model::{RemoteSite, Snapshot, SshProfile, SshRole};
-use protocols::Carrier;
 
 /// Longest wait for a partner's server to take the connection.
 const CONNECT_MAX: Duration = Duration::from_secs(20);
@@ -29,11 +27,7 @@ impl Deliver for Deliverer {
         let Some(carrier) = protocols::carrier(&site.protocol) else {
             return SessionOutcome::Unable(refused(format!("protocol {} is not built in", site.protocol)));
         };
-        let params = match self.params(&site).await {
-            Ok(params) => params,
-            Err(text) => return SessionOutcome::Unable(refused(text)),
-        };
-        let (client, pipe) = match self.connect(&site, params, &jobs.path_order()).await {
+        let (client, pipe) = match self.connect(&site, &jobs.path_order()).await {
             Ok(connected) => connected,
             Err(outcome) => return outcome,
         };
@@ -48,18 +42,14 @@ impl Deliver for Deliverer {
 
 impl Deliverer {
     /// Tries the site's addresses in the given order; only an address that does not answer leads to the next (OBJ-5).
-    async fn connect(
-        &self,
-        site: &Arc<RemoteSite>,
-        params: ClientParams,
-        order: &[usize],
-    ) -> Result<(SshClient, Pipe), SessionOutcome> {
-        let mut failed =
-            SessionOutcome::Unable(refused(format!("site {} has no address: set dest_address", site.name)));
+    async fn connect(&self, site: &Arc<RemoteSite>, order: &[usize]) -> Result<(SshClient, Pipe), SessionOutcome> {
+        let text = format!("site {} has no address: set dest_address", site.name);
+        let mut failed = SessionOutcome::Unable(refused(text));
         for path in order {
             let Some(address) = site.addresses.get(*path) else { continue };
+            let params = self.params(site).await.map_err(|text| SessionOutcome::Unable(refused(text)))?;
             let target = Target { host: address.host.clone(), port: address.port };
-            failed = match connect_ssh(&target, params.clone()).await {
+            failed = match connect_ssh(&target, params).await {
                 Ok(client) => match client.open_sftp().await {
                     Ok(pipe) => return Ok((client, pipe)),
                     Err(error) => return Err(outcome_of(*path, &error)),
@@ -94,7 +84,7 @@ impl Deliverer {
             profile,
             login,
             key,
-            password: password.map(Arc::new),
+            password,
             checker,
             connect_timeout: CONNECT_MAX,
         })
@@ -148,6 +138,6 @@ struct Checker {
 #[async_trait]
 impl HostKeyChecker for Checker {
     async fn check(&self, key: &PublicKey) -> bool {
-        host_key_is_good(&self.engine, &self.site, &self.profile, (key, IpAddr::V4(Ipv4Addr::UNSPECIFIED))).await
+        host_key_is_good(&self.engine, &self.site, &self.profile, key).await
     }
 }

@@ -92,14 +92,15 @@ async fn follow(
 ) {
     let mut events = engine.events();
     loop {
-        tokio::select! {
-            _ = stopped.wait_for(|stop| *stop) => break,
-            event = events.recv() => match event {
-                Ok(event) if !matches!(*event, Event::ConfigChanged { .. }) => continue,
-                Err(RecvError::Closed) => break,
-                // Changed, or events were missed among which a change may have been.
-                Ok(_) | Err(RecvError::Lagged(_)) => acceptors.follow_configuration().await,
-            },
+        let event = tokio::select! {
+            _ = stopped.changed() => break,
+            event = events.recv() => event,
+        };
+        match event {
+            Ok(event) if !matches!(*event, Event::ConfigChanged { .. }) => continue,
+            Err(RecvError::Closed) => break,
+            // Changed, or events were missed among which a change may have been.
+            Ok(_) | Err(RecvError::Lagged(_)) => acceptors.follow_configuration().await,
         }
         tell.send_replace(acceptors.addresses());
     }

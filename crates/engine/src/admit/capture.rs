@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use db::{CaptureCaps, CaptureOutcome, NewCapture};
 use keys::PublicKey;
 
-use super::session::source_of;
 use crate::{Engine, Event};
 
 /// AUTO-6: records that wait for a person, for each source and in all; a part is kept for known partners.
@@ -19,7 +18,10 @@ pub(super) struct Shown<'a> {
     /// The partner's name, for the comment.
     pub(super) partner: &'a str,
     pub(super) login: &'a str,
-    pub(super) peer: IpAddr,
+    /// What captures are counted by.
+    pub(super) source: String,
+    /// The partner's address, if it called.
+    pub(super) peer: Option<IpAddr>,
     pub(super) group: Option<String>,
     /// This partner has other keys.
     pub(super) alarm: bool,
@@ -41,7 +43,7 @@ pub(super) async fn capture(engine: &Engine, shown: Shown<'_>) {
                 alias: alias.clone(),
                 fingerprint: fingerprint.clone(),
                 login: shown.login.to_owned(),
-                peer: Some(shown.peer),
+                peer: shown.peer,
             });
             if shown.alarm {
                 let text =
@@ -71,7 +73,7 @@ fn record_of(engine: &Engine, shown: &Shown<'_>) -> std::io::Result<NewCapture> 
         public_blob: shown.key.ssh_blob().to_vec(),
         gate: shown.place.to_owned(),
         login: shown.login.to_owned(),
-        source: source_of(shown.peer),
+        source: shown.source.clone(),
         group: shown.group.clone().unwrap_or_else(|| model::DEFAULT_GROUP.to_owned()),
         comment: shown.partner.to_owned(),
         known: true,

@@ -1,6 +1,5 @@
 //! Whether the host key of a partner's server is good; an unknown one is captured and the call ends (SFTP-6, SSH-18).
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use keys::PublicKey;
@@ -11,13 +10,7 @@ use super::trust::{KeyDemand, KeyVerdict, judge};
 use crate::{Engine, Event};
 
 /// Judges the key that the server of `site` showed. The site's values win over the profile's (SSH-15).
-pub async fn host_key_is_good(
-    engine: &Arc<Engine>,
-    site: &RemoteSite,
-    profile: &SshProfile,
-    shown: (&PublicKey, IpAddr),
-) -> bool {
-    let (key, peer) = shown;
+pub async fn host_key_is_good(engine: &Arc<Engine>, site: &RemoteSite, profile: &SshProfile, key: &PublicKey) -> bool {
     let demand = KeyDemand {
         aliases: site.public_keys.clone(),
         bound: site.bound_keys.clone(),
@@ -43,7 +36,16 @@ pub async fn host_key_is_good(
             let place = format!("site:{}", site.name);
             let partner = site.name.to_string();
             let shown =
-                Shown { key, place: &place, partner: &partner, login: "", peer, group: demand.group.clone(), alarm };
+                Shown {
+                key,
+                source: place.clone(),
+                place: &place,
+                partner: &partner,
+                login: "",
+                peer: None,
+                group: demand.group.clone(),
+                alarm,
+            };
             capture(engine, shown).await;
             false
         }

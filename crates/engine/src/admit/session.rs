@@ -174,7 +174,8 @@ impl AuthSession {
                 place: &admitted.gate,
                 partner: &admitted.site,
                 login: &admitted.login,
-                peer: self.inbound.peer.ip(),
+                source: source_of(self.inbound.peer.ip()),
+                peer: Some(self.inbound.peer.ip()),
                 group: candidate.demand.group.clone(),
                 alarm,
             };

@@ -44,7 +44,7 @@ pub(crate) struct Call {
 pub(crate) fn ask(args: impl IntoIterator<Item = OsString>) -> Asked {
     let mut args = args.into_iter();
     let program = args.next().unwrap_or_default();
-    let link = Path::new(&program).file_name().filter(|n| LINK_NAMES.iter().any(|l| *n == **l)).map(OsString::from);
+    let link = Path::new(&program).file_name().filter(|n| LINK_NAMES.iter().any(|l| **n == **l)).map(OsString::from);
     let root = tree::command_tree();
     let normal = tree::normalise(link.into_iter().chain(args), &root);
     if let Some(long) = normal.help {

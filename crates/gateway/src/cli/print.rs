@@ -26,7 +26,7 @@ pub(crate) fn output(output: &Output, as_json: bool) -> io::Result<()> {
 
 fn table(columns: &[String], rows: &[Vec<Cell>]) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(columns);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(columns);
     for row in rows {
         table.add_row(row.iter().map(Cell::to_string));
     }
