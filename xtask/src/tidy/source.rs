@@ -57,7 +57,11 @@ pub(crate) fn has_word(line: &str, word: &str) -> bool {
 
 /// Files that hold nothing but tests.
 fn is_test_file(path: &str) -> bool {
-    path.contains("/tests/") || path.ends_with("/tests.rs") || path.ends_with("_tests.rs") || path.contains("/testkit/")
+    path.contains("/tests/")
+        || path.ends_with("/tests.rs")
+        || path.ends_with("/testing.rs")
+        || path.ends_with("_tests.rs")
+        || path.contains("/testkit/")
 }
 
 /// Lines before the first `#[cfg(test)]` that opens a module with a body.
