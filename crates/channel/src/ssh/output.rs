@@ -22,7 +22,7 @@ use super::input::Incoming;
 use super::shared::{Shared, Side};
 
 /// Octets the library holds of one channel: enough for a full pipe, few enough to stay in the processor's cache.
-const BATCH_OCTETS: u64 = 512 << 10;
+const BATCH_OCTETS: u64 = 1 << 20;
 /// Octets the pump hands over at once; the library cuts them to packets.
 const CHUNK_OCTETS: usize = 64 << 10;
 
