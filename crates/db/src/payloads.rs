@@ -130,9 +130,11 @@ impl Payloads<'_> {
     }
 }
 
+/// Uuid, store, inline octets.
+type BodyParts = (Option<String>, String, Option<Vec<u8>>);
+
 impl PayloadBody {
-    /// Uuid, store, inline octets.
-    pub(crate) fn parts(self) -> Result<(Option<String>, String, Option<Vec<u8>>), DbError> {
+    pub(crate) fn parts(self) -> Result<BodyParts, DbError> {
         match self {
             Self::File { uuid, store } => Ok((Some(uuid), store, None)),
             Self::Inline(sealed) if sealed.len() <= INLINE_OCTETS_MAX => Ok((None, String::new(), Some(sealed))),

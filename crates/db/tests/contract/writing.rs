@@ -1,5 +1,8 @@
 //! The writer: DESIGN 5.3.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
 use crate::house::on_both;
 
 on_both! {
@@ -7,9 +10,37 @@ on_both! {
     lazy_operations_commit_with_the_next_one;
     lazy_operations_commit_alone_in_time;
     a_dropped_caller_changes_nothing;
-    what_was_answered_survives;
     closing_writes_what_is_queued;
     many_writers_in_two_processes;
+}
+
+/// OBJ-34: kill -9 in the middle of writing; what was answered is there, whole. The test is its own victim: with the
+/// variable set it writes until it is killed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_process_keeps_what_it_answered() {
+    const VICTIM: &str = "GATEHOUSE_TEST_VICTIM";
+    if let Ok(url) = std::env::var(VICTIM) {
+        bodies::write_until_killed(url).await;
+    }
+    let house = crate::house::House::sqlite();
+    let mut victim = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "writing::a_killed_process_keeps_what_it_answered", "--nocapture"])
+        .env(VICTIM, &house.url)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(victim.stdout.take().unwrap()).lines();
+    let answers = lines.filter_map(|line| line.unwrap().strip_prefix("answered ").map(|n| n.parse().unwrap()));
+    let answered: Vec<i64> = answers.take(200).collect();
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    let db = house.open().await;
+    for id in answered {
+        let id = base::TransferId(id);
+        assert!(db.transfers().get(id).await.unwrap().is_some(), "{id} was answered");
+        assert_eq!(db.transfers().steps(id).await.unwrap().len(), 1);
+    }
+    assert_eq!(db.transfers().recover("n1", crate::house::NOW).await.unwrap().len(), 0, "nothing was running");
 }
 
 mod bodies {
@@ -72,41 +103,6 @@ mod bodies {
         }
     }
 
-    // OBJ-34: the runtime dies in the middle of writing, as with kill -9; what was answered is there.
-    pub(super) async fn what_was_answered_survives(house: House) {
-        let (url, clock) = (house.url.clone(), house.clock.clone());
-        let answered = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-            let (tell, told) = std::sync::mpsc::channel();
-            runtime.spawn(async move {
-                let db = Db::open(db::DbOptions { url, clock }).await.unwrap();
-                for _ in 0..8 {
-                    let (db, tell) = (db.clone(), tell.clone());
-                    tokio::spawn(async move {
-                        loop {
-                            let new = new(&db).await;
-                            let id = new.id;
-                            if db.transfers().insert(new).await.is_err() || tell.send(id).is_err() {
-                                break;
-                            }
-                        }
-                    });
-                }
-            });
-            let some: Vec<_> = told.iter().take(100).collect();
-            runtime.shutdown_background();
-            some
-        })
-        .join()
-        .unwrap();
-        let db = house.open().await;
-        for id in answered {
-            assert!(db.transfers().get(id).await.unwrap().is_some(), "{id} was answered");
-            assert_eq!(db.transfers().steps(id).await.unwrap().len(), 1);
-        }
-        assert!(db.transfers().insert(new(&db).await).await.is_ok());
-    }
-
     pub(super) async fn closing_writes_what_is_queued(house: House) {
         let db = house.open().await;
         let lazy = new(&db).await;
@@ -133,5 +129,22 @@ mod bodies {
             task.await.unwrap();
         }
         assert_eq!(dbs[0].transfers().list(Default::default(), 100).await.unwrap().len(), 40);
+    }
+
+    pub(super) async fn write_until_killed(url: String) {
+        let clock = std::sync::Arc::new(base::TestClock::at(NOW));
+        let db = Db::open(db::DbOptions { url, clock }).await.unwrap();
+        let writers = (0..8).map(|_| {
+            let db = db.clone();
+            async move {
+                loop {
+                    let new = new(&db).await;
+                    let id = new.id;
+                    db.transfers().insert(new).await.unwrap();
+                    println!("\nanswered {id}");
+                }
+            }
+        });
+        let _never: Vec<()> = futures_util::future::join_all(writers).await;
     }
 }
