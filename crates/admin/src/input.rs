@@ -112,6 +112,26 @@ impl Input {
         Ok(())
     }
 
+    /// Takes a value that was parsed elsewhere, checked as a typed text is.
+    ///
+    /// # Errors
+    /// As [`Self::give`].
+    pub fn give_value(&mut self, param: &Param, value: &Value) -> Result<(), InputError> {
+        match (value, param.field.kind) {
+            (Value::List(items), FieldKind::List { max, choices }) => {
+                let items = checked_list(param, items.iter().map(String::as_str), max, choices)?;
+                self.values.insert(param.name().to_owned(), items);
+                Ok(())
+            }
+            (Value::List(items), FieldKind::RefList(_, max)) => {
+                let items = checked_list(param, items.iter().map(String::as_str), max, None)?;
+                self.values.insert(param.name().to_owned(), items);
+                Ok(())
+            }
+            _ => self.give(param, &value.to_string()),
+        }
+    }
+
     /// Takes the content of a file for `param`.
     pub fn give_file(&mut self, param: &Param, octets: Vec<u8>) {
         self.files.insert(param.name().to_owned(), Secret::new(octets));
@@ -165,8 +185,7 @@ impl Wire {
     pub(crate) fn into_input(self, params: &[Param]) -> Result<Input, InputError> {
         let mut input = Input::default();
         for (name, value) in self.values {
-            let param = named(params, &name)?;
-            input.give(param, &as_text(&value))?;
+            input.give_value(named(params, &name)?, &value)?;
         }
         for (name, secret) in &self.secrets {
             input.give(named(params, name)?, secret)?;
@@ -184,16 +203,6 @@ impl Wire {
 
 fn named<'a>(params: &'a [Param], name: &str) -> Result<&'a Param, InputError> {
     params.iter().find(|p| p.name() == name).ok_or_else(|| InputError::Unknown(name.to_owned()))
-}
-
-fn as_text(value: &Value) -> String {
-    match value {
-        Value::Flag(true) => "Y".to_owned(),
-        Value::Flag(false) => "N".to_owned(),
-        Value::Int(n) => n.to_string(),
-        Value::Text(text) => text.clone(),
-        Value::List(items) => items.join(" "),
-    }
 }
 
 fn parse(param: &Param, text: &str) -> Result<Value, InputError> {
@@ -257,18 +266,23 @@ fn one_of(name: &'static str, text: &str, words: &[&str]) -> Result<String, Inpu
 }
 
 fn parse_list(param: &Param, text: &str, max: u16, choices: Option<&[&str]>) -> Result<Value, InputError> {
-    let name = param.name();
     let parted = text.split(|c| param.field.separators.contains(c));
-    let items: Vec<&str> = parted.map(|i| i.trim().trim_matches(['\'', '"'])).filter(|i| !i.is_empty()).collect();
+    checked_list(param, parted.map(|i| i.trim().trim_matches(['\'', '"'])).filter(|i| !i.is_empty()), max, choices)
+}
+
+fn checked_list<'a>(
+    param: &Param,
+    items: impl Iterator<Item = &'a str>,
+    max: u16,
+    choices: Option<&[&str]>,
+) -> Result<Value, InputError> {
+    let name = param.name();
+    let items: Vec<&str> = items.map(|item| meant(param, item)).collect();
     if items.len() > usize::from(max) {
         return Err(InputError::TooMany { name, got: items.len(), max: usize::from(max) });
     }
-    let items: Result<Vec<String>, InputError> = items
-        .into_iter()
-        .map(|item| meant(param, item))
-        .map(|item| choices.map_or_else(|| Ok(item.to_owned()), |words| one_of(name, item, words)))
-        .collect();
-    items.map(Value::List)
+    let items = items.into_iter().map(|item| choices.map_or_else(|| Ok(item.to_owned()), |words| one_of(name, item, words)));
+    items.collect::<Result<Vec<String>, InputError>>().map(Value::List)
 }
 
 #[cfg(test)]
@@ -294,6 +308,17 @@ mod tests {
         }
         let long = Input::default().give(&NAME, &"n".repeat(32)).unwrap_err();
         assert_eq!(long.to_string(), "value of -name has 32 characters: at most 31 allowed");
+    }
+
+    #[test]
+    fn a_list_passes_the_socket_whole() {
+        let right = Param::of(Field::new("vfd_right", FieldKind::List { max: 9, choices: None }, "").separators(";"));
+        let mut input = Input::default();
+        input.give(&right, "/in:*:RW:L:Y; /my out:*:R:L:N").unwrap();
+        let text = serde_json::to_vec(&Wire::from(&input)).unwrap();
+        let arrived = serde_json::from_slice::<Wire>(&text).unwrap().into_input(&[right]).unwrap();
+        assert_eq!(arrived.value("vfd_right"), input.value("vfd_right"));
+        assert_eq!(arrived.value("vfd_right"), Some(&Value::List(vec!["/in:*:RW:L:Y".into(), "/my out:*:R:L:N".into()])));
     }
 
     #[test]
