@@ -256,8 +256,8 @@ async fn gateway_id(db: &Db) -> Result<String, StartError> {
 async fn recover(db: &Db, node: &str, clock: &dyn Clock) -> Result<Recovered, StartError> {
     let mut recovered = Recovered::default();
     for id in db.transfers().recover(node, clock.now()).await? {
-        match db.transfers().get(id).await?.map(|t| t.state) {
-            Some(State::ToRestart) => recovered.restarted += 1,
+        match db.transfers().get(id).await? {
+            Some(t) if t.state == State::ToRestart => recovered.restarted += 1,
             Some(_) => recovered.interrupted += 1,
             None => {}
         }

@@ -14,6 +14,8 @@ pub mod queue;
 pub mod route;
 pub mod store;
 mod sync;
+#[cfg(test)]
+mod tests;
 pub mod transfer;
 pub mod vfd;
 mod why;

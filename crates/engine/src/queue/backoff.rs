@@ -23,8 +23,9 @@ impl Backoff {
         if failed > self.tries {
             return None;
         }
+        let longest = self.max.max(self.min);
         let doubled = 2_u32.checked_pow(failed - 1).and_then(|by| self.min.checked_mul(by));
-        Some(doubled.unwrap_or(self.max).min(self.max.max(self.min)))
+        Some(doubled.unwrap_or(longest).min(longest))
     }
 }
 

@@ -132,7 +132,6 @@ impl Engine {
         let sites: Vec<String> = deliveries.iter().map(|d| d.site.clone()).collect();
         let why_json = Why::new(&decision.why, "", revision).json();
         let routing = Routing { from: t.id, deliveries, route_state, why_json, err: err.clone(), at: now };
-        self.leave_listing(t, route_state).await?;
         let made = self.db.transfers().route(routing).await.map_err(|e| db_error(&e))?;
         match route_state {
             RouteState::Routed => self.events.emit(Event::Routed { transfer: t.id, to: made.clone() }),
@@ -145,17 +144,7 @@ impl Engine {
         Ok(made)
     }
 
-    /// A routed file is no longer an entry of its folder. Queued before the routing itself: one commit for both.
-    async fn leave_listing(&self, t: &Transfer, route_state: RouteState) -> Result<(), TransferError> {
-        if route_state == RouteState::Routed && t.listed {
-            let mut change = TransferChange::fields(t.id, self.clock.now());
-            change.listed = Some(false);
-            drop(self.db.transfers().apply_lazy(change).await.map_err(|e| db_error(&e))?);
-        }
-        Ok(())
-    }
-
-    async fn delivery(
+    pub(crate) async fn delivery(
         &self,
         t: &Transfer,
         to: &Delivery,
@@ -182,7 +171,7 @@ impl Engine {
             mode: if fetches { Mode::Responder } else { Mode::Initiator },
             local: t.local.clone(),
             site: to.site.clone(),
-            gate: if fetches { crate::vfd::offered_scope(&to.site) } else { String::new() },
+            gate: if fetches { crate::vfd::scope(&to.site) } else { String::new() },
             appli: to.appli.clone().unwrap_or_default(),
             dir_name,
             file_name: to.file_name.clone(),

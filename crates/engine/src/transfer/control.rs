@@ -117,10 +117,8 @@ impl Engine {
         let t = self.db.transfers().get(id).await.map_err(|e| db_error(&e))?;
         let t = t.ok_or_else(|| db_error(&DbError::NoTransfer(id)))?;
         let now = self.clock.now();
-        // A request that was never taken in has nothing to restart with.
-        let action_fits = action != Control::Restart || t.direction == Direction::In || t.payload.is_some();
-        let to = controlled(action, t.state, t.direction, t.retries > 0 || t.done_octets > 0, Window::of(&t, now));
-        let to = to.filter(|_| action_fits).ok_or_else(|| refused(&t, action))?;
+        let to = controlled(action, t.state, t.direction, t.retries > 0, Window::of(&t, now));
+        let to = to.ok_or_else(|| refused(&t, action))?;
         let running = lock(&self.running).get(&id).cloned();
         if let Some(running) = running {
             running.ask(action);

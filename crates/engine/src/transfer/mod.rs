@@ -10,17 +10,18 @@ mod ranges;
 mod reopen;
 mod source;
 mod submit;
+mod upload;
 
 pub use control::{Control, Window, controlled};
 pub use extra::Extra;
 pub(crate) use failure::{db_error, store_error};
-pub(crate) use incoming::{Body, Offer, Uploads};
 pub use incoming::{Committed, Incoming};
 pub(crate) use outgoing::Downloads;
 pub use outgoing::Outgoing;
 pub(crate) use reopen::{Base, is_unrouted};
 pub use source::Source;
 pub use submit::Request;
+pub(crate) use upload::{Body, Offer, Uploads};
 
 /// End reasons (transfers.md 12.1).
 pub mod reason {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base::{TransferId, UtcMicros};
 use bytes::Bytes;
-use db::{NewTransfer, Outcome, State, Transfer, TransferChange};
+use db::{DbError, NewTransfer, Outcome, State, Transfer, TransferChange};
 
 use crate::engine::Engine;
 use crate::error::{Cause, TransferError};
@@ -195,25 +195,22 @@ async fn finish(engine: &Engine, kind: Kind, closed: bool) -> Result<bool, Trans
         let mut open = lock(&engine.downloads);
         let Some(progress) = open.get_mut(&download.id) else { return Ok(false) };
         progress.handles = progress.handles.saturating_sub(1);
-        let left = (progress.ranges.prefix_octets(), progress.handles == 0);
-        if left.1 {
-            open.remove(&download.id);
-        }
-        left
+        (progress.ranges.prefix_octets(), progress.handles == 0)
     };
     let ended = closed && download.read_end && read >= size;
-    let now = engine.clock.now();
-    if ended {
-        let mut change = TransferChange::to(download.id, State::Ended, now);
-        change.done_octets = i64::try_from(size).ok();
-        change.listed = Some(false);
-        change.note = "fetched by the partner".to_owned();
-        engine.db.transfers().apply(change).await.map_err(|e| db_error(&e))?;
-        engine.events.emit(Event::Delivered { transfer: download.id, site: download.site, octets: size });
+    let recorded = if ended {
+        engine.read_whole(&download, size).await
     } else if last {
-        engine.read_in_part(&download, read).await?;
+        engine.read_in_part(&download, read).await
+    } else {
+        Ok(())
+    };
+    // Only now: who opens it meanwhile goes on with what was read, which the database did not tell yet.
+    let mut open = lock(&engine.downloads);
+    if open.get(&download.id).is_some_and(|progress| progress.handles == 0) {
+        open.remove(&download.id);
     }
-    Ok(ended)
+    recorded.map(|()| ended)
 }
 
 /// A record of its own for the download of a permanent file.
@@ -242,6 +239,26 @@ async fn copy_record(engine: &Engine, offer: &Transfer, now: UtcMicros) -> Resul
 }
 
 impl Engine {
+    /// The whole file was read and closed: it is delivered.
+    async fn read_whole(&self, download: &Download, size: u64) -> Result<(), TransferError> {
+        let now = self.clock.now();
+        let mut change = TransferChange::to(download.id, State::Ended, now);
+        change.done_octets = i64::try_from(size).ok();
+        change.listed = Some(false);
+        change.note = "fetched by the partner".to_owned();
+        let mut recorded = self.db.transfers().apply(change.clone()).await;
+        if let Err(DbError::Transition { found: State::ToBegin, .. }) = recorded {
+            // The end of an earlier handle put it back while this one was open.
+            let servicing = TransferChange::to(download.id, State::Servicing, now);
+            drop(self.db.transfers().apply_lazy(servicing).await.map_err(|e| db_error(&e))?);
+            recorded = self.db.transfers().apply(change).await;
+        }
+        recorded.map_err(|e| db_error(&e))?;
+        let site = download.site.clone();
+        self.events.emit(Event::Delivered { transfer: download.id, site, octets: size });
+        Ok(())
+    }
+
     /// Part of a file was read: it stays at disposal, and the next try may go on behind what was read.
     async fn read_in_part(&self, download: &Download, octets: u64) -> Result<(), TransferError> {
         let to = if download.copy { State::Interrupted } else { State::ToBegin };
@@ -254,8 +271,7 @@ impl Engine {
             diag: 0,
             err: "the partner did not read the whole file".to_owned(),
         });
-        drop(self.db.transfers().apply_lazy(change).await.map_err(|e| db_error(&e))?);
-        Ok(())
+        self.db.transfers().apply(change).await.map(drop).map_err(|e| db_error(&e))
     }
 
     /// Whether a partner has this file open.

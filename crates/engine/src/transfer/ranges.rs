@@ -38,11 +38,6 @@ impl Ranges {
             _ => 0,
         }
     }
-
-    /// Whether all `size` octets are there.
-    pub(crate) fn whole(&self, size: u64) -> bool {
-        self.prefix_octets() >= size
-    }
 }
 
 #[cfg(test)]
@@ -58,7 +53,7 @@ mod tests {
         assert_eq!(r.prefix_octets(), 10);
         r.add(10, 10);
         assert_eq!(r, Ranges(vec![(0, 30)]));
-        assert!(r.whole(30) && !r.whole(31));
+        assert_eq!(r.prefix_octets(), 30);
     }
 
     #[test]

@@ -7,9 +7,8 @@ use crate::engine::Engine;
 use crate::error::{Cause, TransferError};
 use crate::limits::COPY_OCTETS;
 use crate::store::{FileUuid, Resumed, Saved, StoredInfo};
-use crate::transfer::incoming::Body;
 use crate::transfer::source::payload_uuid;
-use crate::transfer::{Extra, Source, db_error, store_error};
+use crate::transfer::{Body, Extra, Source, db_error, store_error};
 
 /// What an upload begins with.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +29,14 @@ impl Engine {
     pub(crate) async fn upload_body(&self, base: Base<'_>) -> Result<Body, TransferError> {
         match base {
             Base::Fresh => self.fresh_body().await,
-            Base::Partial(partial) => self.partial_body(partial).await,
+            Base::Partial(partial) => {
+                let body = self.partial_body(partial).await;
+                if body.as_ref().is_err_and(|e| e.cause == Cause::Integrity) {
+                    // Its size is no longer true: the next look finds nothing, and the partner sends the whole file.
+                    self.give_up(partial.id, "what was received is no longer there").await?;
+                }
+                body
+            }
             Base::Whole(whole) => {
                 let payload = whole.payload.ok_or_else(|| gone(whole.id))?;
                 let source = self.open_payload(payload).await?;

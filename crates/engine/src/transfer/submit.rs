@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base::{TransferId, UtcMicros};
 use bytes::Bytes;
-use db::{Actor, CommitReceived, Direction, Mode, NewPayload, NewTransfer, RouteState, State, TransferChange};
+use db::{Actor, Direction, Mode, NewPayload, NewTransfer, State};
 use model::{Application, RemoteSite, Snapshot, TransferModel};
 use tokio::io::AsyncReadExt;
 
@@ -16,7 +16,7 @@ use crate::limits::COPY_OCTETS;
 use crate::store::{FileUuid, Sealed};
 use crate::transfer::source::payload_body;
 use crate::transfer::{Body, Extra, db_error, store_error};
-use crate::vfd::{VPath, offered_scope};
+use crate::vfd::{VPath, scope};
 
 /// What is asked for. Fields left empty take the value of the model, then of the application, then of the site.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -110,62 +110,24 @@ impl Engine {
         let now = self.clock.now();
         let resolved = resolve(&request, &self.snapshot(), now)?;
         let mut file = open_local(&request.file).await?;
-        let id = self.db.transfers().next_id().await.map_err(|e| db_error(&e))?;
-        let new = new_record(&request, &resolved, self.options.node.clone(), (id, now));
-        drop(self.db.transfers().insert_lazy(new).await.map_err(|e| db_error(&e))?);
         let mut body = self.fresh_body().await?;
-        let taken = take_in(&mut file, &mut body).await;
-        let taken = match taken {
-            Ok(()) => self.seal_request(id, body, &request).await,
-            Err(e) => Err(e),
+        take_in(&mut file, &mut body).await?;
+        let (uuid, payload) = (body.staged.uuid(), body.payload);
+        let sealed = self.store.commit(body.staged).await.map_err(|e| store_error(&e))?;
+        let content = new_payload(payload, uuid, &sealed, self.store.name());
+        let id = self.db.transfers().next_id().await.map_err(|e| db_error(&e))?;
+        let new = NewTransfer {
+            size: Some(content.size),
+            payload: Some(payload),
+            ..new_record(&request, &resolved, self.options.node.clone(), (id, now))
         };
-        if let Err(e) = taken {
-            self.cancel_request(id, &e).await;
-            return Err(e);
-        }
+        // Queued one behind the other: one commit.
+        drop(self.db.payloads().add(content).await.map_err(|e| db_error(&e))?);
+        self.db.transfers().insert(new).await.map_err(|e| db_error(&e))?;
         let site = resolved.site.name.clone();
         self.queue.new_work(&site);
         self.events.emit(Event::Submitted { transfer: id, site });
         Ok(id)
-    }
-
-    /// Content and state in one transaction. A request that waits goes by way of *suspended*, so that a crash between
-    /// the steps never lets it begin too early.
-    async fn seal_request(&self, id: TransferId, body: Body, request: &Request) -> Result<(), TransferError> {
-        let (uuid, payload) = (body.staged.uuid(), body.payload);
-        let sealed = self.store.commit(body.staged).await.map_err(|e| store_error(&e))?;
-        let now = self.clock.now();
-        let delayed = request.not_before.is_some_and(|at| at > now);
-        let waits = delayed || request.frozen;
-        let commit = CommitReceived {
-            id,
-            payload: new_payload(payload, uuid, &sealed, self.store.name()),
-            to: if waits { State::Suspended } else { State::ToBegin },
-            route_state: RouteState::Empty,
-            route_after: request.not_before.map_or(now, |at| at.max(now)),
-            at: now,
-            note: "file taken in".to_owned(),
-        };
-        let first = self.db.transfers().commit_received(commit);
-        if !waits {
-            return first.await.map_err(|e| db_error(&e));
-        }
-        first.await.map_err(|e| db_error(&e))?;
-        let steps: &[State] = if request.frozen { &[State::Delayed, State::Frozen] } else { &[State::Delayed] };
-        for to in steps {
-            let change = TransferChange::to(id, *to, now);
-            self.db.transfers().apply(change).await.map_err(|e| db_error(&e))?;
-        }
-        Ok(())
-    }
-
-    async fn cancel_request(&self, id: TransferId, error: &TransferError) {
-        let mut change = TransferChange::to(id, State::Cancelled, self.clock.now());
-        change.note = base::brief(&error.text, 200);
-        change.listed = Some(false);
-        if let Err(e) = self.db.transfers().apply(change).await {
-            tracing::warn!(transfer = id.0, error = %e, "a request that failed could not be cancelled");
-        }
     }
 }
 
@@ -305,11 +267,14 @@ fn new_record(request: &Request, found: &Resolved, node: String, (id, now): (Tra
     NewTransfer {
         mode: if request.at_disposal() { Mode::Responder } else { Mode::Initiator },
         direction: Direction::Out,
-        // Being taken in; the commit of its content makes it what was asked for.
-        state: State::Servicing,
+        state: match request.not_before {
+            _ if request.frozen => State::Frozen,
+            Some(begin) if begin > now => State::Delayed,
+            _ => State::ToBegin,
+        },
         local: found.local_site.clone(),
         site: found.site.name.clone(),
-        gate: if request.at_disposal() { offered_scope(&found.site.name) } else { String::new() },
+        gate: if request.at_disposal() { scope(&found.site.name) } else { String::new() },
         login: request.actor.name.clone(),
         appli: found.appli.clone(),
         dir_name: found.dir_name.clone(),

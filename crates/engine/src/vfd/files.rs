@@ -16,15 +16,9 @@ const PAGE: u32 = 500;
 /// Records of one name that are looked at.
 const SAME_NAME_MAX: u32 = 32;
 
-/// Scope word of a partner's uploads: the site (the record's `gate`).
-pub(crate) fn upload_scope(site: &str) -> String {
+/// Scope word of a partner's files in listings (the record's `gate`): its site, whatever gate it came by.
+pub(crate) fn scope(site: &str) -> String {
     site.to_owned()
-}
-
-/// Scope word of files at a partner's disposal. It differs from that of uploads, since a committed upload takes the place
-/// of older entries of its name and scope, and a file at disposal must stay.
-pub(crate) fn offered_scope(site: &str) -> String {
-    format!("{site} <")
 }
 
 /// What one name means to a session.
@@ -87,19 +81,16 @@ impl Engine {
     pub(crate) async fn named(&self, view: &View<'_>, folder: &Folder, name: &str) -> Result<Named, TransferError> {
         let (name, id) = undisplayed(folder.display(), name);
         let mut found = Named::default();
-        for scope in scopes(&view.who.site) {
-            for t in self.entries(&scope, folder, Some(name), None).await? {
-                if id.is_none_or(|id| t.id == id) {
-                    found.take(t);
-                }
+        let scope = scope(&view.who.site);
+        for t in self.entries(&scope, folder, Some(name), None).await? {
+            if id.is_none_or(|id| t.id == id) {
+                found.take(t);
             }
         }
         if found.is_empty() && !name.is_ascii() {
-            for scope in scopes(&view.who.site) {
-                for t in self.all_entries(&scope, folder).await? {
-                    if same_look(&t.file_name, name) && id.is_none_or(|id| t.id == id) {
-                        found.take(t);
-                    }
+            for t in self.all_entries(&scope, folder).await? {
+                if same_look(&t.file_name, name) && id.is_none_or(|id| t.id == id) {
+                    found.take(t);
                 }
             }
         }
@@ -114,16 +105,14 @@ impl Engine {
     ) -> Result<Vec<(String, Transfer)>, TransferError> {
         let display = folder.display();
         let mut files: Vec<(String, Transfer)> = Vec::new();
-        for scope in scopes(&view.who.site) {
-            for t in self.all_entries(&scope, folder).await? {
-                let shown = match kind(&t) {
-                    Some(Visible::Whole) => true,
-                    Some(Visible::Offered) => view.file_rights(folder, &t.file_name).read,
-                    Some(Visible::Partial) | None => false,
-                };
-                if shown {
-                    files.push((displayed(display, &t), t));
-                }
+        for t in self.all_entries(&scope(&view.who.site), folder).await? {
+            let shown = match kind(&t) {
+                Some(Visible::Whole) => true,
+                Some(Visible::Offered) => view.file_rights(folder, &t.file_name).read,
+                Some(Visible::Partial) | None => false,
+            };
+            if shown {
+                files.push((displayed(display, &t), t));
             }
         }
         files.sort_by(|(a, s), (b, t)| a.cmp(b).then(t.id.cmp(&s.id)));
@@ -165,10 +154,6 @@ impl Engine {
     }
 }
 
-fn scopes(site: &str) -> [String; 2] {
-    [upload_scope(site), offered_scope(site)]
-}
-
 /// The name that a listing shows (`filename_display_option`).
 fn displayed(option: DisplayOption, t: &Transfer) -> String {
     match option {
@@ -201,13 +186,5 @@ mod tests {
         assert_eq!(undisplayed(xfb, "s.a"), ("s.a", None));
         assert_eq!(undisplayed(xfb, "sx.a"), ("sx.a", None));
         assert_eq!(undisplayed(DisplayOption::Standard, "s12.a"), ("s12.a", None));
-    }
-
-    #[test]
-    fn uploads_and_offers_have_scopes_of_their_own() {
-        let [up, down] = scopes("A");
-        assert_ne!(up, down);
-        // A site named like the scope of another one's offers cannot exist: names have no space.
-        assert!(down.contains(' '));
     }
 }

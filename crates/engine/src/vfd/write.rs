@@ -10,7 +10,7 @@ use crate::admit::Admitted;
 use crate::engine::Engine;
 use crate::error::{Cause, TransferError};
 use crate::transfer::{Base, Extra, Incoming, Offer, db_error};
-use crate::vfd::files::{Named, upload_scope};
+use crate::vfd::files::{Named, scope};
 use crate::vfd::place::{Folder, Place, View, denied, nothing};
 use crate::vfd::{VPath, mount};
 
@@ -135,7 +135,7 @@ impl Engine {
         NewTransfer {
             local: local_site(view),
             site: who.site.clone(),
-            gate: upload_scope(&who.site),
+            gate: scope(&who.site),
             login: who.login.clone(),
             dir_name: folder.path.clone(),
             file_name: offer.file_name.clone(),
