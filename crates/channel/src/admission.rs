@@ -292,7 +292,11 @@ mod tests {
         let now = Instant::now();
         let _held = admission.admit_at(ip("192.0.2.1"), now).unwrap();
         for n in 0..100u32 {
-            assert!(admission.admit_at(IpAddr::from((0x2001_0db8_u128 << 96 | u128::from(n) << 64).to_be_bytes()), now).is_ok());
+            assert!(
+                admission
+                    .admit_at(IpAddr::from((0x2001_0db8_u128 << 96 | u128::from(n) << 64).to_be_bytes()), now)
+                    .is_ok()
+            );
             assert!(admission.inner.state().sources.len() <= 3);
         }
         assert!(admission.inner.state().sources.contains_key(&ip("192.0.2.1")), "who waits is not forgotten");

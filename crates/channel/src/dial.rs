@@ -67,7 +67,10 @@ mod tests {
         drop(free);
         let target = Target { host: "127.0.0.1".to_owned(), port };
         let refused = dial(&target, Duration::from_secs(5)).await.unwrap_err();
-        assert!(matches!(&refused, SshError::Connect { target, text } if target.ends_with(&port.to_string()) && text.contains("127.0.0.1")), "{refused}");
+        assert!(
+            matches!(&refused, SshError::Connect { target, text } if target.ends_with(&port.to_string()) && text.contains("127.0.0.1")),
+            "{refused}"
+        );
     }
 
     #[test]

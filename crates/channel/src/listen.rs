@@ -84,10 +84,7 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 }
 
 fn is_callers_fault(e: &io::Error) -> bool {
-    matches!(
-        e.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
-    )
+    matches!(e.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted)
 }
 
 fn is_shortage(e: &io::Error) -> bool {

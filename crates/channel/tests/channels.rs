@@ -1,4 +1,6 @@
 //! What flows: bulk with rekeys, slow and stopped readers, many channels, refused requests, the end.
+// Tests and their helpers may fail loudly.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::as_conversions)]
 
 mod common;
 
@@ -203,7 +205,8 @@ async fn channels_may_come_and_go_a_thousand_times() {
     let server = serve_simply(Work::Echo).await;
     let client = server.connect().await;
     for round in 0..1000 {
-        let mut pipe = timeout(WAIT, client.open_sftp()).await.unwrap().unwrap_or_else(|e| panic!("round {round}: {e}"));
+        let mut pipe =
+            timeout(WAIT, client.open_sftp()).await.unwrap().unwrap_or_else(|e| panic!("round {round}: {e}"));
         pipe.output.send(pattern(round, 10)).unwrap();
         assert_eq!(timeout(WAIT, pipe.input.next()).await.unwrap(), Some(pattern(round, 10)));
         pipe.output.close();

@@ -1,4 +1,6 @@
 //! Who gets in, and who is kept out without harm.
+// Tests and their helpers may fail loudly.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::as_conversions)]
 
 mod common;
 
@@ -159,7 +161,9 @@ async fn an_unknown_user_and_a_wrong_password_take_the_same_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn odd_names_are_refused_without_harm() {
-    for (login, is_heard) in [("n".repeat(255), true), ("n".repeat(256), false), ("n".repeat(200_000), false), ("n".repeat(1 << 20), false)] {
+    for (login, is_heard) in
+        [("n".repeat(255), true), ("n".repeat(256), false), ("n".repeat(200_000), false), ("n".repeat(1 << 20), false)]
+    {
         let server = serve_simply(Work::Echo).await;
         let mut handle = raw_client(&server).await.unwrap();
         let result = tokio::time::timeout(WAIT, handle.authenticate_password(login.clone(), PASSWORD)).await.unwrap();

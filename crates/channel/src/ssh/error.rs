@@ -46,7 +46,9 @@ pub enum SshError {
         text: String,
     },
     /// No algorithm in common.
-    #[error("no common {class} algorithm: they offer {theirs}, we allow {ours}; change the SSH profile or ask the partner")]
+    #[error(
+        "no common {class} algorithm: they offer {theirs}, we allow {ours}; change the SSH profile or ask the partner"
+    )]
     Negotiation {
         /// Which list.
         class: AlgorithmClass,

@@ -69,7 +69,8 @@ impl Login<'_> {
 
     async fn ways(&mut self) -> Result<Vec<Way>, SshError> {
         let has = |what: &str| SshError::Profile(format!("it needs {what}, which the site does not have"));
-        let (key, password) = (self.key.filter(|_| self.profile.public_key), self.password.filter(|_| self.profile.password));
+        let (key, password) =
+            (self.key.filter(|_| self.profile.public_key), self.password.filter(|_| self.profile.password));
         if self.profile.all_methods && self.profile.public_key && key.is_none() {
             return Err(has("a private key"));
         }
@@ -98,12 +99,9 @@ impl Login<'_> {
             return Ok(vec![None]);
         }
         match self.handle.best_supported_rsa_hash().await.map_err(SshError::from_library)? {
-            // It names none of SHA-2, or SHA-2: keep what both allow, if there is something.
+            // The library tells the best one only; if the profile lacks that, each of the profile's is tried.
             Some(named) if hashes.contains(&named) => Ok(vec![named]),
-            Some(named) => {
-                hashes.retain(|hash| hash.is_some() == named.is_some());
-                if hashes.is_empty() { Ok(vec![named.or(Some(HashAlg::Sha256))]) } else { Ok(hashes) }
-            }
+            Some(_) => Ok(hashes),
             // An old server: SHA-2 first, SHA-1 last, if the profile has it.
             None => {
                 hashes.sort_by_key(Option::is_none);

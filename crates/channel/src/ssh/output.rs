@@ -387,3 +387,162 @@ fn poll_once(sending: &mut Sending) -> Poll<Result<(), Closed>> {
 fn wide(octets: usize) -> u64 {
     u64::try_from(octets).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A library whose window the test opens, and which keeps what it was given until the test encrypts it.
+    #[derive(Default)]
+    struct Library {
+        state: Mutex<Given>,
+        opened: Notify,
+    }
+
+    #[derive(Default)]
+    struct Given {
+        window: usize,
+        octets: Vec<Bytes>,
+        all: Vec<u8>,
+        peak: usize,
+        events: Vec<&'static str>,
+    }
+
+    impl Library {
+        fn open(&self, window: usize) {
+            self.state.lock().unwrap().window += window;
+            self.opened.notify_one();
+        }
+
+        /// Encrypts and sends everything it holds.
+        fn flush(&self, outgoing: &Outgoing) {
+            let octets = std::mem::take(&mut self.state.lock().unwrap().octets);
+            drop(octets);
+            outgoing.flushed();
+        }
+
+        fn take(&self, octets: &mut Bytes) -> bool {
+            let mut state = self.state.lock().unwrap();
+            let n = octets.len().min(state.window);
+            state.window -= n;
+            let part = octets.split_to(n);
+            state.all.extend_from_slice(&part);
+            state.octets.push(part);
+            let held: usize = state.octets.iter().map(Bytes::len).sum();
+            state.peak = state.peak.max(held);
+            octets.is_empty()
+        }
+    }
+
+    impl Sink for Library {
+        fn room(&self) -> usize {
+            self.state.lock().unwrap().window.min(32 << 10)
+        }
+        fn send(self: Arc<Self>, mut octets: Bytes) -> Sending {
+            Box::pin(async move {
+                while !self.take(&mut octets) {
+                    self.opened.notified().await;
+                }
+                Ok(())
+            })
+        }
+        fn end_of_data(self: Arc<Self>, _: Side) -> Sending {
+            self.state.lock().unwrap().events.push("eof");
+            Box::pin(async { Ok(()) })
+        }
+        fn close(self: Arc<Self>) -> Sending {
+            self.state.lock().unwrap().events.push("close");
+            Box::pin(async { Ok(()) })
+        }
+    }
+
+    fn channel() -> (Arc<Library>, Arc<Incoming>, Arc<Outgoing>) {
+        let library = Arc::new(Library::default());
+        let shared = Shared::new(Side::Server, 1000);
+        let incoming = Incoming::new(Arc::clone(&shared));
+        let outgoing = Outgoing::start(Arc::<Library>::clone(&library), &incoming, &shared);
+        (library, incoming, outgoing)
+    }
+
+    async fn settle() {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn octets(n: usize) -> Bytes {
+        (0..n).map(|i| u8::try_from(i % 251).unwrap()).collect::<Vec<_>>().into()
+    }
+
+    #[tokio::test]
+    async fn the_library_never_holds_more_than_a_batch_however_wide_the_window() {
+        let (library, _incoming, outgoing) = channel();
+        library.open(usize::MAX);
+        let writer = outgoing.writer();
+        let all = octets(5 << 20);
+        writer.send(all.clone()).unwrap();
+        assert_eq!(writer.queued(), 5 << 20);
+        for left in [4, 3, 2, 1, 0] {
+            library.flush(&outgoing);
+            settle().await;
+            assert_eq!(writer.queued(), left << 20);
+        }
+        let given = library.state.lock().unwrap();
+        assert!(given.peak <= usize::try_from(BATCH_OCTETS).unwrap() + (64 << 10), "{}", given.peak);
+        assert!(given.all == all, "in order");
+    }
+
+    #[tokio::test]
+    async fn a_closed_window_keeps_octets_with_us_and_in_order() {
+        let (library, _incoming, outgoing) = channel();
+        let writer = outgoing.writer();
+        let all = octets(300_000);
+        for piece in all.chunks(7000) {
+            writer.send(Bytes::copy_from_slice(piece)).unwrap();
+        }
+        settle().await;
+        assert_eq!((writer.queued(), library.state.lock().unwrap().all.len()), (300_000, 0));
+        for _ in 0..31 {
+            library.open(10_000);
+            settle().await;
+            library.flush(&outgoing);
+            settle().await;
+        }
+        assert_eq!(writer.queued(), 0);
+        assert!(library.state.lock().unwrap().all == all);
+        assert_eq!(writer.drained_below(1).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn the_end_comes_after_the_last_octet_and_the_close_after_the_reader() {
+        let (library, incoming, outgoing) = channel();
+        let (reader, writer) = (incoming.reader(), outgoing.writer());
+        writer.send(octets(100)).unwrap();
+        drop(writer);
+        settle().await;
+        assert!(library.state.lock().unwrap().events.is_empty());
+        library.open(100);
+        settle().await;
+        assert_eq!(library.state.lock().unwrap().events, ["eof"]);
+        assert!(!outgoing.is_finished());
+        drop(reader);
+        settle().await;
+        assert_eq!(library.state.lock().unwrap().events, ["eof", "close"]);
+        assert!(outgoing.is_finished());
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_channel_that_ends_is_told() {
+        let (_library, _incoming, outgoing) = channel();
+        let writer = outgoing.writer();
+        writer.send(octets(100)).unwrap();
+        let waiting = tokio::spawn({
+            let writer = writer.clone();
+            async move { writer.drained_below(1).await }
+        });
+        settle().await;
+        outgoing.end();
+        assert_eq!(waiting.await.unwrap(), Err(Closed));
+        assert_eq!((writer.send(octets(1)), writer.queued()), (Err(Closed), 0));
+    }
+}

@@ -183,3 +183,44 @@ pub(crate) fn method_set(methods: Methods) -> MethodSet {
     }
     set
 }
+
+#[cfg(test)]
+mod tests {
+    use model::ssh_algorithms::{ALGORITHMS, Class};
+
+    use super::*;
+
+    #[test] // SSH-7, BP-22
+    fn the_library_knows_every_available_algorithm_and_none_that_protects_nothing() {
+        for algorithm in ALGORITHMS {
+            for wire in algorithm.wire {
+                let is_known = match algorithm.class {
+                    Class::Kex => known::<kex::Name>("", &[wire]).is_ok(),
+                    Class::Cipher => known::<cipher::Name>("", &[wire]).is_ok(),
+                    Class::Mac => known::<mac::Name>("", &[wire]).is_ok(),
+                    Class::Compression => compression::Name::try_from(*wire).is_ok(),
+                    Class::PublicKey => plain_algorithm(wire).is_some(),
+                };
+                assert_eq!(is_known, algorithm.available, "{algorithm:?} {wire}");
+            }
+        }
+        assert!(known::<cipher::Name>("cipher", &["none", "clear"]).is_err());
+        assert!(known::<mac::Name>("MAC", &["none"]).is_err());
+    }
+
+    #[test]
+    fn keys_fit_their_signatures_only() {
+        let rsa = Algorithm::Rsa { hash: None };
+        assert!(fits(&rsa, &Algorithm::Rsa { hash: Some(HashAlg::Sha512) }));
+        assert!(fits(&Algorithm::Ed25519, &Algorithm::Ed25519) && !fits(&Algorithm::Ed25519, &rsa));
+    }
+
+    #[test] // BP-20
+    fn the_version_line_holds_one_plain_word() {
+        for (software, line) in
+            [("Gatehouse", "SSH-2.0-Gatehouse"), ("a-b c\r\n1", "SSH-2.0-abc1"), ("", "SSH-2.0-Gatehouse")]
+        {
+            assert!(matches!(version_line(software), SshId::Standard(text) if text == line), "{software:?}");
+        }
+    }
+}

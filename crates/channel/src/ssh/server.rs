@@ -296,7 +296,9 @@ impl Session {
             (_, Some(_)) => return Some(SshError::Stopped),
             (Phase::Handshake, None) => "the key exchange",
             (Phase::Login, None) => "a login",
-            (Phase::Open, None) if Instant::now() < self.deadline(phase, late) || self.shared.held() > 0 => return None,
+            (Phase::Open, None) if Instant::now() < self.deadline(phase, late) || self.shared.held() > 0 => {
+                return None;
+            }
             (Phase::Open, None) => "anything to do",
         };
         Some(SshError::Timeout { what })

@@ -380,7 +380,11 @@ impl Handler for ServerHandler {
 
     async fn subsystem_request(&mut self, id: ChannelId, name: &str, s: &mut Session) -> Result<(), HandlerError> {
         self.pull(id);
-        if name == SFTP && self.start(id) { s.channel_success(id)? } else { s.channel_failure(id)? }
+        if name == SFTP && self.start(id) {
+            s.channel_success(id)?
+        } else {
+            s.channel_failure(id)?
+        }
         Ok(())
     }
 

@@ -239,3 +239,67 @@ impl Shared {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::ssh::input::Incoming;
+
+    fn filled(octets: usize) -> (Arc<Shared>, Arc<Incoming>) {
+        let shared = Shared::new(Side::Server, 1000);
+        let incoming = Incoming::new(Arc::clone(&shared));
+        incoming.push(Bytes::from(vec![1; octets]));
+        (shared, incoming)
+    }
+
+    #[tokio::test]
+    async fn reading_waits_for_the_carrier_and_goes_on_when_it_has_taken() {
+        let (shared, incoming) = filled(2000);
+        let mut reader = incoming.reader();
+        assert!(shared.until_room().now_or_never().is_none());
+        let waiting = tokio::spawn({
+            let shared = Arc::clone(&shared);
+            async move { shared.until_room().await }
+        });
+        tokio::task::yield_now().await;
+        assert_eq!(reader.next().await.map(|piece| piece.len()), Some(2000));
+        assert_eq!((waiting.await.unwrap(), shared.held()), (Ok(()), 0));
+        assert_eq!(shared.held_peak(), 2128);
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_only_sends_is_ended_and_a_cut_ends_the_wait() {
+        let (shared, _incoming) = filled(9000);
+        assert!(matches!(shared.until_room().await, Err(SshError::Protocol(_))));
+        let (shared, _incoming) = filled(2000);
+        let waiting = tokio::spawn({
+            let shared = Arc::clone(&shared);
+            async move { shared.until_room().await }
+        });
+        tokio::task::yield_now().await;
+        shared.cut();
+        assert_eq!(waiting.await.unwrap(), Err(SshError::Closed));
+    }
+
+    #[test]
+    fn what_an_abandoned_channel_held_is_given_back() {
+        let (shared, incoming) = filled(500);
+        drop(incoming.reader());
+        assert_eq!(shared.held(), 0);
+        incoming.push(Bytes::from(vec![1; 500]));
+        assert_eq!(shared.held(), 0);
+    }
+
+    #[test]
+    fn the_first_cause_is_kept_and_used_where_the_library_is_vague() {
+        let shared = Shared::new(Side::Client, 1);
+        let refused = SshError::HostKeyRefused { fingerprint: "SHA256:x".to_owned() };
+        shared.fail(refused.clone());
+        shared.fail(SshError::Stopped);
+        assert_eq!(shared.cause(SshError::Closed), refused);
+        assert_eq!(shared.cause(SshError::Stopped), SshError::Stopped);
+    }
+}
