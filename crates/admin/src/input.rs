@@ -281,7 +281,8 @@ fn checked_list<'a>(
     if items.len() > usize::from(max) {
         return Err(InputError::TooMany { name, got: items.len(), max: usize::from(max) });
     }
-    let items = items.into_iter().map(|item| choices.map_or_else(|| Ok(item.to_owned()), |words| one_of(name, item, words)));
+    let items =
+        items.into_iter().map(|item| choices.map_or_else(|| Ok(item.to_owned()), |words| one_of(name, item, words)));
     items.collect::<Result<Vec<String>, InputError>>().map(Value::List)
 }
 
@@ -318,7 +319,10 @@ mod tests {
         let text = serde_json::to_vec(&Wire::from(&input)).unwrap();
         let arrived = serde_json::from_slice::<Wire>(&text).unwrap().into_input(&[right]).unwrap();
         assert_eq!(arrived.value("vfd_right"), input.value("vfd_right"));
-        assert_eq!(arrived.value("vfd_right"), Some(&Value::List(vec!["/in:*:RW:L:Y".into(), "/my out:*:R:L:N".into()])));
+        assert_eq!(
+            arrived.value("vfd_right"),
+            Some(&Value::List(vec!["/in:*:RW:L:Y".into(), "/my out:*:R:L:N".into()]))
+        );
     }
 
     #[test]

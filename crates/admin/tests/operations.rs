@@ -23,7 +23,8 @@ impl House {
         let db = Db::open(DbOptions { url, clock: Arc::clone(&clock) }).await.unwrap();
         let master = Arc::new(MasterKey::generate().unwrap());
         let wrap = Arc::clone(&master) as Arc<dyn KeyWrap>;
-        let store = open_store("local", StoreParts::new(folder.path().to_path_buf(), wrap, Arc::clone(&clock))).unwrap();
+        let store =
+            open_store("local", StoreParts::new(folder.path().to_path_buf(), wrap, Arc::clone(&clock))).unwrap();
         let parts = EngineParts { db, store, master, clock, options: EngineOptions::default() };
         let engine = Engine::start(parts).await.unwrap();
         let actor = Actor { name: "uid:1000".to_owned(), origin: "test".to_owned() };
@@ -88,7 +89,9 @@ async fn a_wrong_object_is_refused_with_what_to_do() {
     let network = [("nprof_name", "N"), ("security_option", "SSH"), ("sprof_name", "SFTP_OUT")];
     let refused = text(house.run("secadm create_netprof", &network).await);
     assert!(refused.contains("SFTP_OUT"), "{refused}");
-    assert!(text(house.run("secadm create_netprof", &[("nprof_name", "N")]).await).contains("-security_option is absent"));
+    assert!(
+        text(house.run("secadm create_netprof", &[("nprof_name", "N")]).await).contains("-security_option is absent")
+    );
     let twice = [("name", "L"), ("port", "2222")];
     house.run("listener add", &twice).await.unwrap();
     assert!(matches!(house.run("listener add", &twice).await, Err(OpError::Refused(_))));
@@ -102,7 +105,10 @@ async fn keys_come_in_every_format_and_agree_with_what_is_stated() {
         let key = KeyMaterial::Private(PrivateKey::generate(KeyAlgorithm::EcdsaNistp256, None).unwrap());
         let file = write_key(&key, format, None).unwrap();
         let name = format!("K{n}");
-        house.import(&[("name", &name), ("algorithm", "ECDSA_NISTP256"), ("type", "PRIVATE")], file.expose()).await.unwrap();
+        house
+            .import(&[("name", &name), ("algorithm", "ECDSA_NISTP256"), ("type", "PRIVATE")], file.expose())
+            .await
+            .unwrap();
         let shown = house.run("secdsp display_key", &[("name", &name)]).await.unwrap().json();
         assert_eq!(shown["group"], "GDEFAULT");
         assert_eq!(shown["fingerprint"], key.public().fingerprint().to_string());
@@ -122,7 +128,8 @@ async fn secrets_are_neither_shown_nor_audited() {
     house.run("peladm create_cgategroup", &[("name", "G"), ("template_site", "T")]).await.unwrap();
     let gate = [("name", "A"), ("cgategroup", "G"), ("login_user", "a"), ("login_password", "correct horse")];
     house.run("peladm create_cgate", &gate).await.unwrap();
-    let site = [("alias", "B"), ("dest_address", "b.example/22"), ("login_ident", "us"), ("login_password", "battery staple")];
+    let site =
+        [("alias", "B"), ("dest_address", "b.example/22"), ("login_ident", "us"), ("login_password", "battery staple")];
     house.run("peladm create_site", &site).await.unwrap();
     let gate = house.run("peldsp display_cgate", &[("name", "A")]).await.unwrap().json();
     let site = house.run("peldsp display_site", &[("alias", "B")]).await.unwrap().json();
@@ -138,7 +145,10 @@ async fn a_route_is_added_explained_and_deleted() {
     // DESIGN 1.8, OBJ-27
     let house = House::new().await;
     house.run("vfdadm create_dir", &[("dir_name", "/in")]).await.unwrap();
-    house.run("peladm create_site", &[("alias", "B"), ("dest_address", "b.example/22"), ("login_ident", "us")]).await.unwrap();
+    house
+        .run("peladm create_site", &[("alias", "B"), ("dest_address", "b.example/22"), ("login_ident", "us")])
+        .await
+        .unwrap();
     assert!(text(house.run("route add", &[("name", "R"), ("to", "B")]).await).contains("-from_dir"));
     house.run("route add", &[("name", "R"), ("to", "B"), ("from_dir", "/in"), ("pattern", "*.xml")]).await.unwrap();
     let facts = [[("from_dir", "/in"), ("pattern", "a.xml")], [("from_dir", "/in"), ("pattern", "a.txt")]];
@@ -164,7 +174,10 @@ async fn a_captured_key_is_bound_and_enabled_by_a_person() {
     house.run("quarantine enable", &[("name", &alias)]).await.unwrap();
     let snapshot = house.context.engine.snapshot();
     assert!(snapshot.key(&alias).unwrap().enabled());
-    assert_eq!(snapshot.cgate("A").unwrap().bound_keys.iter().map(|a| a.as_str()).collect::<Vec<_>>(), [alias.as_str()]);
+    assert_eq!(
+        snapshot.cgate("A").unwrap().bound_keys.iter().map(|a| a.as_str()).collect::<Vec<_>>(),
+        [alias.as_str()]
+    );
     assert_eq!(house.run("quarantine list", &[]).await.unwrap().json().as_array().unwrap().len(), 0);
 }
 

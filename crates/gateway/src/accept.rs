@@ -170,7 +170,7 @@ async fn ssh(accepted: Accepted, inbound: Inbound, profile: Arc<SshProfile>, doo
     let limits = Limits { drain: door.drain, ..Limits::default() };
     let params =
         ServerParams { profile, host_keys, banner: BANNER.to_owned(), limits, ticket: Some(Arc::new(accepted.ticket)) };
-    let auth: Arc<dyn Authenticator> = Arc::clone(&login) as Arc<dyn Authenticator>;
+    let auth: Arc<dyn Authenticator> = login.clone();
     match serve_ssh(accepted.stream, params, auth, login, door.stopping.clone()).await {
         Ok(report) => ended(&report),
         Err(error @ SshError::Negotiation { .. }) => tracing::warn!(peer = %inbound.peer, %error, "handshake failed"),

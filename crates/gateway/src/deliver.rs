@@ -80,14 +80,7 @@ impl Deliverer {
             site: Arc::clone(site),
             profile: Arc::clone(&profile),
         });
-        Ok(ClientParams {
-            profile,
-            login,
-            key,
-            password,
-            checker,
-            connect_timeout: CONNECT_MAX,
-        })
+        Ok(ClientParams { profile, login, key, password, checker, connect_timeout: CONNECT_MAX })
     }
 
     async fn password(&self, site: &RemoteSite) -> Result<Secret<String>, String> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use admin::{Context, Input, Param, execute, find};
 use base::SystemClock;
 use db::{Actor, Db, DbOptions};
-use engine::store::{StoreOptions, StoreParts, open_store};
+use engine::store::{KeyWrap, StoreOptions, StoreParts, open_store};
 use engine::{Engine, EngineOptions, EngineParts};
 use keys::MasterKey;
 
@@ -39,8 +39,8 @@ impl Instance {
             url => url.to_owned(),
         };
         let db = Db::open(DbOptions { url, clock: Arc::clone(&clock) }).await.map_err(|e| format!("database: {e}"))?;
-        let mut parts =
-            StoreParts::new(dir.path().to_path_buf(), Arc::clone(&master) as Arc<dyn engine::store::KeyWrap>, Arc::clone(&clock));
+        let wrap: Arc<dyn KeyWrap> = master.clone();
+        let mut parts = StoreParts::new(dir.path().to_path_buf(), wrap, Arc::clone(&clock));
         parts.options = StoreOptions { seal: settings.store.seal, hash: settings.store.hash };
         let store = open_store("local", parts).map_err(|e| format!("payload store: {e}"))?;
         let parts = EngineParts { db, store, master, clock, options: EngineOptions::default() };
