@@ -180,6 +180,7 @@ impl From<sqlx::Error> for DbError {
                 Some("13" | "53100") => Self::Full,
                 _ => Self::Sql(Shown::from(inner.message()).to_string()),
             },
+            sqlx::Error::PoolClosed => Self::Closed,
             other => Self::Sql(Shown::from(other.to_string().as_str()).to_string()),
         }
     }

@@ -48,6 +48,7 @@ mod bodies {
         db.meta().set("store", "2").await.unwrap();
         db.close().await;
         assert_eq!(db.meta().set("store", "3").await, Err(DbError::Closed));
+        assert_eq!(db.meta().get("store").await, Err(DbError::Closed));
         let db = house.open().await;
         db.ping().await.unwrap();
         assert_eq!(db.meta().get("store").await.unwrap().as_deref(), Some("2"));
