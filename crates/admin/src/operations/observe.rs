@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use db::{AuditFilter, AuditRow};
-use model::{Field, FieldKind, Inbound, Problem, Reason, Security, Severity, Snapshot};
+use db::{AuditFilter, AuditRow, HistoryRow};
+use model::{Field, FieldKind, Inbound, Kind, Problem, Reason, Security, Severity, Snapshot};
 use serde_json::json;
 
 use super::objects::failed;
@@ -28,6 +28,14 @@ pub(super) static OPERATIONS: &[Operation] = &[
         run: |context, input| Box::pin(inbound(context, input)),
     },
     Operation {
+        name: "history",
+        title: "List every revision of an object, and who made it",
+        right: Right { resource: Resource::Configuration, letter: 'R' },
+        effect: Effect::Read,
+        params: || vec![Param::of(KIND).positional(), Param::of(NAME).positional()],
+        run: |context, input| Box::pin(history(context, input)),
+    },
+    Operation {
         name: "audit list",
         title: "List the record of changes",
         right: Right { resource: Resource::Audit, letter: 'R' },
@@ -44,6 +52,9 @@ pub(super) static OPERATIONS: &[Operation] = &[
         run: |context, _| Box::pin(audit_verify(context)),
     },
 ];
+
+const KIND: Field = Field::text("kind", 31, "kind of object, as SSH_PROFILE").required();
+const NAME: Field = Field::text("name", 255, "name of the object").required();
 
 async fn check(context: &Context) -> Result<Output, OpError> {
     let problems = context.engine.problems();
@@ -128,6 +139,29 @@ fn gate(inbound: &Inbound, login: &str, snapshot: &Snapshot) -> (Vec<String>, se
 /// Reasons, a line each.
 pub(super) fn reasons(why: &[Reason]) -> Vec<String> {
     why.iter().map(|r| format!("  {r}")).collect()
+}
+
+async fn history(context: &Context, input: &Input) -> Result<Output, OpError> {
+    let (kind, name) = (input.text("kind").unwrap_or_default(), input.text("name").unwrap_or_default());
+    let kind = Kind::parse(kind).map_err(|e| OpError::Syntax(InputError::Together(e.to_string())))?;
+    let rows = context.engine.db().objects().history(kind, name).await.map_err(failed)?;
+    if rows.is_empty() {
+        return Err(OpError::NotFound(format!("no {kind} was ever called {name}")));
+    }
+    let columns = ["Revision", "Time", "Who", "Change", "Group", "State", "Values"];
+    let row = |r: HistoryRow| {
+        let values = r.body.iter().map(|(field, value)| format!("{field}='{value}'")).collect();
+        vec![
+            Cell::from(r.revision),
+            r.at.to_string().into(),
+            r.actor.into(),
+            r.op.into(),
+            r.group.into(),
+            r.state.shown().into(),
+            Cell::List(values),
+        ]
+    };
+    Ok(Output::Table { columns: columns.map(str::to_owned).to_vec(), rows: rows.into_iter().map(row).collect() })
 }
 
 fn audit_params() -> Vec<Param> {

@@ -54,7 +54,15 @@ pub(crate) fn ask(args: impl IntoIterator<Item = OsString>) -> Asked {
     match root.clone().try_get_matches_from(with_name) {
         Ok(matches) => sort(&matches),
         Err(e) if e.kind() == clap::error::ErrorKind::DisplayVersion => Asked::Help(e.to_string()),
-        Err(e) => Asked::Wrong(format!("{}\nsee: gatehouse {} ?", told(&e), normal.path.join(" "))),
+        Err(e) => {
+            let text = match normal.strange {
+                Some(name) if e.kind() == clap::error::ErrorKind::UnknownArgument => {
+                    InputError::Unknown(name).to_string()
+                }
+                _ => told(&e),
+            };
+            Asked::Wrong(format!("{text}\nsee: gatehouse {} ?", normal.path.join(" ")))
+        }
     }
 }
 

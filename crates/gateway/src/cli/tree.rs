@@ -171,12 +171,14 @@ pub(crate) struct Normal {
     pub(crate) help: Option<bool>,
     /// The subcommands found on the way.
     pub(crate) path: Vec<String>,
+    /// The first name with one dash that no argument has; it may be a value.
+    pub(crate) strange: Option<String>,
 }
 
 /// Turns `-name` into `--name` where the command at hand has such an argument, and takes the help signs out. Everything
 /// behind `--` stays as it is.
 pub(crate) fn normalise(args: impl IntoIterator<Item = OsString>, root: &Command) -> Normal {
-    let mut normal = Normal { args: Vec::new(), help: None, path: Vec::new() };
+    let mut normal = Normal { args: Vec::new(), help: None, path: Vec::new(), strange: None };
     let mut at = root;
     let mut args = args.into_iter();
     while let Some(arg) = args.next() {
@@ -196,7 +198,11 @@ pub(crate) fn normalise(args: impl IntoIterator<Item = OsString>, root: &Command
                     normal.path.push(text.to_owned());
                     at = below;
                 }
-                normal.args.push(long_form(text, &[at, root]).map_or(arg, OsString::from));
+                let long = long_form(text, &[at, root]);
+                if let (None, Some(name)) = (&long, text.strip_prefix('-').filter(|n| n.chars().count() > 1)) {
+                    normal.strange.get_or_insert_with(|| name.to_owned());
+                }
+                normal.args.push(long.map_or(arg, OsString::from));
             }
         }
     }
