@@ -22,6 +22,7 @@ MODES = {
     "either": ["-client_auth_methods", "PASSWORD PUBLIC_KEY"],
     "both": ["-client_auth_methods", "PASSWORD PUBLIC_KEY", "-perform_all_auth_method", "Y"],
     "capture": ["-client_auth_methods", "PUBLIC_KEY", "-remote_key_import", "Y"],
+    "legacy": ["-client_auth_methods", "PUBLIC_KEY", "-public_key_algos", "ED25519 RSA_SHA2_512 RSA_SHA2_256 SSH_RSA"],
 }
 
 ENDED = ("ended", "ended routing")
@@ -116,10 +117,10 @@ class Gateway:
         return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.exists() else 0
 
     def files_outside(self):
-        """Every file of the scratch folder that is none of the gateway's data."""
-        top = self.folder.parent
-        kept = (str(self.data), str(self.log_file))
-        return sorted(str(p) for p in top.rglob("*") if p.is_file() and not str(p).startswith(kept))
+        """What lies beside and directly in the data folder: no upload may ever add to that."""
+        kept = ("password_", "gatehouse.db")
+        names = [*self.folder.iterdir(), *self.data.iterdir()]
+        return sorted(str(path) for path in names if not path.name.startswith(kept))
 
     # --- commands
 
@@ -256,7 +257,7 @@ class Gateway:
         """The story of a delivery that failed so far, if that holds `word`."""
         for row in self.deliveries(file_name):
             text = self.run("why", str(row["Ident"])).stdout
-            if (row["Tries"] or row["Cause"]) and word in text:
+            if "in a row" in text and word in text:
                 return text
         return None
 

@@ -221,7 +221,7 @@ class AsyncsshServer:
         self.files.mkdir(parents=True)
         self.host_key = Key(self.folder / "host_key")
         self.keys = self.folder / "authorized_keys"
-        self.keys.write_text("".join(key.line + "\n" for key in authorized))
+        self.keys.write_text("".join(key.line + "\n" for key in [*authorized, self.host_key]))
         self.password = password
         self.loop = asyncio.new_event_loop()
         self.port, self.server = None, None

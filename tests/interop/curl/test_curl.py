@@ -38,11 +38,26 @@ def test_put_and_get_by_password(shared, client, tmp_path):
     assert b"file.bin" in curl(made, f"sftp://{HOST}:{made.port}/").stdout
 
 
-def test_put_by_rsa_key(shared, client, keys, tmp_path):
+def test_put_by_key(shared, client, keys, tmp_path):
     # SFTP-2, KEY-1
-    shared.partner("curlrsa", key=keys("curlrsa", "rsa", 3072))
-    made = client(shared, "curlrsa", keys("curlrsa"))
+    shared.partner("curlec", key=keys("curlec", "ecdsa", 256))
+    made = client(shared, "curlec", keys("curlec"))
     sent = make_file(tmp_path / "sent.bin", 10_000)
+    done = curl(made, "--upload-file", str(sent), f"sftp://{HOST}:{made.port}/file.bin")
+    assert done.returncode == 0, done.stderr
+    assert shared.received("curlec", "file.bin")["sha256"] == sha256(sent)
+
+
+def test_signatures_with_sha1_only_where_a_profile_names_them(shared, client, keys, tmp_path):
+    # SSH-6: libssh2 before 1.11 signs with SHA-1 by RSA keys; SSH_RSA is legacy, so a profile has to name it
+    told = subprocess.run([need("curl"), "--version"], capture_output=True, text=True, check=True).stdout
+    version = [int(part) for part in told.split("libssh2/")[1].split()[0].split(".")]
+    shared.partner("curlrsa", key=keys("curlrsa", "rsa", 3072))
+    sent = make_file(tmp_path / "sent.bin", 10_000)
+    made = client(shared, "curlrsa", keys("curlrsa"))
+    done = curl(made, "--upload-file", str(sent), f"sftp://{HOST}:{made.port}/file.bin")
+    assert (done.returncode == 0) is (version >= [1, 11]), done.stderr
+    made = client(shared, "curlrsa", keys("curlrsa"), mode="legacy")
     done = curl(made, "--upload-file", str(sent), f"sftp://{HOST}:{made.port}/file.bin")
     assert done.returncode == 0, done.stderr
     assert shared.received("curlrsa", "file.bin")["sha256"] == sha256(sent)

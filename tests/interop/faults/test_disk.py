@@ -13,15 +13,16 @@ from gateway import Gateway
 from peers import OpenSsh, cut, make_file, sha256, until
 
 MEGABYTE = 1 << 20
+SIZE = 96 * MEGABYTE
 
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A gateway whose data folder takes 24 MiB: a file system of its own, or without the right to mount a file limit."""
+    """A gateway whose data folder takes 96 MiB: a file system of its own, or without the right to mount a file limit."""
     folder = tmp_path / "gateway"
     data = folder / "data"
     data.mkdir(parents=True)
-    words = ["mount", "-t", "tmpfs", "-o", f"size={24 * MEGABYTE},mode=0700", "none", str(data)]
+    words = ["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=0700", "none", str(data)]
     mounted = os.getuid() == 0 and subprocess.run(words, capture_output=True).returncode == 0
     gateway = Gateway(folder)
     if not mounted:
@@ -35,21 +36,23 @@ def small_disk(tmp_path):
 
 
 def limit_files():
-    """No file beyond 24 MiB; the write fails, and the signal that goes with it is ignored."""
+    """No file beyond that size; the write fails, and the signal that goes with it is ignored."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (24 * MEGABYTE, 24 * MEGABYTE))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (SIZE, SIZE))
 
 
 def test_a_full_disk_refuses_the_upload_and_nothing_else(small_disk, client, keys, tmp_path):
     # Issue: full disk during upload; DESIGN 5.2
     small_disk.partner("filler", key=keys("filler"))
     sftp = client(small_disk, "filler", keys("filler"))
-    large, small = make_file(tmp_path / "large.bin", 40 * MEGABYTE), make_file(tmp_path / "small.bin", 3000)
+    large, small = make_file(tmp_path / "large.bin", 150 * MEGABYTE), make_file(tmp_path / "small.bin", 3000)
     done = sftp.sftp(f"put {large} large.bin", check=False, limit=90)
     assert done.returncode != 0, "a file that does not fit was acknowledged"
     assert small_disk.received("filler", "large.bin", wanted=False) is None
-    sftp.sftp("-rm large.bin", f"put {small} small.bin", limit=90)
+    sftp.sftp(f"put {small} small.bin", limit=90)
     assert small_disk.received("filler", "small.bin")["sha256"] == sha256(small)
+    for row in small_disk.transfers("-file_name", "large.bin"):
+        small_disk.run("pelctl", "control_trans", str(row["Ident"]), "-action", "C")
     middle = make_file(tmp_path / "middle.bin", 6 * MEGABYTE)
     sftp.sftp(f"put {middle} middle.bin", limit=90)
     assert small_disk.received("filler", "middle.bin")["sha256"] == sha256(middle)

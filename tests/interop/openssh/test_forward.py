@@ -72,7 +72,7 @@ def test_a_changed_host_key_is_refused(fresh, client, keys, tmp_path):
         bravo.start()
         sent = make_file(tmp_path / "order.bin", 1000)
         client(fresh, "alpha", keys("alpha")).sftp(f"put {sent} order.bin")
-        text = until("the refusal is told", lambda: fresh.reason("order.bin", "key"))
+        text = until("the refusal is told", lambda: fresh.reason("order.bin", "host key"))
         assert arrived(bravo) == {}, text
         assert "Accepted" not in (bravo.folder / "sshd.log").read_text()
 
@@ -86,7 +86,7 @@ def test_a_partner_that_is_away_gets_its_file_later(fresh, client, keys, tmp_pat
         bravo.stop()
         sent = make_file(tmp_path / "order.bin", 200_000)
         client(fresh, "alpha", keys("alpha")).sftp(f"put {sent} order.bin")
-        until("an attempt failed", lambda: fresh.reason("order.bin", ""))
+        until("an attempt failed", lambda: fresh.reason("order.bin", "cannot connect"))
         bravo.start()
         until("the file is at the partner", lambda: arrived(bravo) == {"order.bin": sha256(sent)}, limit=60)
 

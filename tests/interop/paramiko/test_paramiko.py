@@ -72,9 +72,10 @@ def test_password(shared, session, tmp_path):
 
 
 def test_an_agent_whose_sixth_key_is_right(shared, keys):
-    # DESIGN 1.6, 5.6
+    # DESIGN 1.6, 5.6. The plain Transport of paramiko asks for the service anew at each try (RFC 4252 section 4 does not
+    # forbid it), which our SSH library leaves unanswered; this class of paramiko asks once, as OpenSSH does.
     shared.partner("para5", key=keys("para5"))
-    transport = paramiko.Transport((HOST, shared.port("key")))
+    transport = paramiko.ServiceRequestingTransport((HOST, shared.port("key")))
     transport.start_client(timeout=20)
     for i in range(5):
         with pytest.raises(paramiko.AuthenticationException):
