@@ -1,9 +1,12 @@
 //! The engine as a whole: real database, real store, test clock, a carrier that only pretends.
 
+mod admit;
 mod control;
 mod crash;
 mod deliver;
 mod house;
+mod housekeeping;
+mod mounts;
 mod receive;
 mod route;
 mod see;

@@ -1,0 +1,267 @@
+//! Logins: methods by states of gate, site and key (DESIGN 5.6), and quarantine under a flood (DESIGN 5.7).
+
+use std::sync::Arc;
+
+use base::Secret;
+use db::{Change, NewCredential, NewObject};
+use keys::{KeyAlgorithm, PasswordHash, PrivateKey, PublicKey};
+use model::{Body, Inbound, Kind, ObjectState, SshProfile, Value};
+
+use super::house::{House, Written, actor};
+use crate::admit::{AuthAnswer, AuthSession, MethodsLeft};
+
+const BOTH_WAYS: &[(&str, &str)] = &[("type", "SERVER"), ("remote_key_import", "Y")];
+const STAGE: &[Written<'static>] = &[
+    (Kind::SshProfile, "EITHER", BOTH_WAYS),
+    (Kind::SshProfile, "KEY_ONLY", &[("type", "SERVER"), ("client_auth_methods", "PUBLIC_KEY")]),
+    (Kind::SshProfile, "ALL", &[("type", "SERVER"), ("perform_all_auth_method", "Y")]),
+    (Kind::SshProfile, "TRUSTING", &[("type", "SERVER"), ("trust_hosted_public_keys", "Y")]),
+    (Kind::RemoteSite, "T", &[("template", "Y")]),
+    (Kind::CgateGroup, "PARTNERS", &[("sap", "*"), ("template_site", "T")]),
+    (Kind::Cgate, "GB", &[("cgategroup", "PARTNERS"), ("login_user", "b")]),
+];
+
+async fn stage() -> House {
+    House::with(STAGE).await
+}
+
+fn key() -> PublicKey {
+    PrivateKey::generate(KeyAlgorithm::Ed25519, None).unwrap().public().clone()
+}
+
+/// Stores a key, and binds it to a gate if one is named.
+async fn store(house: &House, name: &str, key: &PublicKey, gate: Option<&str>) {
+    let text = |text: &str| Value::Text(text.to_owned());
+    let new = NewObject {
+        uid: base::hex(&base::random::<8>().unwrap()),
+        kind: Kind::Key,
+        name: name.to_owned(),
+        group: "GDEFAULT".to_owned(),
+        state: ObjectState::Enabled,
+        body: Body::from([("algorithm".to_owned(), text("ED25519")), ("type".to_owned(), text("PUBLIC"))]),
+        secrets: Vec::new(),
+        references: Vec::new(),
+        credential: Some(NewCredential {
+            class: "KEY".to_owned(),
+            algorithm: "ED25519".to_owned(),
+            bits: 256,
+            fingerprint: key.fingerprint().0,
+            spki_sha256: key.spki_sha256(),
+            public_blob: key.ssh_blob().to_vec(),
+            private_sealed: None,
+        }),
+    };
+    house.engine.db.objects().create(new, &actor()).await.unwrap();
+    if let Some(gate) = gate {
+        change(house, gate, |body| drop(body.insert("bound_keys".to_owned(), Value::List(vec![name.to_owned()]))))
+            .await;
+    }
+    house.engine.reload().await.unwrap();
+}
+
+async fn change(house: &House, gate: &str, edit: impl FnOnce(&mut Body)) {
+    let object = house.engine.db.objects().find(Kind::Cgate, gate).await.unwrap().unwrap();
+    let mut body = object.body.clone();
+    edit(&mut body);
+    let uid = house.engine.db.objects().uid(Kind::Cgate, gate).await.unwrap();
+    let hash = PasswordHash::hash(&Secret::new("correct horse".to_owned())).unwrap();
+    let aad = format!("object_secret|{uid}|login_password");
+    let sealed = house.engine.master().seal(aad.as_bytes(), hash.as_str().as_bytes()).unwrap();
+    let change = Change {
+        kind: Kind::Cgate,
+        name: gate.to_owned(),
+        new_name: None,
+        group: object.group.clone(),
+        state: object.state,
+        body,
+        secrets: vec![("login_password".to_owned(), Some(sealed))],
+        references: Vec::new(),
+        expected_revision: None,
+    };
+    house.engine.db.objects().update(change, &actor()).await.unwrap();
+    house.engine.reload().await.unwrap();
+}
+
+fn call(house: &House, profile: &str, peer: &str) -> AuthSession {
+    let profile: Arc<SshProfile> = house.engine.snapshot().ssh_profile(profile).unwrap().clone();
+    let inbound = Inbound::new("192.0.2.1:22".parse().unwrap(), peer.parse().unwrap());
+    AuthSession::new(Arc::clone(&house.engine), inbound, "SFTP", profile)
+}
+
+const PEER: &str = "192.0.2.7:40000";
+
+fn word(answer: &AuthAnswer) -> &'static str {
+    match answer {
+        AuthAnswer::Accept(_) => "in",
+        AuthAnswer::Partial(_) => "more",
+        AuthAnswer::Reject(_) => "no",
+    }
+}
+
+async fn by_key(house: &House, profile: &str, login: &str, key: &PublicKey) -> &'static str {
+    let session = call(house, profile, PEER);
+    let answer = session.proved_key(login.as_bytes(), key).await;
+    session.ended().await;
+    word(&answer)
+}
+
+async fn by_password(house: &House, profile: &str, login: &str, password: &str) -> &'static str {
+    let session = call(house, profile, PEER);
+    let answer = session.password(login.as_bytes(), &Secret::new(password.to_owned())).await;
+    session.ended().await;
+    word(&answer)
+}
+
+#[tokio::test]
+async fn each_method_lets_in_exactly_its_own() {
+    // SSH-11, SFTP-4
+    let house = stage().await;
+    let right = key();
+    store(&house, "KA", &right, Some("GA")).await;
+    for (profile, with_key, with_password, wrong) in
+        [("EITHER", "in", "in", "no"), ("KEY_ONLY", "in", "no", "no"), ("ALL", "more", "more", "no")]
+    {
+        assert_eq!(by_key(&house, profile, "a", &right).await, with_key, "{profile}");
+        assert_eq!(by_password(&house, profile, "a", "correct horse").await, with_password, "{profile}");
+        assert_eq!(by_password(&house, profile, "a", "wrong").await, wrong, "{profile}");
+        assert_eq!(by_key(&house, profile, "a", &key()).await, "no", "{profile}");
+    }
+    let session = call(&house, "ALL", PEER);
+    assert_eq!(word(&session.proved_key(b"a", &right).await), "more");
+    assert_eq!(word(&session.password(b"a", &Secret::new("correct horse".to_owned())).await), "in");
+}
+
+#[tokio::test]
+async fn a_second_login_name_begins_anew() {
+    // The key of A and the password of B together open nothing.
+    let house = stage().await;
+    let right = key();
+    store(&house, "KA", &right, Some("GA")).await;
+    change(&house, "GB", |_| ()).await;
+    let session = call(&house, "ALL", PEER);
+    assert_eq!(word(&session.proved_key(b"a", &right).await), "more");
+    assert_eq!(word(&session.password(b"b", &Secret::new("correct horse".to_owned())).await), "more");
+    assert_eq!(word(&session.proved_key(b"b", &right).await), "no");
+}
+
+#[tokio::test]
+async fn states_of_gate_and_key_count_at_once() {
+    // SSH-3 alike, AUTO-3, DESIGN 2.8
+    let house = stage().await;
+    let right = key();
+    store(&house, "KA", &right, Some("GA")).await;
+    for (kind, name) in [(Kind::Key, "KA"), (Kind::Cgate, "GA")] {
+        for state in [ObjectState::Disabled, ObjectState::ToCheck] {
+            if kind == Kind::Cgate && state == ObjectState::ToCheck {
+                continue;
+            }
+            house.set_state(kind, name, state).await;
+            assert_eq!(by_key(&house, "EITHER", "a", &right).await, "no", "{kind} {state:?}");
+            house.set_state(kind, name, ObjectState::Enabled).await;
+            assert_eq!(by_key(&house, "EITHER", "a", &right).await, "in", "{kind} enabled");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_key_of_one_partner_is_not_that_of_another() {
+    // DESIGN 1.5, OBJ-12
+    let house = stage().await;
+    let right = key();
+    store(&house, "KA", &right, Some("GA")).await;
+    assert_eq!(by_key(&house, "EITHER", "b", &right).await, "no");
+    assert_eq!(by_key(&house, "TRUSTING", "b", &right).await, "in", "an explicit flag of the profile");
+    assert_eq!(by_key(&house, "EITHER", "nobody", &right).await, "no");
+}
+
+#[tokio::test]
+async fn the_sixth_key_of_an_agent_may_be_right() {
+    // DESIGN 1.6: of the unknown ones at most three are asked to be proved, so nothing is stored for an agent that gets in.
+    let house = stage().await;
+    let right = key();
+    store(&house, "KA", &right, Some("GA")).await;
+    let session = call(&house, "EITHER", PEER);
+    let mut asked = 0;
+    for _ in 0..5 {
+        let unknown = key();
+        if session.offered_key(b"a", &unknown).await {
+            asked += 1;
+            assert_eq!(word(&session.proved_key(b"a", &unknown).await), "no");
+        }
+    }
+    assert_eq!(asked, 3);
+    assert!(session.offered_key(b"a", &right).await);
+    assert_eq!(word(&session.proved_key(b"a", &right).await), "in");
+    session.ended().await;
+    assert!(house.engine.db.captures().list(false).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn unknown_logins_get_the_same_answers_and_leave_nothing() {
+    // SSH-32, SFTP-22, AUTO-4
+    let house = stage().await;
+    change(&house, "GA", |_| ()).await;
+    let unknown = key();
+    for login in [&b"a"[..], b"nobody", b"\xff\x00", b""] {
+        let session = call(&house, "EITHER", PEER);
+        assert!(session.offered_key(login, &unknown).await, "asked to prove");
+        let answers = [
+            session.proved_key(login, &unknown).await,
+            session.password(login, &Secret::new("wrong".to_owned())).await,
+        ];
+        for answer in answers {
+            assert!(
+                matches!(answer, AuthAnswer::Reject(left) if left == MethodsLeft { password: true, public_key: true })
+            );
+        }
+        if login != b"a" {
+            session.ended().await;
+        }
+    }
+    assert!(house.engine.db.captures().list(false).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_source_that_guesses_is_locked_out_for_a_while() {
+    // OBJ-20, SSH-30
+    let house = stage().await;
+    change(&house, "GA", |_| ()).await;
+    for _ in 0..5 {
+        assert_eq!(by_password(&house, "EITHER", "a", "wrong").await, "no");
+    }
+    assert_eq!(by_password(&house, "EITHER", "a", "correct horse").await, "no", "locked out");
+    let other = call(&house, "EITHER", "198.51.100.9:1");
+    let answer = other.password(b"a", &Secret::new("correct horse".to_owned())).await;
+    assert_eq!(word(&answer), "in", "another source is not");
+    house.advance(301);
+    assert_eq!(by_password(&house, "EITHER", "a", "correct horse").await, "in");
+}
+
+#[tokio::test]
+async fn a_flood_of_keys_stops_at_the_caps_and_known_partners_still_land() {
+    // AUTO-1, AUTO-2, AUTO-6, DESIGN 5.7
+    let house = stage().await;
+    let right = key();
+    store(&house, "KA", &right, Some("GA")).await;
+    let seed = key();
+    for n in 0..300_u32 {
+        let session = call(&house, "EITHER", &format!("[2001:db8:{:x}::1]:1", n % 100));
+        let fresh = if n == 0 { seed.clone() } else { key() };
+        assert_eq!(word(&session.proved_key(b"b", &fresh).await), "no");
+        session.ended().await;
+    }
+    let stored = house.engine.db.captures().list(false).await.unwrap();
+    assert_eq!(stored.len(), 10, "what waits at one gate is bounded");
+    assert!(stored.iter().all(|c| c.state == ObjectState::ToCheck && c.gate == "GB"));
+    assert_eq!(by_key(&house, "EITHER", "b", &seed).await, "no", "AUTO-7: shown again, still not in");
+    assert_eq!(house.engine.db.captures().list(false).await.unwrap().len(), 10, "AUTO-2: nothing doubles");
+
+    let mut events = house.engine.events();
+    assert_eq!(by_key(&house, "EITHER", "a", &key()).await, "no");
+    let mut names = Vec::new();
+    while let Ok(event) = events.try_recv() {
+        names.push(event.name());
+    }
+    assert!(names.contains(&"captured"), "the known partner's new key lands: {names:?}");
+    assert_eq!(names.iter().filter(|n| **n == "capture_alarm").count(), 1, "{names:?}");
+}
