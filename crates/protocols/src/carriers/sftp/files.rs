@@ -53,7 +53,7 @@ impl Folder for PartnerFiles {
     }
 
     async fn rename(&self, from: &VPath, to: &VPath, overwrite: bool) -> Result<(), TransferError> {
-        self.engine.rename(&self.who, from, to, overwrite).await
+        self.engine.rename(&self.who, (from, to), overwrite).await
     }
 
     async fn remove(&self, path: &VPath) -> Result<(), TransferError> {

@@ -73,21 +73,25 @@ pub trait Download: Send {
 /// Proof that a file is durable, without which no upload is acknowledged. Made from the engine's own proof only.
 #[derive(Debug)]
 pub struct Durable {
+    size: u64,
+}
+
+impl Durable {
     /// Octets of the file.
-    pub size: u64,
-    _sealed: (),
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// What a folder in memory says, which nothing survives.
+    #[cfg(test)]
+    pub(crate) const fn pretended(size: u64) -> Self {
+        Self { size }
+    }
 }
 
 impl From<engine::Committed> for Durable {
     fn from(done: engine::Committed) -> Self {
-        Self { size: done.size, _sealed: () }
-    }
-}
-
-#[cfg(test)]
-impl Durable {
-    /// What a folder in memory says, which nothing survives.
-    pub(crate) fn pretended(size: u64) -> Self {
-        Self { size, _sealed: () }
+        Self { size: done.size }
     }
 }

@@ -151,7 +151,10 @@ fn data(wanted: u32, data: Bytes) -> Reply {
 async fn close(open: Open) -> Result<Reply, TransferError> {
     match open {
         Open::Upload(up) => match tokio::spawn(up.file.commit()).await {
-            Ok(committed) => committed.map(|proof| replies::committed(&proof)),
+            Ok(committed) => committed.map(|proof| {
+                tracing::debug!(octets = proof.size(), "upload is durable");
+                replies::committed(&proof)
+            }),
             Err(_) => Ok(replies::invalid("server could not complete the file, send it again")),
         },
         Open::Download(down) => down.finish(true).await.map(|()| replies::ok()),
@@ -167,7 +170,9 @@ async fn set_stat(folder: &dyn Folder, path: &VPath, attrs: &Attrs) -> Result<Re
     if let Some(size) = attrs.size {
         let mut file = folder.open_write(path, OpenWrite::default()).await?;
         match file.truncate(size).await {
-            Ok(()) => drop(file.commit().await?),
+            Ok(()) => {
+                file.commit().await?;
+            }
             Err(error) => {
                 file.interrupt().await;
                 return Err(error);

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use crate::carriers::sftp::replies::ok;
 use crate::carriers::sftp::server::{ServerLimits, SessionError};
-use crate::carriers::sftp::testing::{MemoryFolder, Raw, pattern, start};
+use crate::carriers::sftp::testing::{MemoryFolder, Raw, idx, pattern, start};
 use crate::carriers::sftp::wire::{
     ClientPacket, Extended, FrameError, OpenFlags, Reply, Request, ServerPacket, StatusCode,
 };
@@ -241,7 +241,7 @@ fn request(pick: usize, offset: u64, len: u32, handles: &[Bytes; 3]) -> Request 
     let path = Bytes::from_static(b"/in/g");
     match pick {
         0..3 => Request::Read { handle, offset, len },
-        3..6 => Request::Write { handle, offset, data: pattern(len as usize).into() },
+        3..6 => Request::Write { handle, offset, data: pattern(idx(len)).into() },
         6 => Request::Fstat { handle },
         7 => Request::Close { handle },
         8 => Request::Stat { path },

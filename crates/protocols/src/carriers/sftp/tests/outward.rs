@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::carriers::sftp::client::{ClientError, Delivered, Errand, Found, Naming, NoProgress, SftpClient};
 use crate::carriers::sftp::line::Line;
 use crate::carriers::sftp::settings::{ClientOptions, Existing, Unclear};
-use crate::carriers::sftp::testing::{MemoryFolder, Raw, connect, pair, pattern};
+use crate::carriers::sftp::testing::{MemoryFolder, Raw, connect, idx, pair, pattern};
 use crate::carriers::sftp::wire::{Attrs, ClientPacket, Framer, Reply, Request, ServerPacket, StatusCode};
 
 const TEMPORARY: &[u8] = b"/in/f.17.part";
@@ -271,7 +271,7 @@ async fn a_file_of_unknown_size_is_read_to_its_end() {
         Request::Open { .. } => Reply::Handle(Bytes::from_static(b"h")),
         Request::Fstat { .. } => says(StatusCode::Unsupported),
         Request::Read { offset, len, .. } if offset < 100_000 => {
-            Reply::Data(pattern(100_000)[offset as usize..].iter().copied().take(len.min(7000) as usize).collect())
+            Reply::Data(pattern(100_000)[idx(offset)..].iter().copied().take(idx(len.min(7000))).collect())
         }
         Request::Read { .. } => says(StatusCode::Eof),
         _ => says(StatusCode::Ok),

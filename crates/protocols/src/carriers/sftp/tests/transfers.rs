@@ -8,7 +8,7 @@ use crate::carriers::sftp::line::Line;
 use crate::carriers::sftp::replies::ok;
 use crate::carriers::sftp::server::ServerLimits;
 use crate::carriers::sftp::settings::ClientOptions;
-use crate::carriers::sftp::testing::{Collected, MemoryFolder, Raw, connect, pair, pattern, start, start_watched};
+use crate::carriers::sftp::testing::{Collected, MemoryFolder, Raw, connect, idx, pair, pattern, start, start_watched};
 use crate::carriers::sftp::wire::{OpenFlags, Reply, Request, StatusCode};
 
 const WRITE: u32 = 2 | 8;
@@ -27,7 +27,10 @@ async fn files_survive_every_window_and_block_size() {
         client.put(b"f.bin", &mut Bytes::from(data.clone()), 0, &mut NoProgress).await.unwrap();
         assert!(folder.file("/in/f.bin").unwrap() == data, "up, {window} x {block}");
         let mut down = Collected::default();
-        assert_eq!(client.get(b"/in/f.bin", &mut down, 0, &mut NoProgress).await.unwrap(), data.len() as u64);
+        assert_eq!(
+            client.get(b"/in/f.bin", &mut down, 0, &mut NoProgress).await.unwrap(),
+            u64::try_from(data.len()).unwrap()
+        );
         assert!(down.0 == data, "down, {window} x {block}");
         assert_eq!(folder.log(), ["sync /in/f.bin", "commit /in/f.bin 8392929", "finish /in/f.bin true"]);
     }
@@ -81,7 +84,7 @@ async fn sixty_four_large_reads_wait_for_a_slow_reader() {
         match raw.reply().await {
             (900, Reply::Attrs(_)) => other_at = Some(next),
             (id, Reply::Data(got)) => {
-                assert_eq!(id as usize, next);
+                assert_eq!(idx(id), next);
                 assert!(got == data[next * 262_144..next * 262_144 + 255 * 1024], "reply {next}");
                 next += 1;
             }
@@ -127,7 +130,7 @@ async fn uploads_go_on_while_the_output_stands_still() {
     let up = raw.open("/in/g", WRITE).await;
     for n in 0..96u32 {
         raw.send(n, Request::Read { handle: down.clone(), offset: u64::from(n) * 250_000, len: 250_000 });
-        let part = Bytes::copy_from_slice(&data[n as usize * 100_000..][..100_000]);
+        let part = Bytes::copy_from_slice(&data[idx(n) * 100_000..][..100_000]);
         raw.send(1000 + n, Request::Write { handle: up.clone(), offset: u64::from(n) * 100_000, data: part });
     }
     raw.send(5000, Request::Close { handle: up });
@@ -140,7 +143,7 @@ async fn uploads_go_on_while_the_output_stands_still() {
     while read < 96 {
         if let (id @ 0..96, Reply::Data(part)) = raw.reply().await {
             assert_eq!(id, read, "reads of one handle keep their order");
-            assert!(part == data[id as usize * 250_000..][..part.len()]);
+            assert!(part == data[idx(id) * 250_000..][..part.len()]);
             read += 1;
         }
     }
