@@ -418,13 +418,12 @@ impl Running {
 
 /// Waits until a fact holds; the fact comes from another task, so it can't be waited for otherwise.
 pub(super) async fn until(what: &str, mut fact: impl AsyncFnMut() -> bool) {
-    for _ in 0..4000 {
-        if fact().await {
-            return;
+    let wait = async {
+        while !fact().await {
+            tokio::task::yield_now().await;
         }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    panic!("never: {what}");
+    };
+    tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap_or_else(|_| panic!("never: {what}"));
 }
 
 pub(super) fn state_of(t: &Transfer) -> State {

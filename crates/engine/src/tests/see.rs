@@ -143,7 +143,7 @@ async fn names_with_their_number() {
     let a = partner("A");
     let id = house.put(&a, "/xfb/n", b"x").await.transfer.unwrap();
     let shown = format!("s{id}.n");
-    assert_eq!(house.names(&a, "/xfb").await, [shown.clone()]);
+    assert_eq!(house.names(&a, "/xfb").await, std::slice::from_ref(&shown));
     assert_eq!(house.engine.stat(&a, &at(&format!("/xfb/{shown}"))).await.unwrap().transfer, Some(id));
     assert_eq!(house.engine.stat(&a, &at("/xfb/s999999.n")).await.unwrap_err().cause, Cause::NotFound);
 }

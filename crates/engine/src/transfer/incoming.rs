@@ -62,7 +62,8 @@ impl Incoming {
     pub fn id(&self) -> Option<TransferId> {
         match &self.kind {
             Kind::Recorded(slot) => Some(slot.id),
-            Kind::Mount(_) | Kind::Done => None,
+            Kind::Mount(Some(upload)) => upload.id(),
+            Kind::Mount(None) | Kind::Done => None,
         }
     }
 

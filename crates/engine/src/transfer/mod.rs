@@ -18,8 +18,10 @@ pub(crate) use failure::{db_error, store_error};
 pub use incoming::{Committed, Incoming};
 pub(crate) use outgoing::Downloads;
 pub use outgoing::Outgoing;
+pub(crate) use ranges::Ranges;
 pub(crate) use reopen::{Base, is_unrouted};
 pub use source::Source;
+pub(crate) use source::payload_uuid;
 pub use submit::Request;
 pub(crate) use upload::{Body, Offer, Uploads};
 

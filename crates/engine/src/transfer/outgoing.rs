@@ -105,7 +105,8 @@ impl Outgoing {
         match &self.kind {
             Kind::Offered(d) => Some(d.id),
             Kind::Own(id, _) => Some(*id),
-            Kind::Mount(_) | Kind::Done => None,
+            Kind::Mount(file) => file.id(),
+            Kind::Done => None,
         }
     }
 

@@ -99,14 +99,17 @@ impl Engine {
     pub(crate) async fn drop_payload(&self, payload: PayloadId) {
         let now = self.clock.now();
         let row = self.db.payloads().get(payload).await;
-        if let Ok(Some(row)) = &row
-            && row.state == PayloadState::Staging
-            && let Some(uuid) = payload_uuid(row)
+        let staged = row.ok().flatten().filter(|row| row.state == PayloadState::Staging);
+        let gone = match &staged {
+            Some(_) => self.db.payloads().purged(payload).await,
+            None => self.db.payloads().release(payload, now).await,
+        };
+        if let Some(uuid) = staged.as_ref().and_then(payload_uuid)
             && let Err(e) = self.store.discard(uuid).await
         {
             tracing::warn!(payload = payload.0, error = %e, "a staged file could not be removed yet");
         }
-        if let Err(e) = self.db.payloads().release(payload, now).await {
+        if let Err(e) = gone {
             tracing::warn!(payload = payload.0, error = %e, "a payload could not be released yet");
         }
     }

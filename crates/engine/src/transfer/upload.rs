@@ -26,6 +26,7 @@ pub(crate) type Uploads = HashMap<(String, String), Arc<Slot>>;
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) id: TransferId,
+    pub(crate) uuid: FileUuid,
     size: AtomicU64,
     cancelled: AtomicBool,
     // The runtime's lock: a write holds it while it waits for the disk, and whoever takes the upload over waits for that.
@@ -36,6 +37,7 @@ impl Slot {
     pub(super) fn new(upload: Upload) -> Arc<Self> {
         Arc::new(Self {
             id: upload.log.offer.id,
+            uuid: upload.log.uuid,
             size: AtomicU64::new(upload.staged.size()),
             cancelled: AtomicBool::new(false),
             upload: tokio::sync::Mutex::new(Some(upload)),

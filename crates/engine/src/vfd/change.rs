@@ -12,8 +12,9 @@ use crate::error::{Cause, TransferError};
 use crate::events::Event;
 use crate::transfer::{Extra, db_error, is_unrouted};
 use crate::vfd::files::Named;
+use crate::vfd::mount::{self, Spot};
 use crate::vfd::place::{Folder, Place, View, denied, nothing};
-use crate::vfd::{VPath, is_temporary, mount};
+use crate::vfd::{VPath, is_temporary};
 
 impl Engine {
     /// Renames the session's own upload as long as it went nowhere; its settle time begins anew (DESIGN 1.3).
@@ -32,7 +33,12 @@ impl Engine {
         let (old, new) = match (view.place(from)?, view.place(to)?) {
             (Place::File(of, on), Place::File(nf, nn)) => ((of, on), (nf, nn)),
             (Place::Mount(a, old), Place::Mount(b, new)) if a.path == b.path => {
-                return mount::rename(&view, &a, (&old, &new), overwrite).await;
+                return mount::rename(
+                    &Spot::new(&view, (&a, &old), from),
+                    &Spot::new(&view, (&b, &new), to),
+                    overwrite,
+                )
+                .await;
             }
             (Place::File(..), Place::Dir(_)) => {
                 return Err(TransferError::refuse(Cause::Exists, format!("{to} is a folder")));
@@ -115,7 +121,7 @@ impl Engine {
         let view = self.view(who)?;
         let (folder, name) = match view.place(path)? {
             Place::Dir(_) => return Err(TransferError::refuse(Cause::IsDirectory, format!("{path} is a folder"))),
-            Place::Mount(dir, below) => return mount::remove(&view, &dir, &below, path).await,
+            Place::Mount(dir, below) => return mount::remove(&Spot::new(&view, (&dir, &below), path)).await,
             Place::File(folder, name) => (folder, name),
         };
         let named = self.named(&view, &folder, &name).await?;
@@ -165,7 +171,7 @@ impl Engine {
     pub async fn mkdir(&self, who: &Admitted, path: &VPath) -> Result<(), TransferError> {
         let view = self.view(who)?;
         match view.place(path)? {
-            Place::Mount(dir, below) => mount::mkdir(&view, &dir, &below, path).await,
+            Place::Mount(dir, below) => mount::mkdir(&Spot::new(&view, (&dir, &below), path)).await,
             Place::Dir(_) => Err(TransferError::refuse(Cause::Exists, format!("{path} is there already"))),
             Place::File(..) => Err(virtual_only(path)),
         }
@@ -178,7 +184,7 @@ impl Engine {
     pub async fn rmdir(&self, who: &Admitted, path: &VPath) -> Result<(), TransferError> {
         let view = self.view(who)?;
         match view.place(path)? {
-            Place::Mount(dir, below) => mount::rmdir(&view, &dir, &below, path).await,
+            Place::Mount(dir, below) => mount::rmdir(&Spot::new(&view, (&dir, &below), path)).await,
             Place::Dir(_) => Err(virtual_only(path)),
             Place::File(..) => Err(nothing(path)),
         }
@@ -191,7 +197,7 @@ impl Engine {
     pub async fn set_times(&self, who: &Admitted, path: &VPath, modified: UtcMicros) -> Result<(), TransferError> {
         let view = self.view(who)?;
         match view.place(path)? {
-            Place::Mount(dir, below) => mount::set_times(&view, (&dir, &below), path, modified).await,
+            Place::Mount(dir, below) => mount::set_times(&Spot::new(&view, (&dir, &below), path), modified).await,
             Place::Dir(_) => Ok(()),
             Place::File(folder, name) => self.stamp(&view, (&folder, &name), path, modified).await,
         }

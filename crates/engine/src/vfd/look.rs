@@ -10,10 +10,11 @@ use crate::engine::Engine;
 use crate::error::{Cause, TransferError};
 use crate::limits::NAME_OCTETS_MAX;
 use crate::transfer::{Extra, Outgoing, store_error};
+use crate::vfd::VPath;
 use crate::vfd::entry::{Entry, EntryKind, Space};
+use crate::vfd::mount::{self, Spot};
 use crate::vfd::path::octets_of;
 use crate::vfd::place::{Folder, Place, View, denied, nothing};
-use crate::vfd::{VPath, mount};
 
 /// Octets of a block in [`Space`].
 const BLOCK: u64 = 4096;
@@ -28,7 +29,7 @@ impl Engine {
         match view.place(path)? {
             Place::Dir(folder) => Ok(dir_entry(path.name().unwrap_or_default(), &folder.path, &view)),
             Place::File(folder, name) => self.stat_file(&view, &folder, (&name, path)).await,
-            Place::Mount(dir, below) => mount::stat(&view, &dir, &below).await,
+            Place::Mount(dir, below) => mount::stat(&Spot::new(&view, (&dir, &below), path)).await,
         }
     }
 
@@ -67,7 +68,7 @@ impl Engine {
         let view = self.view(who)?;
         let folder = match view.place(path)? {
             Place::Dir(folder) => folder,
-            Place::Mount(dir, below) => return mount::list(&view, &dir, &below, path).await,
+            Place::Mount(dir, below) => return mount::list(&Spot::new(&view, (&dir, &below), path)).await,
             Place::File(folder, name) => {
                 let named = self.named(&view, &folder, &name).await?;
                 return Err(match named.readable() {
@@ -97,7 +98,7 @@ impl Engine {
         let view = self.view(who)?;
         let (folder, name) = match view.place(path)? {
             Place::Dir(_) => return Err(TransferError::refuse(Cause::IsDirectory, format!("{path} is a folder"))),
-            Place::Mount(dir, below) => return mount::open_read(self, &view, &dir, &below).await,
+            Place::Mount(dir, below) => return mount::open_read(self, &Spot::new(&view, (&dir, &below), path)).await,
             Place::File(folder, name) => (folder, name),
         };
         let named = self.named(&view, &folder, &name).await?;

@@ -10,9 +10,10 @@ use crate::admit::Admitted;
 use crate::engine::Engine;
 use crate::error::{Cause, TransferError};
 use crate::transfer::{Base, Extra, Incoming, Offer, db_error};
+use crate::vfd::VPath;
 use crate::vfd::files::{Named, scope};
+use crate::vfd::mount::{self, Spot};
 use crate::vfd::place::{Folder, Place, View, denied, nothing};
-use crate::vfd::{VPath, mount};
 
 /// How a file is opened for writing.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -43,7 +44,9 @@ impl Engine {
         let view = self.view(who)?;
         let (folder, name) = match view.place(path)? {
             Place::Dir(_) => return Err(TransferError::refuse(Cause::IsDirectory, format!("{path} is a folder"))),
-            Place::Mount(dir, below) => return mount::open_write(self, &view, (&dir, &below), how).await,
+            Place::Mount(dir, below) => {
+                return mount::open_write(self, &Spot::new(&view, (&dir, &below), path), how).await;
+            }
             Place::File(folder, name) => (folder, name),
         };
         if !view.file_rights(&folder, &name).write {

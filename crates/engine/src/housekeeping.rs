@@ -1,0 +1,110 @@
+//! Tidying the store: files that no record knows, and contents that no transfer uses any longer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use db::{Db, Payload, PayloadState};
+
+use crate::engine::Engine;
+use crate::error::TransferError;
+use crate::store::{FileUuid, Known, Swept, sweep};
+use crate::sync::lock;
+use crate::transfer::{db_error, payload_uuid, store_error};
+
+/// Time between two rounds.
+const EVERY: Duration = Duration::from_secs(24 * 3600);
+/// Age under which a file is left alone: its record may be on its way.
+const GRACE: Duration = Duration::from_secs(3600);
+/// Contents purged in one go.
+const PURGE_MAX: u32 = 200;
+
+/// What a round did.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Tidied {
+    /// Files without record.
+    pub swept: Swept,
+    /// Contents that nobody used.
+    pub purged: u64,
+}
+
+/// Tidies at once and then daily, until the engine stops.
+pub async fn run_housekeeping(engine: Arc<Engine>) {
+    let mut stopping = engine.stopping();
+    while !engine.is_stopping() {
+        match engine.tidy().await {
+            Ok(done) if done == Tidied { swept: Swept { seen: done.swept.seen, ..Swept::default() }, purged: 0 } => {}
+            Ok(done) => tracing::info!(
+                files = done.swept.removed,
+                octets = done.swept.octets,
+                purged = done.purged,
+                "the store was tidied"
+            ),
+            Err(e) => tracing::warn!(error = %e, "the store could not be tidied"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            _ = stopping.changed() => {}
+        }
+    }
+}
+
+impl Engine {
+    /// Removes files of the store that no record knows, and contents that no transfer uses.
+    ///
+    /// # Errors
+    /// What disk or database say; the next round finds the rest.
+    pub async fn tidy(&self) -> Result<Tidied, TransferError> {
+        let now = self.clock.now();
+        let mut purged = 0;
+        loop {
+            let unused = self.db.payloads().purge(now, PURGE_MAX).await.map_err(|e| db_error(&e))?;
+            if unused.is_empty() {
+                break;
+            }
+            for payload in &unused {
+                self.remove_content(payload).await?;
+                purged += 1;
+            }
+        }
+        let open: Vec<FileUuid> = lock(&self.uploads).values().map(|slot| slot.uuid).collect();
+        let known = KnownPayloads { db: self.db.clone(), open };
+        let swept = sweep(self.store.as_ref(), &known, now, GRACE).await.map_err(|e| store_error(&e))?;
+        Ok(Tidied { swept, purged })
+    }
+
+    async fn remove_content(&self, payload: &Payload) -> Result<(), TransferError> {
+        let Some(uuid) = payload_uuid(payload) else { return Ok(()) };
+        let removed = match payload.state {
+            PayloadState::Staging => self.store.discard(uuid).await,
+            PayloadState::Committed | PayloadState::Purged => self.store.remove(uuid).await,
+        };
+        removed.map_err(|e| store_error(&e))
+    }
+}
+
+/// What the database knows, and uploads that are open but too young for it.
+struct KnownPayloads {
+    db: Db,
+    open: Vec<FileUuid>,
+}
+
+#[async_trait]
+impl Known for KnownPayloads {
+    async fn known(&self, uuids: &[FileUuid], staged: bool) -> Result<Vec<FileUuid>, String> {
+        let mut known = Vec::new();
+        for uuid in uuids {
+            let row = self.db.payloads().by_uuid(&uuid.to_string()).await.map_err(|e| e.to_string())?;
+            let wanted = match row.map(|r| r.state) {
+                Some(PayloadState::Staging) => true,
+                // Under its final name; what is left of it in staging is of no use.
+                Some(PayloadState::Committed) => !staged,
+                Some(PayloadState::Purged) | None => self.open.contains(uuid),
+            };
+            if wanted {
+                known.push(*uuid);
+            }
+        }
+        Ok(known)
+    }
+}
