@@ -29,10 +29,10 @@ pub struct AdmissionLimits {
 impl Default for AdmissionLimits {
     fn default() -> Self {
         Self {
-            waiting_max: 512,
-            waiting_per_source_max: 32,
-            burst_per_source: 200,
-            refill_per_source: Duration::from_millis(20),
+            waiting_max: 1024,
+            waiting_per_source_max: 128,
+            burst_per_source: 500,
+            refill_per_source: Duration::from_millis(5),
             sources_max: 16_384,
         }
     }
