@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, MAX_TAG_LEN, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::hkdf::{HKDF_SHA256, Prk};
 use base::{Secret, hex, random, unhex};
 use rustix::fs::{Mode, OFlags};
 use zeroize::Zeroizing;
@@ -71,12 +72,13 @@ pub enum SealError {
 
 /// The key that seals every secret at rest. It is never printed or cloned; its id is no secret.
 ///
-/// A sealed value is `GHSEAL`, a version octet, a zero octet, the id of the key (8 octets), a random nonce (12 octets),
-/// the ciphertext, and a tag (16 octets). What stands before the nonce and the caller's `aad` are authenticated with it,
-/// so that a value opens only in the place it was sealed for. Nonces are random: one key may seal 2^32 values (NIST
-/// SP 800-38D section 8.3), many more than secrets there are.
+/// A sealed value is `GHSEAL`, a version octet, a zero octet, the id of the key (8 octets), a random salt (16 octets), a
+/// random nonce (12 octets), the ciphertext, and a tag (16 octets). What stands before the salt and the caller's `aad` are
+/// authenticated with it, so that a value opens only in the place it was sealed for. Each value has a key of its own,
+/// expanded from the master key and the salt (HKDF, RFC 5869), so that the bound of 2^32 random nonces for one key (NIST
+/// SP 800-38D section 8.3) is never near, although every stored payload is sealed once.
 pub struct MasterKey {
-    key: LessSafeKey,
+    root: Prk,
     id: String,
     id_octets: [u8; ID_OCTETS],
 }
@@ -144,19 +146,16 @@ impl MasterKey {
         if plain.len() > SEAL_OCTETS_MAX {
             return Err(SealError::TooLong { len: plain.len() });
         }
+        let salt: [u8; SALT_OCTETS] = random().map_err(|_| NO_RANDOM)?;
         let nonce: [u8; NONCE_LEN] = random().map_err(|_| NO_RANDOM)?;
         let head = self.head();
-        let mut sealed = Vec::with_capacity(head.len() + NONCE_LEN + plain.len() + MAX_TAG_LEN);
-        sealed.extend_from_slice(&head);
-        sealed.extend_from_slice(&nonce);
         // Grows no more, so that no clear copy is left behind.
         let mut body = Vec::with_capacity(plain.len() + MAX_TAG_LEN);
         body.extend_from_slice(plain);
-        self.key
+        self.value_key(&salt)?
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), bound(&head, aad), &mut body)
             .map_err(|_| SealError::Engine { what: "sealing a secret" })?;
-        sealed.append(&mut body);
-        Ok(sealed)
+        Ok([head.as_slice(), &salt, &nonce, &body].concat())
     }
 
     /// Opens what [`Self::seal`] made for the same `aad`.
@@ -169,10 +168,11 @@ impl MasterKey {
             return Err(SealError::OtherKey { theirs, ours: self.id.clone() });
         }
         let rest = sealed.get(HEAD_OCTETS..).ok_or(SealError::NotSealed)?;
+        let (salt, rest) = rest.split_first_chunk::<SALT_OCTETS>().ok_or(SealError::NotSealed)?;
         let (nonce, body) = rest.split_first_chunk::<NONCE_LEN>().ok_or(SealError::NotSealed)?;
         let mut clear = Zeroizing::new(body.to_vec());
         let len = self
-            .key
+            .value_key(salt)?
             .open_in_place(Nonce::assume_unique_for_key(*nonce), bound(&self.head(), aad), &mut clear)
             .map_err(|_| SealError::Forged)?
             .len();
@@ -180,15 +180,23 @@ impl MasterKey {
         Ok(Secret::new(std::mem::take(&mut *clear)))
     }
 
+    /// The key of the one value that has this salt.
+    fn value_key(&self, salt: &[u8; SALT_OCTETS]) -> Result<LessSafeKey, SealError> {
+        let failed = |_| SealError::Engine { what: "expanding a key" };
+        let mut octets = Zeroizing::new([0; KEY_OCTETS]);
+        let info = [VALUE_PURPOSE, salt.as_slice()];
+        self.root.expand(&info, &AES_256_GCM).and_then(|okm| okm.fill(octets.as_mut_slice())).map_err(failed)?;
+        UnboundKey::new(&AES_256_GCM, octets.as_slice()).map(LessSafeKey::new).map_err(failed)
+    }
+
     fn from_octets(octets: &[u8; KEY_OCTETS]) -> Result<Self, SealError> {
-        let key =
-            UnboundKey::new(&AES_256_GCM, octets).map_err(|_| SealError::Engine { what: "taking a master key" })?;
+        let root = Prk::new_less_safe(HKDF_SHA256, octets);
         let mut hash = Context::new(&SHA256);
         hash.update(ID_PURPOSE);
         hash.update(octets);
         let mut id_octets = [0; ID_OCTETS];
         id_octets.iter_mut().zip(hash.finish().as_ref()).for_each(|(to, from)| *to = *from);
-        Ok(Self { key: LessSafeKey::new(key), id: hex(&id_octets), id_octets })
+        Ok(Self { root, id: hex(&id_octets), id_octets })
     }
 
     /// The key of a file's text; what is wrong with the text is `Err(Ok(..))`.
@@ -225,7 +233,7 @@ impl std::fmt::Debug for MasterKey {
 pub fn sealed_key_id(sealed: &[u8]) -> Option<String> {
     let rest = sealed.strip_prefix(&SEALED_HEAD)?;
     let (id, body) = rest.split_first_chunk::<ID_OCTETS>()?;
-    (body.len() >= NONCE_LEN + MAX_TAG_LEN).then(|| hex(id))
+    (body.len() >= SALT_OCTETS + NONCE_LEN + MAX_TAG_LEN).then(|| hex(id))
 }
 
 /// The head has one length, so that it and the caller's text can't be mixed up.
@@ -289,6 +297,9 @@ const FILE_OCTETS: usize = FILE_HEAD.len() + 2 * ID_OCTETS + 2 * KEY_OCTETS + 3;
 /// The first octets of a sealed value; the last but one is the version.
 const SEALED_HEAD: [u8; 8] = *b"GHSEAL\x01\x00";
 /// Octets before the nonce.
+/// Random octets from which each value has its key.
+const SALT_OCTETS: usize = 16;
+const VALUE_PURPOSE: &[u8] = b"gatehouse sealed value, version 1\0";
 const HEAD_OCTETS: usize = SEALED_HEAD.len() + ID_OCTETS;
 
 const NO_RANDOM: SealError = SealError::Engine { what: "taking random numbers of the system" };
@@ -415,7 +426,7 @@ mod tests {
         fn values_survive(aad in proptest::collection::vec(any::<u8>(), 0..64), plain in proptest::collection::vec(any::<u8>(), 0..512)) {
             let key = MasterKey::generate().unwrap();
             let sealed = key.seal(&aad, &plain).unwrap();
-            prop_assert_eq!(sealed.len(), plain.len() + 44);
+            prop_assert_eq!(sealed.len(), plain.len() + 60);
             let opened = key.open(&aad, &sealed).unwrap();
             prop_assert_eq!(opened.expose(), &plain);
         }
