@@ -167,7 +167,7 @@ async fn ssh(accepted: Accepted, inbound: Inbound, profile: Arc<SshProfile>, doo
     };
     let session = AuthSession::new(Arc::clone(&door.engine), inbound, PROTOCOL, Arc::clone(&profile));
     let login = Arc::new(Login { session, admitted: OnceLock::new(), door: Arc::clone(door) });
-    let limits = Limits { drain: door.drain, ..Limits::default() };
+    let limits = Limits { drain: door.drain, ..Limits::of(&profile) };
     let params =
         ServerParams { profile, host_keys, banner: BANNER.to_owned(), limits, ticket: Some(Arc::new(accepted.ticket)) };
     let auth: Arc<dyn Authenticator> = login.clone();

@@ -19,7 +19,7 @@ pub async fn host_key_is_good(engine: &Arc<Engine>, site: &RemoteSite, profile: 
         capture: profile.key_import,
     };
     let fingerprint = key.fingerprint();
-    match judge(&fingerprint, &demand, &engine.snapshot()) {
+    match judge(key, &demand, &engine.snapshot()) {
         KeyVerdict::Good(_) => true,
         KeyVerdict::Refused { event, text } => {
             tracing::warn!(site = %site.name, event, text, "host key refused");
@@ -35,8 +35,7 @@ pub async fn host_key_is_good(engine: &Arc<Engine>, site: &RemoteSite, profile: 
         KeyVerdict::Unknown { alarm } => {
             let place = format!("site:{}", site.name);
             let partner = site.name.to_string();
-            let shown =
-                Shown {
+            let shown = Shown {
                 key,
                 source: place.clone(),
                 place: &place,

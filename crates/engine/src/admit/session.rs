@@ -273,7 +273,7 @@ impl AuthSession {
     /// The key judged by what is stored now: it may have been enabled or disabled since the connection began.
     fn verdict(&self, state: &State, key: &PublicKey) -> Option<KeyVerdict> {
         let candidate = state.candidate.as_ref()?;
-        Some(judge(&key.fingerprint(), &candidate.demand, &self.engine.snapshot()))
+        Some(judge(key, &candidate.demand, &self.engine.snapshot()))
     }
 
     async fn advance(&self, state: &mut State) -> AuthAnswer {

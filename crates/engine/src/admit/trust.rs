@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use base::Alias;
-use keys::Fingerprint;
+use keys::{Fingerprint, PublicKey, SizeLimits, check_size};
 use model::{KeyEntry, ObjectState, Snapshot};
 
 /// What is asked of a key. The site's values are already put before the profile's (SSH-15).
@@ -42,9 +42,16 @@ pub enum KeyVerdict {
     },
 }
 
-/// Judges the key with `fingerprint`.
+/// Judges a key that was shown. A key of a size that is not taken is refused whatever is stored (BP-22).
 #[must_use]
-pub fn judge(fingerprint: &Fingerprint, demand: &KeyDemand, snapshot: &Snapshot) -> KeyVerdict {
+pub fn judge(key: &PublicKey, demand: &KeyDemand, snapshot: &Snapshot) -> KeyVerdict {
+    match check_size(key, &SizeLimits::default()) {
+        Ok(()) => by_fingerprint(&key.fingerprint(), demand, snapshot),
+        Err(error) => refused(400, error.to_string()),
+    }
+}
+
+fn by_fingerprint(fingerprint: &Fingerprint, demand: &KeyDemand, snapshot: &Snapshot) -> KeyVerdict {
     let stored = snapshot.key_by_fingerprint(&fingerprint.0);
     if !demand.aliases.is_empty() {
         return by_alias(fingerprint, &demand.aliases, snapshot);
@@ -131,7 +138,7 @@ mod tests {
 
     /// `Ok(alias)`, `Err(event)`, or `Err(0)` for unknown, `Err(1)` for unknown with alarm.
     fn outcome(octet: u8, demand: &KeyDemand) -> Result<String, u16> {
-        match judge(&Fingerprint([octet; 32]), demand, &store()) {
+        match by_fingerprint(&Fingerprint([octet; 32]), demand, &store()) {
             KeyVerdict::Good(key) => Ok(key.alias.to_string()),
             KeyVerdict::Refused { event, .. } => Err(event),
             KeyVerdict::Unknown { alarm } => Err(u16::from(alarm)),
