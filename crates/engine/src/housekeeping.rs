@@ -15,7 +15,7 @@ use crate::transfer::{db_error, payload_uuid, store_error};
 /// Time between two rounds.
 const EVERY: Duration = Duration::from_secs(24 * 3600);
 /// Age under which a file is left alone: its record may be on its way.
-const GRACE: Duration = Duration::from_secs(3600);
+const LEFT_ALONE: Duration = Duration::from_secs(3600);
 /// Contents purged in one go.
 const PURGE_MAX: u32 = 200;
 
@@ -69,7 +69,7 @@ impl Engine {
         }
         let open: Vec<FileUuid> = lock(&self.uploads).values().map(|slot| slot.uuid).collect();
         let known = KnownPayloads { db: self.db.clone(), open };
-        let swept = sweep(self.store.as_ref(), &known, now, GRACE).await.map_err(|e| store_error(&e))?;
+        let swept = sweep(self.store.as_ref(), &known, now, LEFT_ALONE).await.map_err(|e| store_error(&e))?;
         Ok(Tidied { swept, purged })
     }
 

@@ -14,7 +14,7 @@ use model::{Body, Kind, ObjectState, RemoteSite, Value, VfdRight};
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
-use crate::store::{StoreParts, open_store};
+use crate::store::{Disk, RealDisk, StoreParts, open_store};
 use crate::sync::lock;
 use crate::{
     Admitted, Cause, Committed, Deliver, Engine, EngineOptions, EngineParts, Event, Incoming, JobOutcome, JobSource,
@@ -59,6 +59,7 @@ pub(super) struct House {
     pub(super) engine: Arc<Engine>,
     pub(super) clock: Arc<TestClock>,
     pub(super) folder: TempDir,
+    disk: Arc<dyn Disk>,
     master: Arc<MasterKey>,
 }
 
@@ -69,6 +70,11 @@ impl House {
 
     /// With more objects than the usual ones; one of the same kind and name takes the place of the usual one.
     pub(super) async fn with(more: &[Written<'_>]) -> Self {
+        Self::on(Arc::new(RealDisk), more).await
+    }
+
+    /// On a disk of its own kind.
+    pub(super) async fn on(disk: Arc<dyn Disk>, more: &[Written<'_>]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(TestClock::at(BEGIN));
         let master = Arc::new(MasterKey::generate().unwrap());
@@ -76,14 +82,14 @@ impl House {
         for written in STAGE.iter().filter(|s| !more.iter().any(|m| m.0 == s.0 && m.1 == s.1)).chain(more) {
             create(&db, *written).await;
         }
-        let engine = start(folder.path(), db, &clock, &master).await;
-        Self { engine, clock, folder, master }
+        let engine = start(folder.path(), db, &clock, (&master, &disk)).await;
+        Self { engine, clock, folder, disk, master }
     }
 
     /// The program dies and starts again. What is in memory is lost; nothing is closed.
     pub(super) async fn crash(&mut self) {
         let db = open_db(self.folder.path(), &self.clock).await;
-        self.engine = start(self.folder.path(), db, &self.clock, &self.master).await;
+        self.engine = start(self.folder.path(), db, &self.clock, (&self.master, &self.disk)).await;
     }
 
     pub(super) fn advance(&self, seconds: u64) {
@@ -185,9 +191,16 @@ async fn open_db(folder: &Path, clock: &Arc<TestClock>) -> Db {
     Db::open(DbOptions { url, clock: clock.clone() }).await.unwrap()
 }
 
-async fn start(folder: &Path, db: Db, clock: &Arc<TestClock>, master: &Arc<MasterKey>) -> Arc<Engine> {
+async fn start(
+    folder: &Path,
+    db: Db,
+    clock: &Arc<TestClock>,
+    (master, disk): (&Arc<MasterKey>, &Arc<dyn Disk>),
+) -> Arc<Engine> {
     let clock: Arc<dyn Clock> = clock.clone();
-    let store = open_store("local", StoreParts::new(folder.to_owned(), master.clone(), clock.clone())).unwrap();
+    let mut parts = StoreParts::new(folder.to_owned(), master.clone(), clock.clone());
+    parts.disk = disk.clone();
+    let store = open_store("local", parts).unwrap();
     let options = EngineOptions::default();
     let engine = Engine::start(EngineParts { db, store, master: master.clone(), clock, options }).await.unwrap();
     let bad: Vec<String> = engine
@@ -314,8 +327,13 @@ impl Pretender {
         let mut job = jobs.next().await?;
         let mut content = Vec::new();
         while u64::try_from(content.len()).unwrap() < job.size {
-            let piece = job.source.read_at(u64::try_from(content.len()).unwrap(), 4096).await.unwrap();
-            content.extend_from_slice(&piece);
+            match job.source.read_at(u64::try_from(content.len()).unwrap(), 65_536).await {
+                Ok(piece) => content.extend_from_slice(&piece),
+                Err(e) => {
+                    jobs.finish(job.id, JobOutcome::Retry(e)).await.unwrap();
+                    return None;
+                }
+            }
         }
         lock(&self.seen).push(Seen {
             id: job.id,
@@ -399,15 +417,20 @@ impl Running {
 
     /// Waits for the next event of this name.
     pub(super) async fn event(&mut self, name: &str) -> Event {
+        self.any(&[name]).await
+    }
+
+    /// Waits for the next event of one of these names.
+    pub(super) async fn any(&mut self, names: &[&str]) -> Event {
         let wait = async {
             loop {
                 let event = self.events.recv().await.unwrap();
-                if event.name() == name {
+                if names.contains(&event.name()) {
                     return (*event).clone();
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap_or_else(|_| panic!("no event {name}"))
+        tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap_or_else(|_| panic!("no event {names:?}"))
     }
 
     pub(super) async fn stop(self) {

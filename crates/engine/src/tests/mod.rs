@@ -4,6 +4,7 @@ mod admit;
 mod control;
 mod crash;
 mod deliver;
+mod faults;
 mod house;
 mod housekeeping;
 mod mounts;
