@@ -194,7 +194,7 @@ class Gateway:
             self.run("secadm", "import_key", *words)
         return self.own
 
-    def remote(self, name, peer, password=None, retry_s=None):
+    def remote(self, name, peer, password=None, retry_s=None, verify=None):
         """A partner that the gateway calls: its address, its host key, our login."""
         host_key = f"{name.upper()}_HOST"
         words = ["-name", host_key, "-file_name", str(peer.host_key.public), "-force"]
@@ -211,6 +211,8 @@ class Gateway:
             site += ["-local_private_key_alias", "OWN"]
         if retry_s:
             site += ["-retry_delay_min", str(retry_s), "-retry_delay_max", str(retry_s), "-retry_count_max", "500"]
+        if verify:
+            site += ["-verify_policy", verify]
         self.run("peladm", "create_site", *site)
 
     def route(self, source, target):
