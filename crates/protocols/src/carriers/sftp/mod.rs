@@ -26,6 +26,8 @@ use model::RemoteSite;
 
 use super::{Carrier, Descriptor, Role, Served};
 
+use outgoing::Policies;
+
 pub use client::{
     ClientError, Delivered, Errand, Found, Naming, NoProgress, Progress, RemoteFile, SftpClient, Sink, Source,
 };
@@ -61,6 +63,6 @@ impl Carrier for Sftp {
 
     async fn deliver(&self, pipe: Pipe, site: &RemoteSite, jobs: &mut dyn JobSource) -> Result<u32, TransferError> {
         let client = SftpClient::start(pipe, ClientOptions::with_window(site.check_window)).await?;
-        outgoing::deliver_all(client, site, jobs).await
+        outgoing::deliver_all(client, Policies::of(site), jobs).await
     }
 }

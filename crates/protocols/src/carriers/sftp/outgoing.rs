@@ -7,6 +7,20 @@ use engine::{ErrorKind, JobOutcome, JobSource, OutgoingJob, TransferError};
 use model::RemoteSite;
 
 use super::client::{ClientError, Errand, Naming, Progress, SftpClient, Source};
+use super::settings::{Existing, Unclear};
+
+/// What a site says of deliveries to it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Policies {
+    existing: Existing,
+    unclear: Unclear,
+}
+
+impl Policies {
+    pub(super) fn of(site: &RemoteSite) -> Self {
+        Self { existing: site.rename_policy.into(), unclear: site.verify_policy.into() }
+    }
+}
 
 /// Delivers until there are no more jobs; gives how many it delivered.
 ///
@@ -14,12 +28,12 @@ use super::client::{ClientError, Errand, Naming, Progress, SftpClient, Source};
 /// The channel is of no use any more, or an end could not be recorded. The job under way has been told its end.
 pub(super) async fn deliver_all(
     mut client: SftpClient,
-    site: &RemoteSite,
+    policies: Policies,
     jobs: &mut dyn JobSource,
 ) -> Result<u32, TransferError> {
     let mut delivered = 0;
     while let Some(mut job) = jobs.next().await {
-        let errand = errand(site, &job);
+        let errand = errand(policies, &job);
         let id = job.id;
         let result = client.deliver(&errand, &mut job.source, &mut Told { jobs, id }).await;
         let lost = result.as_ref().err().filter(|e| e.is_fatal()).cloned();
@@ -44,7 +58,7 @@ fn outcome(error: Option<ClientError>) -> JobOutcome {
     }
 }
 
-fn errand(site: &RemoteSite, job: &OutgoingJob) -> Errand {
+fn errand(policies: Policies, job: &OutgoingJob) -> Errand {
     let naming = match &job.temp_name {
         Some(name) => Naming::Temporary(path(&job.dir_name, name)),
         None => Naming::Direct,
@@ -52,8 +66,8 @@ fn errand(site: &RemoteSite, job: &OutgoingJob) -> Errand {
     Errand {
         target: path(&job.dir_name, &job.file_name),
         naming,
-        existing: site.rename_policy.into(),
-        unclear: site.verify_policy.into(),
+        existing: policies.existing,
+        unclear: policies.unclear,
         tried_before: job.attempt > 1 || job.done_octets > 0,
         maybe_delivered: job.maybe_delivered,
         modified: job.modified,
@@ -95,9 +109,147 @@ impl Source for engine::Source {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+    use std::sync::Arc;
+
+    use base::SystemClock;
     use engine::Cause;
+    use engine::store::{FileUuid, Sealed, Store, StoreParts, open_store};
+    use keys::MasterKey;
+    use model::{RenamePolicy, VerifyPolicy};
 
     use super::*;
+    use crate::carriers::sftp::settings::ClientOptions;
+    use crate::carriers::sftp::testing::{MemoryFolder, connect, pattern};
+
+    /// A queue that holds what a test puts in.
+    #[derive(Default)]
+    struct Queue {
+        jobs: VecDeque<OutgoingJob>,
+        ends: Vec<(i64, JobOutcome)>,
+        reached: Vec<u64>,
+        stop_at: Option<u64>,
+    }
+
+    #[async_trait]
+    impl JobSource for Queue {
+        fn path_order(&self) -> Vec<usize> {
+            vec![0]
+        }
+        fn connected(&mut self, _path: usize) {}
+        async fn next(&mut self) -> Option<OutgoingJob> {
+            self.jobs.pop_front()
+        }
+        async fn progress(&mut self, _id: TransferId, octets: u64) -> Result<(), TransferError> {
+            self.reached.push(octets);
+            match self.stop_at {
+                Some(at) if octets >= at => Err(TransferError::retry(Cause::Denied, "an operator stopped it")),
+                _ => Ok(()),
+            }
+        }
+        async fn finish(&mut self, id: TransferId, outcome: JobOutcome) -> Result<(), TransferError> {
+            self.ends.push((id.0, outcome));
+            Ok(())
+        }
+        fn stopping(&self) -> bool {
+            false
+        }
+    }
+
+    /// Files in a store of their own.
+    struct Files {
+        store: Arc<dyn Store>,
+        _folder: tempfile::TempDir,
+    }
+
+    impl Files {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let master = Arc::new(MasterKey::generate().unwrap());
+            let parts = StoreParts::new(folder.path().to_owned(), master, Arc::new(SystemClock::default()));
+            Self { store: open_store("local", parts).unwrap(), _folder: folder }
+        }
+
+        async fn job(&self, id: i64, data: &[u8]) -> OutgoingJob {
+            let uuid = FileUuid::random().unwrap();
+            let mut staged = self.store.create(uuid);
+            staged.write_at(0, Bytes::copy_from_slice(data)).await.unwrap();
+            let stored = match self.store.commit(staged).await.unwrap() {
+                Sealed::Inline(payload, info) => self.store.open_inline(uuid, &payload, &info).unwrap(),
+                Sealed::File(info) => self.store.open(uuid, &info).await.unwrap(),
+            };
+            OutgoingJob {
+                id: TransferId(id),
+                file_name: format!("f{id}").into_bytes(),
+                dir_name: b"/in".to_vec(),
+                temp_name: Some(format!("f{id}.part").into_bytes()),
+                size: u64::try_from(data.len()).unwrap(),
+                sha256: None,
+                modified: Some(base::UtcMicros(77_000_000)),
+                source: stored.into(),
+                attempt: 1,
+                maybe_delivered: false,
+                done_octets: 0,
+            }
+        }
+    }
+
+    fn as_a_site_says() -> Policies {
+        Policies { existing: RenamePolicy::Keep.into(), unclear: VerifyPolicy::Ask.into() }
+    }
+
+    #[tokio::test]
+    async fn jobs_go_out_one_after_the_other() {
+        let (files, folder) = (Files::new(), MemoryFolder::new().with_file("/in/f2", b"taken"));
+        let mut queue = Queue::default();
+        for (id, size) in [(1, 100), (2, 200), (3, 20_000_000)] {
+            queue.jobs.push_back(files.job(id, &pattern(size)).await);
+        }
+        let client = connect(&folder, ClientOptions::default()).await.unwrap();
+        assert_eq!(deliver_all(client, as_a_site_says(), &mut queue).await, Ok(2));
+        assert!(matches!(&queue.ends[..], [
+            (1, JobOutcome::Delivered),
+            (2, JobOutcome::Park(e)),
+            (3, JobOutcome::Delivered)
+        ] if e.cause == Cause::Exists));
+        assert_eq!(folder.file("/in/f1").unwrap(), pattern(100));
+        assert_eq!(folder.file("/in/f2").unwrap(), b"taken");
+        assert!(folder.file("/in/f3").unwrap() == pattern(20_000_000));
+        let [100, middle @ .., 20_000_000] = &queue.reached[..] else { panic!("{:?}", queue.reached) };
+        assert!(!middle.is_empty() && middle.is_sorted(), "{middle:?}");
+        assert!(folder.log().contains(&"times /in/f1.part 77".to_owned()), "{:?}", folder.log());
+    }
+
+    #[tokio::test]
+    async fn a_job_that_has_to_stop_stops_and_the_next_one_runs() {
+        let (files, folder) = (Files::new(), MemoryFolder::new());
+        let mut queue = Queue { stop_at: Some(8_000_000), ..Queue::default() };
+        for (id, size) in [(1, 30_000_000), (2, 200)] {
+            queue.jobs.push_back(files.job(id, &pattern(size)).await);
+        }
+        let client = connect(&folder, ClientOptions::default()).await.unwrap();
+        assert_eq!(deliver_all(client, as_a_site_says(), &mut queue).await, Ok(1));
+        let [(1, JobOutcome::Retry(stopped)), (2, JobOutcome::Delivered)] = &queue.ends[..] else {
+            panic!("{:?}", queue.ends);
+        };
+        assert_eq!(stopped.text, "an operator stopped it");
+        assert_eq!(folder.file("/in/f1"), None);
+    }
+
+    #[tokio::test]
+    async fn a_lost_channel_ends_the_job_and_the_connection() {
+        let files = Files::new();
+        let mut queue = Queue::default();
+        queue.jobs.push_back(files.job(1, b"x").await);
+        queue.jobs.push_back(files.job(2, b"x").await);
+        let (pipe, served) = crate::carriers::sftp::testing::start(&MemoryFolder::new(), Default::default());
+        let client = SftpClient::start_on(pipe, ClientOptions::default()).await.unwrap();
+        served.abort();
+        let lost = deliver_all(client, as_a_site_says(), &mut queue).await.unwrap_err();
+        assert_eq!(lost.cause, Cause::Connection);
+        assert!(matches!(&queue.ends[..], [(1, JobOutcome::Retry(_))]), "{:?}", queue.ends);
+        assert_eq!(queue.jobs.len(), 1, "the other job waits for the next connection");
+    }
 
     #[test]
     fn names_go_into_their_folder() {

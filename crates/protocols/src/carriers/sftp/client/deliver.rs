@@ -101,13 +101,14 @@ impl SftpClient {
         self.check_size(temporary, size).await?;
         self.set_modified(temporary, errand.modified).await?;
         progress.reached(size).await?;
-        match errand.existing {
-            Existing::Replace => self.replace(temporary, &errand.target).await?,
-            Existing::Keep => {
-                self.check_free(errand).await?;
-                self.rename(temporary, &errand.target).await?;
-            }
+        if errand.existing == Existing::Keep {
+            self.check_free(errand).await?;
         }
+        let renamed = match errand.existing {
+            Existing::Replace => self.replace(temporary, &errand.target).await,
+            Existing::Keep => self.rename(temporary, &errand.target).await,
+        };
+        renamed.map_err(end_unknown)?;
         Ok(Delivered::Now)
     }
 
@@ -197,11 +198,16 @@ impl SftpClient {
             flags = flags.and(OpenFlags::EXCLUSIVE);
         }
         let place = Place { path: &errand.target, flags, from: 0, closes_partial: false };
-        self.put_to(&place, source, progress).await?;
+        self.put_to(&place, source, progress).await.map_err(end_unknown)?;
         self.check_size(&errand.target, size).await?;
         self.set_modified(&errand.target, errand.modified).await?;
         Ok(Delivered::Now)
     }
+}
+
+/// A last step that was not answered may have been carried out.
+fn end_unknown(error: ClientError) -> ClientError {
+    if error.is_fatal() { ClientError::EndUnknown { text: error.to_string() } } else { error }
 }
 
 fn to_verify(temporary: &[u8], target: &[u8]) -> ClientError {

@@ -18,6 +18,12 @@ pub enum ClientError {
         /// How long.
         seconds: u64,
     },
+    /// The channel ended between the last request of a delivery and its answer: the file may have its final name or not.
+    #[error("the partner's server did not answer the last step of the delivery: {text}")]
+    EndUnknown {
+        /// How it ended.
+        text: String,
+    },
     /// It does not speak version 3.
     #[error("the partner's server speaks SFTP version {version}: version 3 is needed")]
     Version {
@@ -119,7 +125,11 @@ impl ClientError {
     /// Whether the channel is of no use any more.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
-        matches!(self, Self::Closed | Self::Silent { .. } | Self::Version { .. } | Self::Protocol { .. })
+        match self {
+            Self::Closed | Self::Silent { .. } | Self::EndUnknown { .. } => true,
+            Self::Version { .. } | Self::Protocol { .. } => true,
+            _ => false,
+        }
     }
 }
 
@@ -129,7 +139,9 @@ impl From<ClientError> for TransferError {
         let text = error.to_string();
         match error {
             ClientError::Local(error) => error,
-            ClientError::Closed | ClientError::Silent { .. } => Self::retry(Cause::Connection, text),
+            ClientError::Closed | ClientError::Silent { .. } | ClientError::EndUnknown { .. } => {
+                Self::retry(Cause::Connection, text)
+            }
             ClientError::Version { .. } => Self::park(Cause::Partner, text),
             ClientError::Protocol { .. } | ClientError::TooMany { .. } => Self::retry(Cause::Partner, text),
             ClientError::SizeDiffers { .. } => Self::retry(Cause::Integrity, text),

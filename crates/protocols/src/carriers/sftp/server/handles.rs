@@ -99,6 +99,8 @@ pub(super) struct Slot {
     waiting: VecDeque<Task>,
     /// CLOSE has come: nothing more is taken.
     pub(super) closing: bool,
+    /// A request on it was refused.
+    pub(super) has_failed: bool,
     is_upload: bool,
 }
 
@@ -162,7 +164,15 @@ impl Handles {
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
         let is_upload = matches!(open, Open::Upload(_));
-        let slot = Slot { generation, path, open: Some(open), waiting: VecDeque::new(), closing: false, is_upload };
+        let slot = Slot {
+            generation,
+            path,
+            open: Some(open),
+            waiting: VecDeque::new(),
+            closing: false,
+            has_failed: false,
+            is_upload,
+        };
         let free = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
         match self.slots.get_mut(free) {
             Some(place) => *place = Some(slot),

@@ -22,7 +22,7 @@ const FILE_OCTETS_MAX: u64 = i64::MAX.unsigned_abs();
 pub(super) async fn on_handle(folder: Arc<dyn Folder>, place: usize, open: Open, task: Task) -> Done {
     let Task { id, verb } = task;
     let read_octets = if let Verb::Read { len, .. } = &verb { read_octets(*len) } else { 0 };
-    let (open, reply) = match (open, verb) {
+    let (open, result) = match (open, verb) {
         (open, Verb::Close) => (None, close(open).await),
         (Open::Upload(mut up), verb) => {
             let reply = on_upload(&mut up, verb, &folder).await;
@@ -43,7 +43,7 @@ pub(super) async fn on_handle(folder: Arc<dyn Folder>, place: usize, open: Open,
             (Some(Open::Listing(names)), reply)
         }
     };
-    Done { origin: Origin::Handle { place, open }, id, reply: answer(id, reply), read_octets }
+    Done { origin: Origin::Handle { place, open }, id, result, read_octets }
 }
 
 /// Carries out a request that names a path.
@@ -51,7 +51,7 @@ pub(super) async fn on_path(folder: Arc<dyn Folder>, job: u64, task: PathTask) -
     let opens = task.opens();
     let PathTask { id, path, verb } = task;
     let mut opened = None;
-    let reply = match verb {
+    let result = match verb {
         PathVerb::Open(flags) => open(folder.as_ref(), &path, flags).await.map(|open| {
             opened = Some(open);
             replies::ok()
@@ -71,14 +71,7 @@ pub(super) async fn on_path(folder: Arc<dyn Folder>, job: u64, task: PathTask) -
             Err(e) => Err(e),
         },
     };
-    Done { origin: Origin::Path { job, opens, opened, path }, id, reply: answer(id, reply), read_octets: 0 }
-}
-
-fn answer(id: u32, reply: Result<Reply, TransferError>) -> Reply {
-    reply.unwrap_or_else(|error| {
-        tracing::info!(request = id, cause = error.cause.as_str(), %error, "SFTP request refused");
-        replies::refused(&error)
-    })
+    Done { origin: Origin::Path { job, opens, opened, path }, id, result, read_octets: 0 }
 }
 
 /// Opens a file as the flags say (draft section 6.3, DESIGN 1.1).

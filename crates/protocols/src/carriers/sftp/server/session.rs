@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use channel::Closed;
-use engine::VPath;
+use engine::{Cause, TransferError, VPath};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -26,7 +26,8 @@ use crate::carriers::sftp::wire::{
 pub(super) struct Done {
     pub(super) origin: Origin,
     pub(super) id: u32,
-    pub(super) reply: Reply,
+    /// What is answered, or why the request was refused.
+    pub(super) result: Result<Reply, TransferError>,
     /// Octets that the job was counted with as a read.
     pub(super) read_octets: usize,
 }
@@ -353,7 +354,10 @@ impl Session {
 
     /// Takes back what a job worked with and sends its answer.
     fn settle(&mut self, done: Done) -> Result<(), SessionError> {
-        let mut reply = done.reply;
+        let mut reply = done.result.unwrap_or_else(|error| {
+            self.note_refusal(done.id, &done.origin, &error);
+            replies::refused(&error)
+        });
         self.octets_being_read = self.octets_being_read.saturating_sub(done.read_octets);
         match done.origin {
             Origin::Handle { place, open: Some(open) } => {
@@ -372,6 +376,24 @@ impl Session {
             }
         }
         self.answer(done.id, reply)
+    }
+
+    /// Logs a refusal. Clients ask for names that are not there before each upload, and have many writes on their way
+    /// when one fails: the log gets what is worth reading.
+    fn note_refusal(&mut self, id: u32, origin: &Origin, error: &TransferError) {
+        let (path, is_news) = match origin {
+            Origin::Path { path, .. } => (path, true),
+            Origin::Handle { place, open } => match self.handles.get_mut(*place) {
+                Some(slot) => (&slot.path, !std::mem::replace(&mut slot.has_failed, true) || open.is_none()),
+                None => return,
+            },
+        };
+        let cause = error.cause.as_str();
+        if is_news && error.cause != Cause::NotFound {
+            tracing::info!(%path, cause, %error, "request refused");
+        } else {
+            tracing::debug!(%path, cause, %error, request = id, "request refused");
+        }
     }
 
     fn answer(&mut self, id: u32, reply: Reply) -> Result<(), SessionError> {

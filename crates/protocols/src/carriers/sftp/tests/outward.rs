@@ -144,7 +144,9 @@ async fn cut_after_any_answer_the_file_arrives_once() {
         forth.await.unwrap();
         back.await.unwrap();
         served.await.unwrap();
-        if first.is_err() {
+        if let Err(error) = &first {
+            let renamed = log_of(&folder, "rename") == 1;
+            assert_eq!(matches!(error, ClientError::EndUnknown { .. }), renamed, "cut after {cut} answers: {error}");
             let again = Errand { tried_before: true, maybe_delivered: true, unclear: Unclear::Resend, ..errand() };
             deliver(&folder, &again, &data).await.unwrap();
         }
