@@ -28,10 +28,11 @@ impl Engine {
     /// If the database fails; the present configuration then stays in use.
     pub async fn reload(&self) -> Result<Reloaded, DbError> {
         let loaded = load(&self.db).await?;
+        let before = self.snapshot();
         // Two reloads at the same time: the older must not win.
         self.model.rcu(|now| if now.0.revision > loaded.revision { now.clone() } else { Arc::new(loaded.pair()) });
         self.events.emit(Event::ConfigChanged { revision: loaded.revision, problems: loaded.problems.len() });
-        self.queue.configuration_changed();
+        self.queue.configuration_changed(&before, &loaded.snapshot);
         self.wake();
         Ok(loaded)
     }

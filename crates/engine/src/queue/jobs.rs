@@ -25,6 +25,7 @@ pub(super) struct Jobs {
     /// Taken with the end of the job before, in one commit.
     ready: Option<Transfer>,
     connected: bool,
+    working: bool,
 }
 
 /// A job that the carrier has.
@@ -36,7 +37,7 @@ struct Held {
 
 impl Jobs {
     pub(super) const fn new(engine: Arc<Engine>, site: Arc<RemoteSite>) -> Self {
-        Self { engine, site, held: None, ready: None, connected: false }
+        Self { engine, site, held: None, ready: None, connected: false, working: false }
     }
 
     /// Whether a connection stood.
@@ -170,8 +171,10 @@ impl JobSource for Jobs {
             };
             let job = self.begin(taken?).await;
             if job.is_some() {
-                // There may be more than one connection's worth.
-                self.engine.queue.wake();
+                // There may be more than one connection's worth: the next one follows this one's first job.
+                if !std::mem::replace(&mut self.working, true) {
+                    self.engine.queue.wake();
+                }
                 return job;
             }
         }

@@ -17,7 +17,7 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use base::TransferId;
-use model::RemoteSite;
+use model::{RemoteSite, Snapshot};
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -109,11 +109,11 @@ impl Queue {
         self.wake();
     }
 
-    /// Sites may have changed: whose tries were used up gets one more.
-    pub(crate) fn configuration_changed(&self) {
+    /// A new configuration: sites that it changes are called again.
+    pub(crate) fn configuration_changed(&self, before: &Snapshot, after: &Snapshot) {
         let mut sites = lock(&self.sites);
-        for name in sites.names() {
-            sites.new_work(&name);
+        for site in after.sites().filter(|site| before.site(&site.name) != Some(*site)) {
+            sites.changed(&site.name);
         }
     }
 }

@@ -121,7 +121,11 @@ impl Sites {
         let wait = rules.backoff.wait(state.failures);
         match wait {
             Some(wait) => state.next_at = now.saturating_add(wait),
-            None => state.exhausted = true,
+            // New work may bring one more try, yet no sooner than the longest wait.
+            None => {
+                state.exhausted = true;
+                state.next_at = now.saturating_add(rules.backoff.max);
+            }
         }
         (state.failures, wait)
     }
@@ -140,7 +144,7 @@ impl Sites {
         text.clone_into(&mut state.text);
     }
 
-    /// New work for a site whose tries were used up: one more try.
+    /// New work for a site whose tries were used up: one more try, when its wait is over.
     pub(crate) fn new_work(&mut self, site: &str) {
         if let Some(state) = self.states.get_mut(site) {
             state.exhausted = false;
@@ -178,9 +182,13 @@ impl Sites {
         }
     }
 
-    /// Names of the sites that are remembered.
-    pub(crate) fn names(&self) -> Vec<String> {
-        self.states.keys().cloned().collect()
+    /// Its object was changed: failures are forgotten; stopped stays stopped.
+    pub(crate) fn changed(&mut self, site: &str) {
+        if let Some(state) = self.states.get_mut(site) {
+            state.exhausted = false;
+            state.failures = 0;
+            state.next_at = Duration::ZERO;
+        }
     }
 }
 
@@ -227,7 +235,16 @@ mod tests {
         s.ended("A");
         let later = Duration::from_secs(9999);
         assert_eq!(s.turn("A", &RULES, 9, later), Turn::Blocked, "tries are used up");
+        s.new_work("A");
+        assert_eq!(s.turn("A", &RULES, 9, Duration::from_secs(1)), Turn::Wait(Duration::from_secs(29)));
+        assert_eq!(s.turn("A", &RULES, 9, later), Turn::Connect);
+        assert_eq!(s.failed("A", &RULES, "still none", later), (5, None));
+        s.ended("A");
         assert!(!s.status("A", true, later).active);
+        s.changed("A");
+        assert_eq!(s.turn("A", &RULES, 9, later), Turn::Connect, "its object was changed");
+        s.failed("A", &RULES, "no", later);
+        s.ended("A");
         s.start("A");
         assert_eq!(s.turn("A", &RULES, 9, later), Turn::Connect);
         assert_eq!(s.status("A", true, later).failures, 0);

@@ -86,8 +86,10 @@ impl House {
         Self { engine, clock, folder, disk, master }
     }
 
-    /// The program dies and starts again. What is in memory is lost; nothing is closed.
+    /// The program dies and starts again: what is in memory is lost, no upload and no delivery is ended. (What was
+    /// queued for the database is written first, so that the dead one can't write later than the living one.)
     pub(super) async fn crash(&mut self) {
+        self.engine.db.close().await;
         let db = open_db(self.folder.path(), &self.clock).await;
         self.engine = start(self.folder.path(), db, &self.clock, (&self.master, &self.disk)).await;
     }

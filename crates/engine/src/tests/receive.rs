@@ -240,3 +240,21 @@ async fn a_gate_disabled_under_a_session_ends_its_opens() {
     file.write_at(0, Bytes::from_static(b"x")).await.unwrap();
     assert!(file.commit().await.is_ok(), "what was begun may end");
 }
+
+#[tokio::test]
+async fn who_resumes_from_a_wrong_place_leaves_no_gap() {
+    let house = House::new().await;
+    let a = partner("A");
+    let mut cut = house.begin(&a, "/in/x", NEW).await.unwrap();
+    cut.write_at(0, Bytes::from_static(b"12345")).await.unwrap();
+    cut.interrupt().await;
+    let mut rest = house.begin(&a, "/in/x", RESUME).await.unwrap();
+    assert_eq!(rest.write_at(7, Bytes::from_static(b"8")).await.unwrap_err().cause, Cause::Invalid);
+    assert!(rest.commit().await.is_err());
+    assert_eq!(house.engine.stat(&a, &at("/in/x")).await.unwrap().size, 5);
+    // A new file may be sparse: its gaps are zeros.
+    let mut sparse = house.begin(&a, "/in/y", NEW).await.unwrap();
+    sparse.write_at(3, Bytes::from_static(b"x")).await.unwrap();
+    sparse.commit().await.unwrap();
+    assert_eq!(house.fetch(&a, "/in/y").await.unwrap().0, b"\0\0\0x");
+}

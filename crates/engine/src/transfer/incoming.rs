@@ -157,8 +157,10 @@ impl Incoming {
     pub async fn commit(mut self) -> Result<Committed, TransferError> {
         match std::mem::replace(&mut self.kind, Kind::Done) {
             Kind::Recorded(slot) => {
-                let upload = slot.take(&self.engine).await.ok_or_else(over)?;
-                upload.end(&self.engine).await
+                let (upload, ending) = slot.take(&self.engine).await.ok_or_else(over)?;
+                let ended = upload.end(&self.engine).await;
+                drop(ending);
+                ended
             }
             Kind::Mount(Some(upload)) => upload.commit(&self.engine).await,
             Kind::Mount(None) | Kind::Done => Err(over()),
@@ -169,7 +171,7 @@ impl Incoming {
     #[cfg(test)]
     pub(crate) async fn die(mut self) {
         if let Kind::Recorded(slot) = std::mem::replace(&mut self.kind, Kind::Done)
-            && let Some(upload) = slot.take(&self.engine).await
+            && let Some((upload, _ending)) = slot.take(&self.engine).await
         {
             upload.die();
         }
@@ -199,8 +201,9 @@ impl Drop for Incoming {
 async fn end(engine: &Arc<Engine>, kind: Kind) {
     match kind {
         Kind::Recorded(slot) => {
-            if let Some(upload) = slot.take(engine).await {
+            if let Some((upload, ending)) = slot.take(engine).await {
                 upload.interrupt(engine, "the session ended before the file was closed").await;
+                drop(ending);
             }
         }
         Kind::Mount(Some(upload)) => upload.interrupt(engine).await,

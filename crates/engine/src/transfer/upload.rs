@@ -29,8 +29,27 @@ pub(crate) struct Slot {
     pub(crate) uuid: FileUuid,
     size: AtomicU64,
     cancelled: AtomicBool,
-    // The runtime's lock: a write holds it while it waits for the disk, and whoever takes the upload over waits for that.
-    upload: tokio::sync::Mutex<Option<Upload>>,
+    ending: AtomicBool,
+    // The runtime's lock: a write holds it while it waits for the disk, and so does the end of the upload until it is
+    // recorded. Whoever takes the upload over, or wants to know its end, waits for that.
+    upload: Arc<tokio::sync::Mutex<Option<Upload>>>,
+}
+
+/// The end of an upload: while it is there, others wait to see what became of it.
+pub(super) struct Ending {
+    engine: Arc<Engine>,
+    slot: Arc<Slot>,
+    key: (String, String),
+    _alone: tokio::sync::OwnedMutexGuard<Option<Upload>>,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let mut open = lock(&self.engine.uploads);
+        if open.get(&self.key).is_some_and(|now| Arc::ptr_eq(now, &self.slot)) {
+            open.remove(&self.key);
+        }
+    }
 }
 
 impl Slot {
@@ -40,7 +59,8 @@ impl Slot {
             uuid: upload.log.uuid,
             size: AtomicU64::new(upload.staged.size()),
             cancelled: AtomicBool::new(false),
-            upload: tokio::sync::Mutex::new(Some(upload)),
+            ending: AtomicBool::new(false),
+            upload: Arc::new(tokio::sync::Mutex::new(Some(upload))),
         })
     }
 
@@ -73,15 +93,21 @@ impl Slot {
     }
 
     /// Takes the upload out, for its one end.
-    pub(super) async fn take(self: &Arc<Self>, engine: &Engine) -> Option<Upload> {
-        let upload = self.upload.lock().await.take()?;
-        let mut open = lock(&engine.uploads);
+    pub(super) async fn take(self: &Arc<Self>, engine: &Arc<Engine>) -> Option<(Upload, Ending)> {
+        let mut held = self.upload.clone().lock_owned().await;
+        let upload = held.take()?;
+        self.ending.store(true, Ordering::Relaxed);
         let key = (upload.log.offer.site.clone(), upload.log.offer.path.clone());
-        if open.get(&key).is_some_and(|now| Arc::ptr_eq(now, self)) {
-            open.remove(&key);
+        Some((upload, Ending { engine: engine.clone(), slot: self.clone(), key, _alone: held }))
+    }
+
+    /// Whether it is open. One that is just ending is waited for: its record then tells what became of it.
+    pub(crate) async fn is_open(&self) -> bool {
+        if self.ending.load(Ordering::Relaxed) {
+            drop(self.upload.lock().await);
+            return false;
         }
-        drop(open);
-        Some(upload)
+        true
     }
 }
 
@@ -116,6 +142,7 @@ pub(crate) struct Body {
 pub(super) struct Upload {
     staged: Staged,
     log: Log,
+    resumed: bool,
     changed: bool,
     stamped: bool,
     failed: Option<TransferError>,
@@ -136,9 +163,10 @@ impl Engine {
     pub(crate) async fn take_over(self: &Arc<Self>, site: &str, path: &str) {
         let slot = lock(&self.uploads).get(&(site.to_owned(), path.to_owned())).cloned();
         if let Some(slot) = slot
-            && let Some(upload) = slot.take(self).await
+            && let Some((upload, ending)) = slot.take(self).await
         {
             upload.interrupt(self, "the file was opened again").await;
+            drop(ending);
         }
     }
 
@@ -164,7 +192,8 @@ impl Upload {
         let uuid = body.staged.uuid();
         let durable_to = if body.recorded { body.staged.size() } else { 0 };
         let log = Log { offer, uuid, payload: body.payload, recorded: body.recorded, durable_to };
-        Self { staged: body.staged, log, changed: false, stamped: false, failed: None }
+        let resumed = log.recorded || log.offer.base.is_some();
+        Self { staged: body.staged, log, resumed, changed: false, stamped: false, failed: None }
     }
 
     fn within(&self, size: u64) -> Result<(), TransferError> {
@@ -176,9 +205,21 @@ impl Upload {
         }
     }
 
+    /// Who resumes believes in a size; if the file is shorter, a gap of zeros would stand for content.
+    fn no_gap(&self, offset: u64) -> Result<(), TransferError> {
+        match self.resumed && offset > self.staged.size() {
+            true => Err(TransferError::refuse(
+                Cause::Invalid,
+                format!("the file has {} octets, resume from there, not from {offset}", self.staged.size()),
+            )),
+            false => Ok(()),
+        }
+    }
+
     pub(super) async fn write(&mut self, engine: &Engine, offset: u64, data: Bytes) -> Result<(), TransferError> {
         let octets = u64::try_from(data.len()).unwrap_or(u64::MAX);
         self.within(offset.saturating_add(octets))?;
+        self.no_gap(offset)?;
         self.changed = true;
         self.staged.write_at(offset, data).await.map_err(|e| store_error(&e))?;
         match self.staged.checkpoint() {

@@ -39,14 +39,16 @@ impl Engine {
         folder: &Folder,
         (name, path): (&str, &VPath),
     ) -> Result<Entry, TransferError> {
-        let named = self.named(view, folder, name).await?;
-        let rights = view.file_rights(folder, name);
         // An upload that is open has a size that no record knows yet.
-        if let Some(slot) = self.open_upload(&view.who.site, &folder.file(name)) {
+        if let Some(slot) = self.open_upload(&view.who.site, &folder.file(name))
+            && slot.is_open().await
+        {
             let mut entry = partial_entry(path, slot.size(), self.clock.now());
             entry.transfer = Some(slot.id);
             return Ok(entry);
         }
+        let named = self.named(view, folder, name).await?;
+        let rights = view.file_rights(folder, name);
         let whole = named.readable();
         match (named.partial.as_ref(), whole) {
             (Some(partial), whole) if whole.is_none_or(|w| w.id < partial.id) => {
