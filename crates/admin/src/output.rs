@@ -1,18 +1,33 @@
 //! What an operation gives back, for people and for programs.
 
+use model::ObjectState;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 /// One value of a table or record.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(untagged)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Cell {
     Flag(bool),
     Int(i64),
     Text(String),
     List(Vec<String>),
+    /// The stored word of an object's state; people see it as [`ObjectState::shown`] says.
+    State(String),
     None,
+}
+
+impl Cell {
+    /// The form for programs: the stored word of a state, the value of all else.
+    fn json(&self) -> serde_json::Value {
+        match self {
+            Self::Flag(flag) => json!(flag),
+            Self::Int(n) => json!(n),
+            Self::Text(text) | Self::State(text) => json!(text),
+            Self::List(items) => json!(items),
+            Self::None => serde_json::Value::Null,
+        }
+    }
 }
 
 /// The result of an operation. How it looks is up to the interface.
@@ -65,7 +80,7 @@ impl Output {
             }
             Self::Table { columns, rows } => rows
                 .iter()
-                .map(|row| columns.iter().zip(row).map(|(c, cell)| (c.clone(), json!(cell))).collect())
+                .map(|row| columns.iter().zip(row).map(|(c, cell)| (c.clone(), cell.json())).collect())
                 .map(serde_json::Value::Object)
                 .collect(),
             Self::Record { fields } => object(fields),
@@ -75,12 +90,18 @@ impl Output {
 }
 
 fn object(fields: &[(String, Cell)]) -> serde_json::Value {
-    serde_json::Value::Object(fields.iter().map(|(name, cell)| (name.clone(), json!(cell))).collect())
+    serde_json::Value::Object(fields.iter().map(|(name, cell)| (name.clone(), cell.json())).collect())
 }
 
 impl From<&str> for Cell {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())
+    }
+}
+
+impl From<ObjectState> for Cell {
+    fn from(state: ObjectState) -> Self {
+        Self::State(state.as_str().to_owned())
     }
 }
 
@@ -114,6 +135,10 @@ impl std::fmt::Display for Cell {
             Self::Int(n) => write!(f, "{n}"),
             Self::Text(text) => write!(f, "{}", Safe(text)),
             Self::List(items) => write!(f, "{}", Safe(&items.join(" "))),
+            Self::State(word) => match ObjectState::parse(word) {
+                Ok(state) => f.write_str(state.shown()),
+                Err(_) => write!(f, "{}", Safe(word)),
+            },
             Self::None => Ok(()),
         }
     }

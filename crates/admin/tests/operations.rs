@@ -168,7 +168,10 @@ async fn a_captured_key_is_bound_and_enabled_by_a_person() {
     house.run("peladm create_cgate", &[("name", "A"), ("cgategroup", "G"), ("login_user", "a")]).await.unwrap();
     let alias = capture(&house, "A").await;
     let listed = house.run("quarantine list", &[]).await.unwrap().json();
-    assert_eq!(listed[0]["State"], "DISABLED (to check)");
+    assert_eq!(listed[0]["State"], "TO_CHECK", "programs get the stored word");
+    let shown = house.run("secdsp display_key", &[("name", &alias)]).await.unwrap();
+    let Output::Record { fields } = shown else { panic!("a record") };
+    assert!(fields.iter().any(|(_, cell)| cell.to_string() == "DISABLED (to check)"), "people see that it is disabled");
     let story = house.run("quarantine show", &[("name", &alias)]).await.unwrap();
     assert!(matches!(story, Output::Story { ref lines, .. } if lines.iter().any(|l| l.starts_with("In words"))));
     house.run("quarantine enable", &[("name", &alias)]).await.unwrap();

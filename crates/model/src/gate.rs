@@ -42,8 +42,6 @@ pub struct GateMatch<'a> {
     pub max_upload_octets: Option<u64>,
     /// Quiet seconds before an uploaded file is routed.
     pub settle_s: u16,
-    /// The scp command is served.
-    pub scp: bool,
     /// Site that gets the files received, `$(…)` replaced.
     pub route_remote_agent: Option<String>,
 }
@@ -318,7 +316,6 @@ impl Call<'_> {
             has_password: gate.has_password,
             max_upload_octets: [gate_max, site.site().max_upload_octets].into_iter().flatten().min(),
             settle_s: gate.settle_s,
-            scp: gate.scp,
             route_remote_agent: gate
                 .route_remote_agent
                 .as_deref()
@@ -588,7 +585,6 @@ mod tests {
                     ("vfd_right", "/p/out:*.txt:RD::N;/p/x:::LCR:Y"),
                     ("max_upload_file_size", "9"),
                     ("route_remote_agent", "TO_$(LOGIN_USER)"),
-                    ("scp", "Y"),
                 ],
             ),
         ]);
@@ -598,7 +594,7 @@ mod tests {
         assert_eq!(found.rights.iter().map(|r| r.path.as_str()).collect::<Vec<_>>(), ["/p", "/p/in", "/p/out", "/p/x"]);
         assert_eq!(found.max_upload_octets, Some(5_000_000));
         assert_eq!(found.route_remote_agent.as_deref(), Some("TO_alice"));
-        assert_eq!((found.settle_s, found.scp, found.has_password), (2, true, false));
+        assert_eq!((found.settle_s, found.has_password), (2, false));
     }
 
     #[test]

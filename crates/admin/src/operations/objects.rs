@@ -191,7 +191,7 @@ pub(super) fn cell(object: &Object, place: Place, field: &Field) -> Cell {
     match place {
         Place::Name => object.name.as_str().into(),
         Place::Group => object.group.as_str().into(),
-        Place::State => object.state.shown().into(),
+        Place::State => object.state.into(),
         Place::Body if field.is_secret() && object.secrets.contains(field.name) => "***".into(),
         Place::Body => match object.body.get(field.name) {
             Some(value) => value.into(),

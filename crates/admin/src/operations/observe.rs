@@ -157,7 +157,7 @@ async fn history(context: &Context, input: &Input) -> Result<Output, OpError> {
             r.actor.into(),
             r.op.into(),
             r.group.into(),
-            r.state.shown().into(),
+            r.state.into(),
             Cell::List(values),
         ]
     };

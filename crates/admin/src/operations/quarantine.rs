@@ -68,7 +68,7 @@ async fn list(context: &Context, input: &Input) -> Result<Output, OpError> {
     let row = |c: CaptureRow| {
         vec![
             Cell::from(c.alias),
-            c.state.shown().into(),
+            c.state.into(),
             c.gate.into(),
             c.login.into(),
             c.source.into(),

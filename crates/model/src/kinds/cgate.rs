@@ -44,7 +44,6 @@ pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
             .aliases(&["cg_settle_s"])
             .default("2")
             .detail("a client that is broken off may close a short file properly; opening it again or renaming starts the time anew"),
-        Field::flag("scp", "N", "the scp command is served too").aliases(&["cg_scp"]),
         MAX_UPLOAD,
         Field::text("route_remote_agent", 63, "site that gets the files received")
             .shorts(&["rra"])
@@ -82,8 +81,6 @@ pub struct Cgate {
     pub shared: Shared,
     /// Quiet seconds before an uploaded file is routed.
     pub settle_s: u16,
-    /// The scp command is served.
-    pub scp: bool,
     /// Site that gets the files received.
     pub route_remote_agent: Option<String>,
     /// Free text.
@@ -123,7 +120,6 @@ impl Meant for Cgate {
             public_key_group: r.text("remote_public_key_group"),
             shared: shared(r),
             settle_s: r.int("settle_s"),
-            scp: r.flag("scp"),
             route_remote_agent: r.text("route_remote_agent"),
             comments: r.text_or_empty("comments"),
             enabled: r.enabled(),
