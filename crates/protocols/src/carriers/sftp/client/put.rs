@@ -6,6 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::flights::{Flight, Flights, Ticker};
 use super::{ClientError, OUTPUT_OCTETS_MAX, Progress, SftpClient, Source, handle, status};
+use crate::carriers::sftp::line::PARTS_OCTETS_MIN;
 use crate::carriers::sftp::wire::{Attrs, Extended, OpenFlags, Reply, Request, extension};
 
 /// Where and how a file is written.
@@ -153,9 +154,6 @@ impl SftpClient {
         Ok(Flight { id, offset, len })
     }
 }
-
-/// From here on data are sent as they were read, their head before them.
-const PARTS_OCTETS_MIN: usize = 64 * 1024;
 
 /// All of a WRITE that stands before its data.
 fn write_head(id: u32, file: &Bytes, offset: u64, data_octets: usize) -> Bytes {

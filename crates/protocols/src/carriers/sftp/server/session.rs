@@ -15,7 +15,7 @@ use super::jobs;
 use super::paths::{PathTask, PathVerb, Paths};
 use super::{READ_OCTETS_MAX, Served, ServerLimits, SessionError, WRITE_OCTETS_MAX};
 use crate::carriers::sftp::folder::Folder;
-use crate::carriers::sftp::line::{LineInput, LineOutput};
+use crate::carriers::sftp::line::{LineInput, LineOutput, PARTS_OCTETS_MIN};
 use crate::carriers::sftp::replies;
 use crate::carriers::sftp::wire::{
     ClientPacket, Extended, Framer, Limits, NameEntry, PACKET_OCTETS_MAX, Reply, Request, ServerPacket, VERSION,
@@ -64,9 +64,6 @@ pub(super) struct Session {
     ending: bool,
     served: Served,
 }
-
-/// From here on a DATA reply is sent as it was read, its head before it; below, one piece is cheaper than two.
-const PARTS_OCTETS_MIN: usize = 64 * 1024;
 
 impl Session {
     pub(super) fn new(output: Arc<dyn LineOutput>, folder: Arc<dyn Folder>, limits: ServerLimits) -> Self {
