@@ -1,5 +1,7 @@
 """paramiko as a partner: prefetched reads, pipelined writes, many keys of an agent."""
 
+import contextlib
+
 import paramiko
 import pytest
 
@@ -77,12 +79,16 @@ def test_an_agent_whose_sixth_key_is_right(shared, keys):
     shared.partner("para5", key=keys("para5"))
     transport = paramiko.ServiceRequestingTransport((HOST, shared.port("key")))
     transport.start_client(timeout=20)
+    transport.auth_timeout = 3
     for i in range(5):
         with pytest.raises(paramiko.AuthenticationException):
             wrong = paramiko.Ed25519Key.from_private_key_file(str(keys(f"wrong{i}").path))
             transport.auth_publickey("para5", wrong)
+        assert not transport.is_authenticated()
     right = paramiko.Ed25519Key.from_private_key_file(str(keys("para5").path))
-    transport.auth_publickey("para5", right)
+    # paramiko 5.1 now and then overlooks an answer that comes at once, and calls it a time-out; its state is right.
+    with contextlib.suppress(paramiko.AuthenticationException):
+        transport.auth_publickey("para5", right)
     assert transport.is_authenticated()
     transport.close()
 
