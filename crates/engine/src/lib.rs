@@ -29,7 +29,7 @@ pub use housekeeping::{Tidied, run_housekeeping};
 pub use load::Reloaded;
 pub use queue::{Deliver, JobOutcome, JobSource, OutgoingJob, SessionOutcome, SiteStatus, run_deliveries};
 pub use route::{Why, run_routing};
-pub use transfer::{Committed, Control, Incoming, Outgoing, Request, Source};
+pub use transfer::{Committed, Control, Extra, Incoming, Outgoing, Request, Source};
 pub use vfd::{Entry, EntryKind, OpenWrite, PathError, Space, VPath};
 pub use why::Story;
 

@@ -27,10 +27,11 @@ impl Deliver for Deliverer {
         let Some(carrier) = protocols::carrier(&site.protocol) else {
             return SessionOutcome::Unable(refused(format!("protocol {} is not built in", site.protocol)));
         };
-        let (client, pipe) = match self.connect(&site, &jobs.path_order()).await {
+        let (path, client, pipe) = match self.connect(&site, &jobs.path_order()).await {
             Ok(connected) => connected,
             Err(outcome) => return outcome,
         };
+        jobs.connected(path);
         let outcome = match carrier.deliver(pipe, &site, jobs).await {
             Ok(_) => SessionOutcome::Ended,
             Err(error) => SessionOutcome::Lost(error),
@@ -42,7 +43,11 @@ impl Deliver for Deliverer {
 
 impl Deliverer {
     /// Tries the site's addresses in the given order; only an address that does not answer leads to the next (OBJ-5).
-    async fn connect(&self, site: &Arc<RemoteSite>, order: &[usize]) -> Result<(SshClient, Pipe), SessionOutcome> {
+    async fn connect(
+        &self,
+        site: &Arc<RemoteSite>,
+        order: &[usize],
+    ) -> Result<(usize, SshClient, Pipe), SessionOutcome> {
         let text = format!("site {} has no address: set dest_address", site.name);
         let mut failed = SessionOutcome::Unable(refused(text));
         for path in order {
@@ -51,7 +56,7 @@ impl Deliverer {
             let target = Target { host: address.host.clone(), port: address.port };
             failed = match connect_ssh(&target, params).await {
                 Ok(client) => match client.open_sftp().await {
-                    Ok(pipe) => return Ok((client, pipe)),
+                    Ok(pipe) => return Ok((*path, client, pipe)),
                     Err(error) => return Err(outcome_of(*path, &error)),
                 },
                 Err(error) => outcome_of(*path, &error),

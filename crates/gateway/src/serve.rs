@@ -49,6 +49,7 @@ impl Running {
         let admin = tokio::spawn(admin::socket::serve(socket, instance.context("", "local socket"), uid));
         let mut tasks = JoinSet::new();
         tasks.spawn(engine::run_routing(Arc::clone(&engine)));
+        tasks.spawn(engine::run_housekeeping(Arc::clone(&engine)));
         let deliverer = Deliverer { engine: Arc::clone(&engine), vault: Arc::clone(&vault) };
         tasks.spawn(engine::queue::run_deliveries(Arc::clone(&engine), Arc::new(deliverer)));
         let drain = Duration::from_secs(instance.settings.shutdown.drain_s.into());

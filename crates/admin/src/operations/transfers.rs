@@ -2,7 +2,7 @@
 
 use base::{TransferId, UtcMicros};
 use db::{Direction, Mode, State, Transfer, TransferFilter};
-use engine::{Control, Request};
+use engine::{Control, Extra, Request};
 use model::{Field, FieldKind, Kind};
 use serde_json::json;
 
@@ -274,7 +274,7 @@ fn record(t: &Transfer) -> Vec<(&'static str, Cell)> {
         ("x_protocol", t.protocol.as_str().into()),
         ("x_local_alias", t.local.as_str().into()),
         ("x_remote_alias", t.site.as_str().into()),
-        ("x_gate", t.gate.as_str().into()),
+        ("x_gate", Extra::of(t).gate.into()),
         ("x_username", t.login.as_str().into()),
         ("x_appli", t.appli.as_str().into()),
         ("x_dir_name", t.dir_name.as_str().into()),

@@ -41,14 +41,13 @@ pub(super) async fn capture(engine: &Engine, shown: Shown<'_>) {
         Ok(CaptureOutcome::Stored { alias, .. }) => {
             engine.emit(Event::Captured {
                 alias: alias.clone(),
-                fingerprint: fingerprint.clone(),
+                fingerprint,
                 login: shown.login.to_owned(),
                 peer: shown.peer,
             });
             if shown.alarm {
-                let text =
-                    format!("a known partner shows another key, stored as {alias}: ask the partner before enabling it");
-                engine.emit(Event::CaptureAlarm { site: shown.partner.to_owned(), fingerprint, text });
+                let text = format!("a known partner shows another key, stored as {alias}: ask it before enabling that");
+                engine.alarm_once(shown.partner, &shown.key.fingerprint(), text);
             }
             if let Err(error) = engine.reload().await {
                 tracing::error!(%error, "the captured key is stored but not yet in the running configuration");

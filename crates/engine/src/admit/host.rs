@@ -6,8 +6,8 @@ use keys::PublicKey;
 use model::{RemoteSite, SshProfile};
 
 use super::capture::{Shown, capture};
-use super::trust::{KeyDemand, KeyVerdict, judge};
-use crate::{Engine, Event};
+use super::trust::{KeyDemand, KeyVerdict, NOT_THE_NAMED_KEY, judge};
+use crate::Engine;
 
 /// Judges the key that the server of `site` showed. The site's values win over the profile's (SSH-15).
 pub async fn host_key_is_good(engine: &Arc<Engine>, site: &RemoteSite, profile: &SshProfile, key: &PublicKey) -> bool {
@@ -23,12 +23,8 @@ pub async fn host_key_is_good(engine: &Arc<Engine>, site: &RemoteSite, profile: 
         KeyVerdict::Good(_) => true,
         KeyVerdict::Refused { event, text } => {
             tracing::warn!(site = %site.name, event, text, "host key refused");
-            if matches!(event, 140) {
-                engine.emit(Event::CaptureAlarm {
-                    site: site.name.to_string(),
-                    fingerprint: fingerprint.to_string(),
-                    text,
-                });
+            if event == NOT_THE_NAMED_KEY {
+                engine.alarm_once(&site.name, &fingerprint, text);
             }
             false
         }

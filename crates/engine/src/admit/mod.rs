@@ -1,6 +1,7 @@
 //! Who may come in, for every protocol: login, gate, site, keys, lock-out, and the capture of unknown keys.
 
 mod admitted;
+mod alarm;
 mod capture;
 mod host;
 mod session;
@@ -8,6 +9,7 @@ mod trust;
 mod vault;
 
 pub use admitted::Admitted;
+pub(crate) use alarm::Told;
 pub use host::host_key_is_good;
 pub use session::{AuthAnswer, AuthSession, MethodsLeft, source_of};
 pub use trust::{KeyDemand, KeyVerdict, judge};

@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, Semaphore};
 
 use super::Admitted;
 use super::capture::{Shown, capture};
-use super::trust::{KeyDemand, KeyVerdict, judge};
+use super::trust::{KeyDemand, KeyVerdict, NOT_THE_NAMED_KEY, judge};
 use crate::{Engine, Event};
 
 /// Unknown keys of one connection that may be proved, and so captured (DESIGN 1.6).
@@ -116,7 +116,12 @@ impl AuthSession {
                 remember(&mut state, key, alarm);
                 (146, format!("key {} is unknown", key.fingerprint()))
             }
-            Some(KeyVerdict::Refused { event, text }) => (event, text),
+            Some(KeyVerdict::Refused { event, text }) => {
+                if let (NOT_THE_NAMED_KEY, Some(candidate)) = (event, &state.candidate) {
+                    self.engine.alarm_once(&candidate.admitted.gate, &key.fingerprint(), text.clone());
+                }
+                (event, text)
+            }
             None => {
                 remember(&mut state, key, false);
                 (129, "login not accepted".to_owned())

@@ -8,6 +8,9 @@ use base::Alias;
 use keys::{Fingerprint, PublicKey, SizeLimits, check_size};
 use model::{KeyEntry, ObjectState, Snapshot};
 
+/// Event of a key that is none of those named for the partner (ssh-profiles.md section 3.2).
+pub(super) const NOT_THE_NAMED_KEY: u16 = 140;
+
 /// What is asked of a key. The site's values are already put before the profile's (SSH-15).
 #[derive(Clone, Debug, Default)]
 pub struct KeyDemand {
@@ -73,7 +76,7 @@ fn by_alias(fingerprint: &Fingerprint, aliases: &[Alias], snapshot: &Snapshot) -
     match named.iter().find(|k| k.fingerprint == fingerprint.0) {
         Some(key) => enabled(key, 141),
         None if named.is_empty() => refused(142, format!("none of the named keys is in the store: {}", list(aliases))),
-        None => refused(140, format!("key {fingerprint} is none of the named ones: {}", list(aliases))),
+        None => refused(NOT_THE_NAMED_KEY, format!("key {fingerprint} is none of the named ones: {}", list(aliases))),
     }
 }
 

@@ -186,11 +186,22 @@ impl Body {
 
     /// Writes `pieces`, whole chunks, from `flushed` on, sealed in batches.
     fn write_chunks(&mut self, pieces: &[Bytes]) -> Result<(), StoreError> {
+        self.check_reserve()?;
         self.open()?;
         let mut scratch = std::mem::take(&mut self.scratch);
         let done = self.seal_and_write(pieces, &mut scratch);
         self.scratch = scratch;
         done
+    }
+
+    /// Uploads stop before the disk is full, so that the database can still record what happens to them.
+    fn check_reserve(&self) -> Result<(), StoreError> {
+        let parts = &self.staging.parts;
+        let space = parts.disk.space(&self.staging.folder).map_err(|e| StoreError::io("asking for free space", &e))?;
+        match space.free < parts.limits.free_octets_min {
+            true => Err(StoreError::NoSpace { doing: "writing a payload beside the reserve" }),
+            false => Ok(()),
+        }
     }
 
     fn seal_and_write(&mut self, pieces: &[Bytes], scratch: &mut Vec<u8>) -> Result<(), StoreError> {

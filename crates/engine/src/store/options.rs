@@ -41,6 +41,8 @@ pub struct StoreLimits {
     pub hole_octets_max: u64,
     /// Chunks of a file that may be sealed again before its commit copies it under a fresh key; at most 4,096.
     pub rewritten_chunks_max: usize,
+    /// Octets of the disk that uploads leave free: room for the database.
+    pub free_octets_min: u64,
     /// Octets read and opened in one step; a multiple of 64 KiB. A download holds two to four of these.
     pub read_octets: usize,
 }
@@ -54,6 +56,7 @@ impl Default for StoreLimits {
             checkpoint_pause: Duration::from_millis(250),
             hole_octets_max: 64 << 20,
             rewritten_chunks_max: LISTED_MAX,
+            free_octets_min: 32 << 20,
             read_octets: 512 << 10,
         }
     }

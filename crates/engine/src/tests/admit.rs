@@ -265,3 +265,25 @@ async fn a_flood_of_keys_stops_at_the_caps_and_known_partners_still_land() {
     assert!(names.contains(&"captured"), "the known partner's new key lands: {names:?}");
     assert_eq!(names.iter().filter(|n| **n == "capture_alarm").count(), 1, "{names:?}");
 }
+
+#[tokio::test]
+async fn another_key_than_the_named_one_is_told_once_and_stored_never() {
+    // AUTO-5, SSH-18
+    let house = stage().await;
+    let right = key();
+    store(&house, "KA", &right, None).await;
+    let named = Value::List(vec!["KA".to_owned()]);
+    change(&house, "GA", |body| drop(body.insert("remote_public_key_alias".to_owned(), named))).await;
+    assert_eq!(by_key(&house, "EITHER", "a", &right).await, "in");
+    let mut events = house.engine.events();
+    let other = key();
+    for _ in 0..3 {
+        assert_eq!(by_key(&house, "EITHER", "a", &other).await, "no");
+    }
+    let mut alarms = 0;
+    while let Ok(event) = events.try_recv() {
+        alarms += usize::from(event.name() == "capture_alarm");
+    }
+    assert_eq!(alarms, 1);
+    assert!(house.engine.db.captures().list(false).await.unwrap().is_empty());
+}

@@ -125,11 +125,8 @@ impl ClientError {
     /// Whether the channel is of no use any more.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
-        match self {
-            Self::Closed | Self::Silent { .. } | Self::EndUnknown { .. } => true,
-            Self::Version { .. } | Self::Protocol { .. } => true,
-            _ => false,
-        }
+        let is_over = matches!(self, Self::Closed | Self::Silent { .. } | Self::EndUnknown { .. });
+        is_over || matches!(self, Self::Version { .. } | Self::Protocol { .. })
     }
 }
 
