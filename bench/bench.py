@@ -9,7 +9,6 @@ import json
 import os
 import platform
 import shutil
-import statistics
 import sys
 import tempfile
 import time
@@ -26,7 +25,7 @@ def main():
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("names", nargs="*", help=f"of {', '.join(jobs.JOBS)}; all where none is given")
     words.add_argument("--quick", action="store_true", help="smaller files, one repetition: to see that it runs")
-    words.add_argument("--repeat", type=int, help="repetitions of each measurement; the median counts")
+    words.add_argument("--repeat", type=int, help="repetitions of each measurement")
     options = words.parse_args()
     unknown = [name for name in options.names if name not in jobs.JOBS]
     if unknown:
@@ -61,7 +60,7 @@ def measure(name, scale, scratch, memory):
                     found.setdefault((subject.name, figure), []).append(value)
                 print(f"{name:8} {subject.name:22} " + "  ".join(f"{k} {v:.3g}" for k, v in figures.items()), flush=True)
     rows = [
-        {"job": name, "subject": subject, "figure": figure, "value": statistics.median(values), "values": values}
+        {"job": name, "subject": subject, "figure": figure, "value": job.fold(values), "values": values}
         for (subject, figure), values in found.items()
     ]
     peer = {row["figure"]: row["value"] for row in rows if row["subject"] == job.subjects[0]}
@@ -74,7 +73,7 @@ def measure(name, scale, scratch, memory):
 
 def table(rows):
     """Lines of a table: one row for each figure, our value beside the peer's."""
-    yield f"{'job':8} {'subject':22} {'figure':28} {'median':>10} {'ratio':>7}  goal"
+    yield f"{'job':8} {'subject':22} {'figure':28} {'value':>10} {'ratio':>7}  goal"
     for row in rows:
         ratio = f"{row['ratio']:.2f}" if row["ratio"] is not None else "-"
         goal, verdict = row["goal"], ""
