@@ -48,6 +48,7 @@ pub use records::{
     PayloadState, Step, Transfer, TransferChange, TransferFilter,
 };
 pub use state::{Direction, Mode, RouteState, State, TradeState, TransferType, full_state};
+pub use transfer_writes::STOPPED_NOTE;
 pub use transfers::{Routing, Transfers};
 pub use writer::Pending;
 use writer::Urgency;

@@ -333,6 +333,9 @@ pub(crate) async fn recover(conn: &mut Conn, node: String, now: UtcMicros) -> Re
     Ok(ids)
 }
 
+/// Note of the step by which a start puts a transfer in order that the last stop left running.
+pub const STOPPED_NOTE: &str = "the gateway was stopped";
+
 pub(crate) const RUNNING: &str = "SELECT id, state FROM transfer WHERE state <> 'E' AND state IN ('P', 'V', 'T') \
     AND (node_id IS NULL OR node_id = $1 OR lease_until < $2)";
 
@@ -341,3 +344,13 @@ const RECOVER: &str = "\
       SELECT id, revision + 1, $2, state, $3, 'the gateway was stopped' FROM transfer WHERE id = $1; \
     UPDATE transfer SET state = $3, next_try_at = $2, node_id = NULL, lease_until = NULL, revision = revision + 1 \
       WHERE id = $1 AND state IN ('P', 'V', 'T')";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_note_of_a_start_is_the_one_that_is_looked_for() {
+        assert!(RECOVER.contains(&format!("'{STOPPED_NOTE}'")));
+    }
+}

@@ -44,6 +44,8 @@ pub enum JobOutcome {
     Delivered,
     /// Try again later.
     Retry(TransferError),
+    /// It broke off where the file may have arrived: the next try looks before it sends.
+    Unknown(TransferError),
     /// A person has to look at it.
     Park(TransferError),
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use base::{TransferId, UtcMicros};
-use db::{DueQuery, State, Transfer, TransferChange};
+use db::{DueQuery, STOPPED_NOTE, State, Transfer, TransferChange};
 use model::RemoteSite;
 
 use super::JobSource;
@@ -49,7 +49,7 @@ impl Jobs {
     pub(super) async fn close(&mut self, error: TransferError) {
         if let Some(held) = &self.held {
             let id = held.record.id;
-            if let Err(e) = self.finish(id, JobOutcome::Retry(error)).await {
+            if let Err(e) = self.finish(id, JobOutcome::Unknown(error)).await {
                 tracing::warn!(transfer = id.0, error = %e, "the end of a job could not be recorded");
             }
         }
@@ -115,7 +115,7 @@ impl Jobs {
             TransferError::park(Cause::NotFound, format!("transfer {} has no content: submit it again", t.id))
         })?;
         let source = self.engine.open_payload(payload).await?;
-        let maybe_delivered = self.was_begun(&t).await?;
+        let maybe_delivered = self.may_be_there(&t).await?;
         let temp_name = self.site.temporary_name(&t.file_name, t.id);
         Ok(OutgoingJob {
             id: t.id,
@@ -132,13 +132,14 @@ impl Jobs {
         })
     }
 
-    /// Whether it was processing before this time. The first take of a new record is its second revision.
-    async fn was_begun(&self, t: &Transfer) -> Result<bool, TransferError> {
+    /// Whether an earlier try ended without a word: it broke off at its last step, or the gateway died over it.
+    async fn may_be_there(&self, t: &Transfer) -> Result<bool, TransferError> {
         if t.revision <= 2 {
             return Ok(false);
         }
         let steps = self.engine.db.transfers().steps(t.id).await.map_err(|e| db_error(&e))?;
-        Ok(steps.iter().filter(|s| s.to == State::Processing).count() > 1)
+        let died = steps.iter().any(|s| s.from == Some(State::Processing) && s.note == STOPPED_NOTE);
+        Ok(died || Extra::of(t).open_end)
     }
 }
 

@@ -29,15 +29,33 @@ pub(super) fn ended(
     asked: Option<Control>,
     (now, options): (UtcMicros, &EngineOptions),
 ) -> Ended {
+    let open_end = matches!(outcome, JobOutcome::Unknown(_));
+    let mut end = by_outcome(t, outcome, asked, (now, options));
+    if open_end {
+        end.change.extra_json = Some(Extra { open_end, ..Extra::of(t) }.json());
+    }
+    end
+}
+
+fn by_outcome(
+    t: &Transfer,
+    outcome: JobOutcome,
+    asked: Option<Control>,
+    (now, options): (UtcMicros, &EngineOptions),
+) -> Ended {
     match (outcome, asked) {
         (JobOutcome::Delivered, _) => delivered(t, now),
-        (JobOutcome::Retry(e) | JobOutcome::Park(e), Some(Control::Cancel)) => stopped(t, State::Cancelled, &e, now),
-        (JobOutcome::Retry(e) | JobOutcome::Park(e), Some(_)) => stopped(t, State::Suspended, &e, now),
+        (JobOutcome::Retry(e) | JobOutcome::Unknown(e) | JobOutcome::Park(e), Some(Control::Cancel)) => {
+            stopped(t, State::Cancelled, &e, now)
+        }
+        (JobOutcome::Retry(e) | JobOutcome::Unknown(e) | JobOutcome::Park(e), Some(_)) => {
+            stopped(t, State::Suspended, &e, now)
+        }
         (JobOutcome::Park(e), None) => failed(t, State::Suspended, &e, now),
-        (JobOutcome::Retry(e), None) if t.not_after.is_some_and(|end| now >= end) => {
+        (JobOutcome::Retry(e) | JobOutcome::Unknown(e), None) if t.not_after.is_some_and(|end| now >= end) => {
             failed(t, State::Cancelled, &e, now)
         }
-        (JobOutcome::Retry(e), None) => match wait(t, options) {
+        (JobOutcome::Retry(e) | JobOutcome::Unknown(e), None) => match wait(t, options) {
             Some(wait) => again(t, &e, now, wait),
             None if options.cancel_on_retries => failed(t, State::Cancelled, &e, now),
             None => failed(t, State::Suspended, &e, now),

@@ -102,7 +102,7 @@ async fn a_running_delivery_is_stopped_and_goes_on_later() {
     running.event("delivered").await;
     running.stop().await;
     assert_eq!(house.get(id).await.state, State::Ended);
-    assert!(lock(&carrier.seen)[1].maybe_delivered);
+    assert!(!lock(&carrier.seen)[1].maybe_delivered, "it ended in order");
 }
 
 #[tokio::test]

@@ -20,6 +20,9 @@ pub struct Extra {
     /// Stays for further downloads (OBJ-24).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub permanent: bool,
+    /// A try broke off where nobody can tell whether the file has arrived (DESIGN 1.18).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub open_end: bool,
     /// Failed tries after which it is given up; the engine's setting if none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_count_max: Option<u32>,

@@ -51,8 +51,10 @@ pub(super) async fn deliver_all(
 }
 
 fn outcome(error: Option<ClientError>) -> JobOutcome {
+    let open_end = matches!(error, Some(ClientError::EndUnknown { .. }));
     match error.map(TransferError::from) {
         None => JobOutcome::Delivered,
+        Some(error) if open_end => JobOutcome::Unknown(error),
         Some(error) if error.kind == ErrorKind::Retry => JobOutcome::Retry(error),
         Some(error) => JobOutcome::Park(error),
     }
@@ -265,6 +267,8 @@ mod tests {
         let local = |kind| ClientError::Local(TransferError { kind, cause: Cause::Disk, text: "x".into() });
         assert_eq!(outcome(None), JobOutcome::Delivered);
         assert!(matches!(outcome(Some(ClientError::Closed)), JobOutcome::Retry(_)));
+        let unanswered = ClientError::EndUnknown { text: "x".into() };
+        assert!(matches!(outcome(Some(unanswered)), JobOutcome::Unknown(_)));
         assert!(matches!(outcome(Some(local(ErrorKind::Refuse))), JobOutcome::Park(_)));
         assert!(matches!(outcome(Some(ClientError::Exists { name: "a".into() })), JobOutcome::Park(_)));
     }
