@@ -81,11 +81,12 @@ def source(memory, octets):
 
 def bulk(subject, scale, memory):
     """One large file up and down with OpenSSH's client, aes128-gcm."""
-    sent, back = source(memory, scale.octets), memory / "back"
+    sent, back, name = source(memory, scale.octets), memory / "back", subject.fresh_name()
     with Spent(subject) as up:
-        subject.sftp(f"put {sent} bulk.bin")
+        subject.sftp(f"put {sent} {name}")
     with Spent(subject) as down:
-        subject.sftp(f"get bulk.bin {back}")
+        subject.sftp(f"get {name} {back}")
+    subject.rest()
     assert sha256(back) == sha256(sent)
     back.unlink()
     per = GIB / scale.octets

@@ -15,11 +15,26 @@ class Subject:
 
     def __init__(self, name, pid, port, login, key, folder):
         self.name, self.pid, self.port, self.login, self.key = name, pid, port, login, key
+        self.folder, self.turn = folder, 0
         self.client = OpenSsh(folder / "client", port, login, key)
         self.is_gateway = name.startswith("gateway")
 
     def sftp(self, *lines, options=(), limit=600):
         return self.client.sftp(*lines, options=["-c", CIPHER, "-q", *options], limit=limit)
+
+    def fresh_name(self):
+        """A file name that was not used before, so that no server only writes over what it has."""
+        self.turn += 1
+        return f"file{self.turn}.bin"
+
+    def rest(self):
+        """Puts what the server wrote on disk and gives its page cache back, so that the next upload finds memory that
+        the machine already has: a virtual machine pays dearly for memory that it touches for the first time."""
+        for path in self.folder.rglob("*"):
+            if path.is_file() and path.stat().st_size >= 1 << 20 and not path.name.startswith("gatehouse.db"):
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
     # --- CPU and memory, from /proc
 
