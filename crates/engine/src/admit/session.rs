@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, Semaphore};
 
 use super::Admitted;
 use super::capture::{Shown, capture};
-use super::trust::{KeyDemand, KeyVerdict, NOT_THE_NAMED_KEY, judge};
+use super::trust::{KNOWN_AND_WAITING, KeyDemand, KeyVerdict, NOT_THE_NAMED_KEY, judge};
 use crate::{Engine, Event};
 
 /// Unknown keys of one connection that may be proved, and so captured (DESIGN 1.6).
@@ -95,7 +95,10 @@ impl AuthSession {
         }
         match self.verdict(&state, key) {
             Some(KeyVerdict::Good(_)) => true,
-            Some(KeyVerdict::Unknown { .. }) => state.unknown.len() < PROVED_MAX,
+            // One that waits in quarantine is proved again, so that its showing can be counted (AUTO-2).
+            Some(KeyVerdict::Unknown { .. } | KeyVerdict::Refused { event: KNOWN_AND_WAITING, .. }) => {
+                self.profile.key_import && state.unknown.len() < PROVED_MAX
+            }
             _ => false,
         }
     }
@@ -117,6 +120,9 @@ impl AuthSession {
                 (146, format!("key {} is unknown", key.fingerprint()))
             }
             Some(KeyVerdict::Refused { event, text }) => {
+                if event == KNOWN_AND_WAITING && self.profile.key_import {
+                    remember(&mut state, key, false);
+                }
                 if let (NOT_THE_NAMED_KEY, Some(candidate)) = (event, &state.candidate) {
                     self.engine.alarm_once(&candidate.admitted.gate, &key.fingerprint(), text.clone());
                 }

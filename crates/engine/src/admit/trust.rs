@@ -11,6 +11,9 @@ use model::{KeyEntry, ObjectState, Snapshot};
 /// Event of a key that is none of those named for the partner (ssh-profiles.md section 3.2).
 pub(super) const NOT_THE_NAMED_KEY: u16 = 140;
 
+/// Event of a key that was captured before and that nobody has enabled.
+pub(super) const KNOWN_AND_WAITING: u16 = 136;
+
 /// What is asked of a key. The site's values are already put before the profile's (SSH-15).
 #[derive(Clone, Debug, Default)]
 pub struct KeyDemand {
@@ -65,7 +68,7 @@ fn by_fingerprint(fingerprint: &Fingerprint, demand: &KeyDemand, snapshot: &Snap
         Some(key) if key.state == ObjectState::Enabled => {
             refused(146, format!("key {} is not bound to this partner", key.alias))
         }
-        Some(key) => refused(136, format!("key {} is known and {}", key.alias, key.state.shown())),
+        Some(key) => refused(KNOWN_AND_WAITING, format!("key {} is known and {}", key.alias, key.state.shown())),
         None if demand.capture => KeyVerdict::Unknown { alarm: !demand.bound.is_empty() },
         None => refused(146, format!("key {fingerprint} is unknown")),
     }

@@ -254,7 +254,10 @@ async fn a_flood_of_keys_stops_at_the_caps_and_known_partners_still_land() {
     assert_eq!(stored.len(), 10, "what waits at one gate is bounded");
     assert!(stored.iter().all(|c| c.state == ObjectState::ToCheck && c.gate == "GB"));
     assert_eq!(by_key(&house, "EITHER", "b", &seed).await, "no", "AUTO-7: shown again, still not in");
-    assert_eq!(house.engine.db.captures().list(false).await.unwrap().len(), 10, "AUTO-2: nothing doubles");
+    let again = house.engine.db.captures().list(false).await.unwrap();
+    assert_eq!(again.len(), 10, "AUTO-2: nothing doubles");
+    let shown = again.iter().find(|c| c.fingerprint == seed.fingerprint().0).unwrap();
+    assert_eq!(shown.tries, 2, "AUTO-2: counted");
 
     let mut events = house.engine.events();
     assert_eq!(by_key(&house, "EITHER", "a", &key()).await, "no");

@@ -159,6 +159,11 @@ impl Engine {
             change.listed = Some(false);
         }
         let changed = self.db.transfers().apply(change).await.map_err(|e| db_error(&e))?;
+        if let (State::Cancelled, State::Interrupted, Direction::In, Some(part)) = (to, t.state, t.direction, t.payload)
+        {
+            // Nobody can go on with it: its octets make room at once.
+            self.drop_payload(part).await;
+        }
         let text = format!("{} by {}", control_word(action), actor.name);
         match to {
             State::Cancelled => self.events.emit(Event::Cancelled { transfer: t.id, text }),
