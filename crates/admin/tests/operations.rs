@@ -144,6 +144,18 @@ async fn secrets_are_neither_shown_nor_audited() {
 }
 
 #[tokio::test]
+async fn control_operations_are_audited_whatever_comes_of_them() {
+    // AUD-2
+    let house = House::new().await;
+    assert!(house.run("pelctl control_trans", &[("local_ident", "7"), ("action", "C")]).await.is_err());
+    let rows = house.run("audit list", &[("action", "pelctl control_trans")]).await.unwrap().json();
+    let seen: Vec<_> = rows.as_array().unwrap().iter().map(|r| (r["Result"].clone(), r["Name"].clone())).collect();
+    let row = |result: &str| (result.into(), "7".into());
+    assert!(seen.contains(&row("Attempt")) && seen.contains(&row("Failed")), "{seen:?}");
+    house.run("audit verify", &[]).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_route_is_added_explained_and_deleted() {
     // DESIGN 1.8, OBJ-27
     let house = House::new().await;
