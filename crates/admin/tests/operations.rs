@@ -152,6 +152,8 @@ async fn control_operations_are_audited_whatever_comes_of_them() {
     let seen: Vec<_> = rows.as_array().unwrap().iter().map(|r| (r["Result"].clone(), r["Name"].clone())).collect();
     let row = |result: &str| (result.into(), "7".into());
     assert!(seen.contains(&row("Attempt")) && seen.contains(&row("Failed")), "{seen:?}");
+    let newest = house.run("audit list", &[("last", "1")]).await.unwrap().json();
+    assert_eq!(newest[0]["Result"], "Failed", "the newest entry, not the oldest");
     house.run("audit verify", &[]).await.unwrap();
 }
 

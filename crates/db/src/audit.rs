@@ -96,6 +96,8 @@ pub struct AuditFilter {
     pub result: Option<AuditResult>,
     /// Numbers above this one (paging).
     pub above: i64,
+    /// If not all fit, the newest instead of the first.
+    pub newest: bool,
 }
 
 /// What a verification found.
@@ -158,7 +160,11 @@ impl Audit<'_> {
     /// If the database fails.
     pub async fn list(self, filter: AuditFilter, limit: u32) -> Result<Vec<AuditRow>, DbError> {
         let (sql, args) = chain::page(&filter, limit);
-        self.0.read().rows(sql, args).await?.into_iter().map(chain::row).collect()
+        let mut rows = self.0.read().rows(sql, args).await?;
+        if filter.newest {
+            rows.reverse();
+        }
+        rows.into_iter().map(chain::row).collect()
     }
 
     /// Reads the whole chain and looks for removal, change and reordering (AUD-4).

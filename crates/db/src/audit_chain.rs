@@ -143,7 +143,8 @@ pub(crate) fn page(filter: &AuditFilter, limit: u32) -> (String, Args) {
     add("name =", filter.name.as_deref().map(Value::from));
     add("action =", filter.action.as_deref().map(Value::from));
     add("result =", filter.result.map(|r| Value::from(r.as_str())));
-    sql.push_str(&format!(" ORDER BY seq LIMIT {limit}"));
+    let order = if filter.newest { "DESC" } else { "ASC" };
+    sql.push_str(&format!(" ORDER BY seq {order} LIMIT {limit}"));
     (sql, args)
 }
 

@@ -183,6 +183,7 @@ async fn audit_list(context: &Context, input: &Input) -> Result<Output, OpError>
         name: given("name"),
         actor: given("actor"),
         action: given("action"),
+        newest: true,
         ..AuditFilter::default()
     };
     let limit = input.int("last").and_then(|n| u32::try_from(n).ok()).unwrap_or(50);
