@@ -199,9 +199,9 @@ impl Staged {
     /// # Errors
     /// What the disk says; the upload can then be resumed from the last checkpoint.
     pub async fn suspend(mut self) -> Result<Saved, StoreError> {
-        let saved = self.sync().await?;
+        let saved = self.sync().await;
         self.close().await;
-        Ok(saved)
+        saved
     }
 
     /// Removes it.

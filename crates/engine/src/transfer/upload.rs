@@ -311,6 +311,10 @@ impl Upload {
         };
         if let Err(e) = kept {
             tracing::warn!(transfer = log.offer.id.0, error = %e, "an interrupted upload could not be kept to its end");
+            if !log.recorded {
+                // Nothing of it is durable, and no record leads to it: on a full disk it would only be in the way.
+                log.told(engine.store.discard(log.uuid).await.map_err(|e| store_error(&e)));
+            }
         }
         log.interrupted(engine, log.durable_to, why).await;
     }
