@@ -81,8 +81,8 @@ impl Rules {
             if !allowed(expression, &self.licenses.allow) {
                 problems.push(format!("{name} {version}: licence {expression:?} is not in the list of deny.toml"));
             }
-            if source.as_deref().is_some_and(|source| source != CRATES_IO) {
-                problems.push(format!("{name} {version}: does not come from crates.io"));
+            if source.as_deref().is_some_and(|source| !source.starts_with(REGISTRY)) {
+                problems.push(format!("{name} {version}: does not come from the package registry"));
             }
             if self.bans.deny.iter().any(|banned| banned.name == *name) {
                 problems.push(format!("{name} {version}: banned by deny.toml"));
@@ -158,7 +158,8 @@ fn one_of<'a, 'w>(words: &'a [&'w str], allow: &BTreeSet<String>) -> (bool, &'a 
 
 /// What is built for other systems only is not looked at.
 const LINUX: &str = "--filter-platform=x86_64-unknown-linux-gnu";
-const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
+/// How a package of the registry, and not of a repository or a folder, gives its source.
+const REGISTRY: &str = "registry+";
 
 #[cfg(test)]
 mod tests {
@@ -174,7 +175,7 @@ mod tests {
 
     fn package(name: &str, version: &str, license: &str) -> Package {
         let text = |s: &str| Some(s.to_owned());
-        Package { name: name.into(), version: version.into(), license: text(license), source: text(CRATES_IO) }
+        Package { name: name.into(), version: version.into(), license: text(license), source: text(REGISTRY) }
     }
 
     #[test]
