@@ -15,6 +15,8 @@ use crate::sql::{Args, Columns, Conn, Link, Sql};
 
 /// How long SQLite waits for another process, and a reader for a free connection.
 const BUSY_MAX: Duration = if cfg!(test) { Duration::from_millis(300) } else { Duration::from_secs(5) };
+/// Longest wait for a connection of a pool: a busy machine is no fault.
+const ACQUIRE_MAX: Duration = Duration::from_secs(5);
 /// Reads at a time.
 const READERS_MAX: u32 = 4;
 /// Prepared statements that each connection keeps.
@@ -125,14 +127,14 @@ fn sqlite_pool(connections: u32) -> SqlitePoolOptions {
     // A connection to a file does not break, so it is not tried before each use.
     SqlitePoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(BUSY_MAX)
+        .acquire_timeout(ACQUIRE_MAX)
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
 }
 
 fn pg_pool(connections: u32) -> PgPoolOptions {
-    PgPoolOptions::new().max_connections(connections).acquire_timeout(BUSY_MAX)
+    PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_MAX)
 }
 
 /// The address without its password, with the cause.
