@@ -13,7 +13,7 @@ use sqlx::{ConnectOptions, PgPool, SqlitePool};
 use crate::DbError;
 use crate::sql::{Args, Columns, Conn, Link, Sql};
 
-/// How long SQLite waits for another process, and a reader for a free connection.
+/// How long SQLite waits for another process.
 const BUSY_MAX: Duration = if cfg!(test) { Duration::from_millis(300) } else { Duration::from_secs(5) };
 /// Longest wait for a connection of a pool: a busy machine is no fault.
 const ACQUIRE_MAX: Duration = Duration::from_secs(5);
