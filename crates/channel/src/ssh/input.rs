@@ -14,6 +14,8 @@ use super::shared::Shared;
 
 /// Counted for each piece beside its octets: what the queue and the allocator need for it.
 const PIECE_OCTETS: usize = 128;
+/// Octets that arrive before the carrier is woken while more can be read at once: waking costs more than a packet.
+const UNTOLD_OCTETS_MAX: usize = 128 << 10;
 
 /// The next message of the library for a channel, if one is there.
 ///
@@ -27,13 +29,15 @@ pub(crate) fn waiting(from_library: &mut ChannelReadHalf) -> Option<ChannelMsg> 
 pub(crate) struct Incoming {
     shared: Arc<Shared>,
     state: Mutex<State>,
-    arrived: Notify,
+    pub(super) arrived: Notify,
     abandoned: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
     queue: VecDeque<Bytes>,
+    /// Octets that arrived since the carrier was last woken.
+    untold: usize,
     is_ended: bool,
     is_abandoned: bool,
 }
@@ -56,8 +60,9 @@ impl Incoming {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a piece; the session's task then waits in [`Shared::until_room`].
-    pub(crate) fn push(&self, piece: Bytes) {
+    /// Queues a piece; the session's task then waits in [`Shared::until_room`]. The carrier hears of it when there is
+    /// enough, or when the session's task has nothing more to read.
+    pub(crate) fn push(self: &Arc<Self>, piece: Bytes) {
         let octets = piece.len();
         self.shared.octets_in.fetch_add(u64::try_from(octets).unwrap_or(u64::MAX), Ordering::Relaxed);
         self.shared.touch();
@@ -67,8 +72,23 @@ impl Incoming {
         }
         self.shared.hold(octets.saturating_add(PIECE_OCTETS));
         state.queue.push_back(piece);
-        drop(state);
-        self.arrived.notify_one();
+        let is_first = state.untold == 0;
+        state.untold = state.untold.saturating_add(octets);
+        if state.untold >= UNTOLD_OCTETS_MAX {
+            state.untold = 0;
+            drop(state);
+            self.arrived.notify_one();
+        } else if is_first {
+            drop(state);
+            self.shared.tell_later(self);
+        }
+    }
+
+    /// Wakes the carrier if something came since it last was.
+    pub(crate) fn tell(&self) {
+        if std::mem::take(&mut self.state().untold) > 0 {
+            self.arrived.notify_one();
+        }
     }
 
     /// Waits until the carrier has dropped its end. For one task.

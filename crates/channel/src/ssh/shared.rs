@@ -10,6 +10,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::error::SshError;
+use super::input::Incoming;
 use super::kexinit::Lists;
 use super::output::Outgoing;
 use super::report::Negotiated;
@@ -40,6 +41,9 @@ pub(crate) struct Shared {
     held_max: usize,
     room: Notify,
     outputs: Mutex<Vec<Weak<Outgoing>>>,
+    /// Channels whose carriers have not heard yet of what arrived.
+    untold: Mutex<Vec<Arc<Incoming>>>,
+    has_untold: AtomicBool,
     pub(crate) octets_in: AtomicU64,
     pub(crate) octets_out: AtomicU64,
     start: Instant,
@@ -68,6 +72,8 @@ impl Shared {
             held_max,
             room: Notify::new(),
             outputs: Mutex::default(),
+            untold: Mutex::default(),
+            has_untold: AtomicBool::new(false),
             octets_in: AtomicU64::new(0),
             octets_out: AtomicU64::new(0),
             start: Instant::now(),
@@ -148,6 +154,9 @@ impl Shared {
     /// Runs in the session's task, which also sends: while output waits it must not wait for carriers, since they may
     /// wait for that output. Then it goes on, slowly above four times the bound, and gives up at eight times.
     pub(crate) async fn until_room(&self) -> Result<(), SshError> {
+        if self.held() > self.held_max {
+            self.tell();
+        }
         loop {
             let held = self.held();
             if held <= self.held_max {
@@ -178,6 +187,20 @@ impl Shared {
         let mut outputs = self.outputs();
         outputs.retain(|known| known.strong_count() > 0);
         outputs.push(Arc::downgrade(output));
+    }
+
+    /// Has a channel's carrier woken when the session's task is about to wait.
+    pub(crate) fn tell_later(&self, incoming: &Arc<Incoming>) {
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(incoming));
+        self.has_untold.store(true, Ordering::Release);
+    }
+
+    /// The session's task is about to wait: carriers hear what arrived.
+    pub(crate) fn tell(&self) {
+        if self.has_untold.swap(false, Ordering::AcqRel) {
+            let untold = std::mem::take(&mut *self.untold.lock().unwrap_or_else(PoisonError::into_inner));
+            untold.iter().for_each(|incoming| incoming.tell());
+        }
     }
 
     /// All that the library had encrypted is with the system now.
@@ -282,6 +305,22 @@ mod tests {
         tokio::task::yield_now().await;
         shared.cut();
         assert_eq!(waiting.await.unwrap(), Err(SshError::Closed));
+    }
+
+    #[tokio::test]
+    async fn a_carrier_hears_at_once_of_much_and_of_little_when_the_session_waits() {
+        let (shared, incoming) = filled(0);
+        let woken = || incoming.arrived.notified().now_or_never().is_some();
+        incoming.push(Bytes::from(vec![1; 1000]));
+        assert!(!woken());
+        shared.tell();
+        assert!(woken());
+        incoming.push(Bytes::from(vec![1; 100_000]));
+        assert!(!woken());
+        incoming.push(Bytes::from(vec![1; 100_000]));
+        assert!(woken());
+        shared.tell();
+        assert!(!woken(), "it has heard already");
     }
 
     #[test]

@@ -96,6 +96,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Tap<S> {
         }
     }
 
+    /// Gives what was read ahead, or reads.
+    fn read_some(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.ahead.len() == 0 && buf.remaining() >= READ_OCTETS / 2 {
+            return Pin::new(&mut self.stream).poll_read(cx, buf);
+        }
+        if self.ahead.len() == 0 {
+            ready!(self.ahead.poll_fill(&mut self.stream, cx))?;
+        }
+        self.ahead.give(buf);
+        Poll::Ready(Ok(()))
+    }
+
     /// Looks at what the library is about to get.
     fn hear(&mut self, octets: &[u8]) -> io::Result<()> {
         if !self.shared.is_open.load(Ordering::Relaxed) {
@@ -141,14 +153,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Tap<S> {
             return Poll::Ready(Err(cut()));
         }
         let before = buf.filled().len();
-        if tap.ahead.len() == 0 && buf.remaining() >= READ_OCTETS / 2 {
-            ready!(Pin::new(&mut tap.stream).poll_read(cx, buf))?;
-        } else {
-            if tap.ahead.len() == 0 {
-                ready!(tap.ahead.poll_fill(&mut tap.stream, cx))?;
-            }
-            tap.ahead.give(buf);
+        let read = tap.read_some(cx, buf);
+        if !matches!(read, Poll::Ready(Ok(()))) {
+            tap.shared.tell();
         }
+        ready!(read)?;
         let heard = tap.hear(buf.filled().get(before..).unwrap_or_default());
         if heard.is_err() {
             buf.set_filled(before);
@@ -164,6 +173,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Tap<S> {
             return Poll::Ready(Err(cut()));
         }
         let Poll::Ready(written) = Pin::new(&mut tap.stream).poll_write(cx, octets) else {
+            tap.shared.tell();
             tap.read_ahead(cx);
             return Poll::Pending;
         };

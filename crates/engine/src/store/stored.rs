@@ -252,4 +252,4 @@ impl SealedFile {
 }
 
 /// Buffers kept for another use.
-const USED_MAX: usize = 2;
+const USED_MAX: usize = 4;

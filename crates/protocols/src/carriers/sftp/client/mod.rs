@@ -209,7 +209,7 @@ impl SftpClient {
     async fn packet(&mut self) -> Result<ServerPacket, ClientError> {
         loop {
             if let Some(packet) = self.framer.next_packet().map_err(ClientError::frame)? {
-                return ServerPacket::decode(&packet).map_err(ClientError::wire);
+                return ServerPacket::decode(&packet.joined()).map_err(ClientError::wire);
             }
             let wait_max = self.options.reply_wait_max;
             match tokio::time::timeout(wait_max, self.input.next()).await {

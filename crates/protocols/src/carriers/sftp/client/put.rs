@@ -146,7 +146,7 @@ impl SftpClient {
         }
         let id = self.number();
         if data.len() < PARTS_OCTETS_MIN {
-            self.send(Request::Write { handle: file.clone(), offset, data }.encode(id))?;
+            self.send(Request::Write { handle: file.clone(), offset, data: data.into() }.encode(id))?;
         } else {
             self.send(write_head(id, file, offset, data.len()))?;
             self.send(data)?;
@@ -157,7 +157,7 @@ impl SftpClient {
 
 /// All of a WRITE that stands before its data.
 fn write_head(id: u32, file: &Bytes, offset: u64, data_octets: usize) -> Bytes {
-    let whole = Request::Write { handle: file.clone(), offset, data: Bytes::new() }.encode(id);
+    let whole = Request::Write { handle: file.clone(), offset, data: Bytes::new().into() }.encode(id);
     let length = |octets: usize| u32::try_from(octets).unwrap_or(u32::MAX);
     let fields = whole.len().saturating_sub(4);
     let mut head = BytesMut::with_capacity(whole.len());
@@ -175,6 +175,6 @@ mod tests {
     fn a_write_may_be_sent_in_two_parts() {
         let (file, data) = (Bytes::from_static(b"handle"), Bytes::from_static(b"octets of a file"));
         let parts = [write_head(7, &file, u64::MAX, data.len()), data.clone()].concat();
-        assert_eq!(parts, Request::Write { handle: file, offset: u64::MAX, data }.encode(7));
+        assert_eq!(parts, Request::Write { handle: file, offset: u64::MAX, data: data.into() }.encode(7));
     }
 }

@@ -6,7 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use engine::VPath;
 
 use crate::carriers::sftp::folder::{Download, Upload};
-use crate::carriers::sftp::wire::{Attrs, NameEntry};
+use crate::carriers::sftp::wire::{Attrs, NameEntry, Pieces};
 
 /// What a handle stands for.
 pub(super) enum Open {
@@ -65,7 +65,7 @@ pub(super) enum Verb {
     },
     Write {
         offset: u64,
-        data: Bytes,
+        data: Pieces,
     },
     Stat,
     SetStat(Attrs),

@@ -13,7 +13,7 @@ use super::paths::{PathTask, PathVerb};
 use super::session::{Done, Origin, read_octets};
 use crate::carriers::sftp::folder::{Download, Folder};
 use crate::carriers::sftp::replies;
-use crate::carriers::sftp::wire::{Attrs, OpenFlags, Reply, SpaceInfo};
+use crate::carriers::sftp::wire::{Attrs, OpenFlags, Pieces, Reply, SpaceInfo};
 
 /// Most octets a file can have here: offsets are signed on disk.
 const FILE_OCTETS_MAX: u64 = i64::MAX.unsigned_abs();
@@ -98,7 +98,7 @@ async fn on_upload(up: &mut OpenUpload, verb: Verb, folder: &Arc<dyn Folder>) ->
         Verb::Write { offset, data } => {
             let place = up.append.place(offset, up.file.size()).filter(|at| end_of(*at, data.len()).is_some());
             match place {
-                Some(at) => up.file.write_at(at, data).await.map(|()| replies::ok()),
+                Some(at) => write(up, at, data).await.map(|()| replies::ok()),
                 None => Ok(replies::invalid("offset is beyond any file")),
             }
         }
@@ -119,6 +119,17 @@ async fn on_upload(up: &mut OpenUpload, verb: Verb, folder: &Arc<dyn Folder>) ->
         Verb::Space => space(folder).await,
         Verb::Readdir | Verb::Close => Ok(replies::wrong_handle()),
     }
+}
+
+/// Writes piece by piece, as they came from the network.
+async fn write(up: &mut OpenUpload, offset: u64, data: Pieces) -> Result<(), TransferError> {
+    let mut at = offset;
+    for piece in data {
+        let octets = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+        up.file.write_at(at, piece).await?;
+        at = at.saturating_add(octets);
+    }
+    Ok(())
 }
 
 async fn on_download(down: &mut dyn Download, verb: Verb, folder: &Arc<dyn Folder>) -> Result<Reply, TransferError> {

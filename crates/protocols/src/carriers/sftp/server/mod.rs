@@ -53,8 +53,9 @@ impl Default for ServerLimits {
     }
 }
 
-/// Most octets one READ gives: OpenSSH's client takes no packet above 256 KiB, so its server gives no more either.
-pub const READ_OCTETS_MAX: u32 = 255 * 1024;
+/// Most octets one READ gives. OpenSSH's client takes no packet above 256 KiB; half of that divides what the store reads
+/// at once, so that no answer is pieced together from two steps.
+pub const READ_OCTETS_MAX: u32 = 128 * 1024;
 /// Most octets one WRITE should bring, as stated by limits@openssh.com.
 pub const WRITE_OCTETS_MAX: u32 = 255 * 1024;
 

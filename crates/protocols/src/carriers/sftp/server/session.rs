@@ -18,8 +18,8 @@ use crate::carriers::sftp::folder::Folder;
 use crate::carriers::sftp::line::{LineInput, LineOutput, PARTS_OCTETS_MIN};
 use crate::carriers::sftp::replies;
 use crate::carriers::sftp::wire::{
-    ClientPacket, Extended, Framer, Limits, NameEntry, PACKET_OCTETS_MAX, Reply, Request, ServerPacket, VERSION,
-    WireError, data_head, extension,
+    ClientPacket, Extended, Framer, Limits, NameEntry, PACKET_OCTETS_MAX, Pieces, Reply, Request, ServerPacket,
+    VERSION, WireError, data_head, extension,
 };
 
 /// What a job gives back.
@@ -165,7 +165,7 @@ impl Session {
             || self.octets_waiting >= self.limits.octets_waiting_max
     }
 
-    fn take_packet(&mut self, packet: &Bytes) -> Result<(), SessionError> {
+    fn take_packet(&mut self, packet: &Pieces) -> Result<(), SessionError> {
         match (ClientPacket::decode(packet), self.greeted) {
             (Ok(ClientPacket::Init { version, .. }), false) => self.greet(version),
             (Ok(ClientPacket::Init { .. }), true) => Err(SessionError::SecondInit),

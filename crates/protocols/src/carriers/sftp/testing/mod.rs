@@ -73,7 +73,7 @@ impl Raw {
     pub(crate) async fn packet(&mut self) -> Option<ServerPacket> {
         loop {
             if let Some(packet) = self.framer.next_packet().unwrap() {
-                return Some(ServerPacket::decode(&packet).unwrap());
+                return Some(ServerPacket::decode(&packet.joined()).unwrap());
             }
             self.framer.push(self.line.input.next().await?);
         }

@@ -144,7 +144,7 @@ async fn open_follows_its_flags() {
         let open = Request::Open { path: name("f"), flags: OpenFlags(flags), attrs: Attrs::default() };
         match (raw.ask(1, open).await, expected) {
             (Reply::Handle(handle), Ok(after)) => {
-                let write = Request::Write { handle: handle.clone(), offset: 0, data: name("NEW") };
+                let write = Request::Write { handle: handle.clone(), offset: 0, data: name("NEW").into() };
                 let written = raw.ask(2, write).await;
                 assert_eq!(code(&written) == Some(StatusCode::Ok), flags & 2 != 0, "flags {flags}");
                 let read = raw.ask(3, Request::Read { handle: handle.clone(), offset: 0, len: 3 }).await;
@@ -172,7 +172,7 @@ async fn offsets_at_the_edges() {
         let nothing = Request::Read { handle: down.clone(), offset, len: 0 };
         assert_eq!(raw.ask(1, nothing).await, Reply::Data(Bytes::new()));
         if offset > 7 {
-            let write = Request::Write { handle: up.clone(), offset, data: name("x") };
+            let write = Request::Write { handle: up.clone(), offset, data: name("x").into() };
             assert_eq!(code(&raw.ask(2, write).await), Some(StatusCode::Failure), "{offset}");
         }
     }
@@ -180,7 +180,7 @@ async fn offsets_at_the_edges() {
         panic!()
     };
     assert_eq!(tail, "ts");
-    assert_eq!(raw.ask(4, Request::Write { handle: up, offset: u64::MAX, data: Bytes::new() }).await, ok());
+    assert_eq!(raw.ask(4, Request::Write { handle: up, offset: u64::MAX, data: Bytes::new().into() }).await, ok());
 }
 
 #[tokio::test]
@@ -223,7 +223,7 @@ async fn limits_and_space() {
     let folder = MemoryFolder::new().with_file("/out/f", b"octets");
     let mut raw = greeted(&folder).await;
     let Reply::Extended(data) = raw.ask(1, Request::Extended(Extended::Limits)).await else { panic!() };
-    let limits = Limits { packet_octets: 263_168, read_octets: 261_120, write_octets: 261_120, handles: 64 };
+    let limits = Limits { packet_octets: 263_168, read_octets: 131_072, write_octets: 261_120, handles: 64 };
     assert_eq!(Limits::decode(&data), Ok(limits));
     let handle = raw.open("/out/f", 1).await;
     for request in [Extended::Statvfs { path: name("/out") }, Extended::Fstatvfs { handle }] {

@@ -52,7 +52,7 @@ async fn small_files_survive() {
 #[tokio::test]
 async fn the_block_follows_the_servers_limits() {
     let folder = MemoryFolder::new();
-    assert_eq!(connect(&folder, ClientOptions::default()).await.unwrap().block_octets(), 255 * 1024);
+    assert_eq!(connect(&folder, ClientOptions::default()).await.unwrap().block_octets(), 128 * 1024);
     assert_eq!(connect(&folder, options(1, 100)).await.unwrap().block_octets(), 100);
 }
 
@@ -62,7 +62,7 @@ async fn a_large_read_gets_what_one_packet_holds() {
     let mut raw = Raw::greeted(start(&folder, ServerLimits::default()).0).await;
     let handle = raw.open("/out/f", 1).await;
     let Reply::Data(data) = raw.ask(1, Request::Read { handle, offset: 5, len: u32::MAX }).await else { panic!() };
-    assert_eq!(data, pattern(600_000)[5..5 + 255 * 1024]);
+    assert_eq!(data, pattern(600_000)[5..5 + 128 * 1024]);
 }
 
 #[tokio::test]
@@ -85,13 +85,13 @@ async fn sixty_four_large_reads_wait_for_a_slow_reader() {
             (900, Reply::Attrs(_)) => other_at = Some(next),
             (id, Reply::Data(got)) => {
                 assert_eq!(idx(id), next);
-                assert!(got == data[next * 262_144..next * 262_144 + 255 * 1024], "reply {next}");
+                assert!(got == data[next * 262_144..next * 262_144 + 128 * 1024], "reply {next}");
                 next += 1;
             }
             other => panic!("{other:?}"),
         }
     }
-    assert!(other_at.is_some_and(|at| at < 20), "other requests do not wait for all the reads: {other_at:?}");
+    assert!(other_at.is_some_and(|at| at < 40), "other requests do not wait for all the reads: {other_at:?}");
     assert_eq!(raw.ask(901, Request::Close { handle }).await, ok());
 }
 
@@ -131,7 +131,7 @@ async fn uploads_go_on_while_the_output_stands_still() {
     for n in 0..96u32 {
         raw.send(n, Request::Read { handle: down.clone(), offset: u64::from(n) * 250_000, len: 250_000 });
         let part = Bytes::copy_from_slice(&data[idx(n) * 100_000..][..100_000]);
-        raw.send(1000 + n, Request::Write { handle: up.clone(), offset: u64::from(n) * 100_000, data: part });
+        raw.send(1000 + n, Request::Write { handle: up.clone(), offset: u64::from(n) * 100_000, data: part.into() });
     }
     raw.send(5000, Request::Close { handle: up });
     while folder.file("/in/g").is_none() {
@@ -157,7 +157,7 @@ async fn a_commit_does_not_hold_up_other_requests() {
     let (first, second) = (raw.open("/in/a", WRITE).await, raw.open("/in/b", WRITE).await);
     raw.send(1, Request::Close { handle: first });
     raw.send(2, Request::Stat { path: Bytes::from_static(b"/in/a") });
-    let other = Request::Write { handle: second.clone(), offset: 0, data: Bytes::from_static(b"x") };
+    let other = Request::Write { handle: second.clone(), offset: 0, data: Bytes::from_static(b"x").into() };
     assert_eq!(raw.ask(3, other).await, ok());
     assert_eq!(folder.log(), [""; 0], "CLOSE is not answered before the file is durable");
     folder.commits.add_permits(1);
@@ -174,7 +174,7 @@ async fn a_slow_disk_holds_the_input_back() {
     let up = raw.open("/in/a", WRITE).await;
     let block = Bytes::from(pattern(250_000));
     for n in 0..64u32 {
-        raw.send(n, Request::Write { handle: up.clone(), offset: u64::from(n) * 250_000, data: block.clone() });
+        raw.send(n, Request::Write { handle: up.clone(), offset: u64::from(n) * 250_000, data: block.clone().into() });
     }
     rest().await;
     let left = raw.line.output.queued();
@@ -194,7 +194,7 @@ async fn a_cut_upload_is_interrupted_and_resumed() {
     let mut raw = Raw::greeted(pipe).await;
     let up = raw.open("f", WRITE).await;
     let head = Bytes::copy_from_slice(&data[..250_000]);
-    raw.ask(1, Request::Write { handle: up, offset: 0, data: head }).await;
+    raw.ask(1, Request::Write { handle: up, offset: 0, data: head.into() }).await;
     drop(raw);
     assert_eq!(served.await.unwrap().error, None);
     assert_eq!((folder.file("/in/f"), folder.log()), (None, vec!["interrupt /in/f 250000".to_owned()]));
@@ -212,7 +212,7 @@ async fn reput_of_openssh_goes_on_at_the_end() {
     folder.state.lock().unwrap().partial.insert(b"/in/f".to_vec(), b"0123".to_vec());
     let mut raw = Raw::greeted(start(&folder, ServerLimits::default()).0).await;
     let handle = raw.open("f", 2 | 4 | 8).await;
-    let write = |offset, data| Request::Write { handle: handle.clone(), offset, data: Bytes::from_static(data) };
+    let write = |offset, data| Request::Write { handle: handle.clone(), offset, data: Bytes::from_static(data).into() };
     let requests = [write(4, b"45"), write(6, b"67"), Request::Close { handle: handle.clone() }];
     for (id, request) in (1u32..).zip(requests) {
         assert_eq!(raw.ask(id, request).await, ok());

@@ -2,7 +2,10 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::{LENGTH_OCTETS, PACKET_OCTETS_MAX};
+use super::{LENGTH_OCTETS, PACKET_OCTETS_MAX, Pieces};
+
+/// Octets below which a piece is copied, so that many small ones cost no more memory than they hold.
+const SMALL_OCTETS: usize = 4096;
 
 /// The stream holds no packet where one should begin. It can't be read any further.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -14,13 +17,23 @@ pub struct FrameError {
 
 /// Gathers pieces, gives packets (without their length field).
 ///
-/// A packet inside one piece shares its buffer. One that spans several pieces is copied once, into a buffer of its size.
+/// A packet shares the buffers in which it came; only small pieces of one that spans several are joined.
 #[derive(Debug, Default)]
 pub struct Framer {
     /// What has not been looked at.
     piece: Bytes,
-    /// The start of a packet whose end is still to come, with its length field.
-    started: BytesMut,
+    /// A length field that came in part.
+    length: BytesMut,
+    /// A packet whose end is still to come.
+    started: Option<Started>,
+}
+
+#[derive(Debug)]
+struct Started {
+    missing: usize,
+    pieces: Pieces,
+    /// Small pieces that came last.
+    small: BytesMut,
 }
 
 impl Framer {
@@ -29,10 +42,7 @@ impl Framer {
         if self.piece.is_empty() {
             self.piece = piece;
         } else {
-            let mut joined = BytesMut::with_capacity(self.piece.len() + piece.len());
-            joined.extend_from_slice(&self.piece);
-            joined.extend_from_slice(&piece);
-            self.piece = joined.freeze();
+            self.piece = Pieces::from_iter([std::mem::take(&mut self.piece), piece]).joined();
         }
     }
 
@@ -40,61 +50,73 @@ impl Framer {
     ///
     /// # Errors
     /// [`FrameError`] for a length of 0 or above [`PACKET_OCTETS_MAX`]; again and again from then on.
-    pub fn next_packet(&mut self) -> Result<Option<Bytes>, FrameError> {
-        if !self.started.is_empty() {
-            return self.complete();
+    pub fn next_packet(&mut self) -> Result<Option<Pieces>, FrameError> {
+        let mut started = match self.started.take() {
+            Some(started) => started,
+            None => match self.length()? {
+                Some(octets) => Started { missing: octets, pieces: Pieces::default(), small: BytesMut::new() },
+                None => return Ok(None),
+            },
+        };
+        started.take(self.piece.split_to(started.missing.min(self.piece.len())));
+        if started.missing > 0 {
+            self.started = Some(started);
+            return Ok(None);
         }
-        match whole_len(&self.piece)? {
-            Some(whole) if self.piece.len() >= whole => {
-                self.piece.advance(LENGTH_OCTETS);
-                Ok(Some(self.piece.split_to(whole - LENGTH_OCTETS)))
-            }
-            Some(whole) => {
-                self.started.reserve(whole);
-                self.take_into_started(usize::MAX);
-                Ok(None)
-            }
-            None => {
-                self.take_into_started(usize::MAX);
-                Ok(None)
-            }
-        }
+        Ok(Some(started.pieces))
     }
 
     /// Whether the stream stands between two packets.
     #[must_use]
     pub fn is_between(&self) -> bool {
-        self.piece.is_empty() && self.started.is_empty()
+        self.piece.is_empty() && self.length.is_empty() && self.started.is_none()
     }
 
-    /// Goes on with the packet that has started.
-    fn complete(&mut self) -> Result<Option<Bytes>, FrameError> {
-        let missing = LENGTH_OCTETS.saturating_sub(self.started.len());
-        self.take_into_started(missing);
-        let Some(whole) = whole_len(&self.started)? else { return Ok(None) };
-        let missing = whole.saturating_sub(self.started.len());
-        self.started.reserve(missing);
-        self.take_into_started(missing);
-        if self.started.len() < whole {
+    /// Reads a length field, once all of it is there.
+    fn length(&mut self) -> Result<Option<usize>, FrameError> {
+        let mut field = [0; LENGTH_OCTETS];
+        if self.length.is_empty() && self.piece.len() >= LENGTH_OCTETS {
+            let octets = stated(self.piece.first_chunk().unwrap_or(&field))?;
+            self.piece.advance(LENGTH_OCTETS);
+            return Ok(Some(octets));
+        }
+        let missing = LENGTH_OCTETS.saturating_sub(self.length.len());
+        self.length.extend_from_slice(&self.piece.split_to(missing.min(self.piece.len())));
+        if self.length.len() < LENGTH_OCTETS {
             return Ok(None);
         }
-        let mut packet = std::mem::take(&mut self.started).freeze();
-        packet.advance(LENGTH_OCTETS);
-        Ok(Some(packet))
-    }
-
-    fn take_into_started(&mut self, octets_max: usize) {
-        let taken = self.piece.split_to(octets_max.min(self.piece.len()));
-        self.started.extend_from_slice(&taken);
+        field.copy_from_slice(&self.length);
+        let octets = stated(&field)?;
+        self.length.clear();
+        Ok(Some(octets))
     }
 }
 
-/// Octets of the packet at the start of `stream`, with its length field; `None` while that is incomplete.
-fn whole_len(stream: &[u8]) -> Result<Option<usize>, FrameError> {
-    let Some(field) = stream.first_chunk::<LENGTH_OCTETS>() else { return Ok(None) };
+impl Started {
+    fn take(&mut self, piece: Bytes) {
+        self.missing = self.missing.saturating_sub(piece.len());
+        let is_whole = self.missing == 0 && self.pieces.is_empty() && self.small.is_empty();
+        if piece.len() < SMALL_OCTETS && !is_whole {
+            self.small.extend_from_slice(&piece);
+        } else {
+            self.settle();
+            self.pieces.push(piece);
+        }
+        if self.missing == 0 {
+            self.settle();
+        }
+    }
+
+    fn settle(&mut self) {
+        self.pieces.push(self.small.split().freeze());
+    }
+}
+
+/// The length that `field` states, if a packet can have it.
+fn stated(field: &[u8; LENGTH_OCTETS]) -> Result<usize, FrameError> {
     let octets = u32::from_be_bytes(*field);
     match usize::try_from(octets) {
-        Ok(len) if (1..=PACKET_OCTETS_MAX).contains(&len) => Ok(Some(LENGTH_OCTETS + len)),
+        Ok(len) if (1..=PACKET_OCTETS_MAX).contains(&len) => Ok(len),
         _ => Err(FrameError { octets }),
     }
 }
@@ -110,7 +132,7 @@ mod tests {
         for cut in cuts.iter().copied().chain([usize::MAX]) {
             framer.push(rest.split_to(cut.min(rest.len())));
             while let Some(packet) = framer.next_packet()? {
-                found.push(packet);
+                found.push(packet.joined());
             }
         }
         Ok(found)
@@ -136,9 +158,26 @@ mod tests {
         let mut framer = Framer::default();
         framer.push(piece.clone());
         let first = framer.next_packet().unwrap().unwrap();
-        assert_eq!(first.as_ptr(), piece[4..].as_ptr());
-        assert_eq!(framer.next_packet().unwrap().unwrap(), vec![7; 10]);
+        assert_eq!(first.list()[0].as_ptr(), piece[4..].as_ptr());
+        assert_eq!(framer.next_packet().unwrap().unwrap().joined(), vec![7; 10]);
         assert!(framer.is_between());
+    }
+
+    #[test]
+    fn large_pieces_are_not_copied_and_small_ones_are_joined() {
+        let stream = Bytes::from(stream_of(&[vec![6; 100_000]]));
+        let (mut framer, cuts) = (Framer::default(), [50_000, 70_000, 70_001, 70_002, 70_003, 100_004]);
+        let mut from = 0;
+        for to in cuts {
+            assert_eq!(framer.next_packet(), Ok(None));
+            framer.push(stream.slice(from..to));
+            from = to;
+        }
+        let packet = framer.next_packet().unwrap().unwrap();
+        let places: Vec<(usize, bool)> =
+            packet.list().iter().map(|p| (p.len(), stream.as_ptr_range().contains(&p.as_ptr()))).collect();
+        assert_eq!(places, [(49_996, true), (20_000, true), (3, false), (30_001, true)]);
+        assert_eq!(packet.joined(), stream[4..]);
     }
 
     proptest! {

@@ -1,11 +1,12 @@
 //! SFTP version 3 packets (draft-ietf-secsh-filexfer-02) and the OpenSSH extensions that peers use, encode beside decode.
 //!
 //! Pure: no socket, file, clock. Names and handles are octets, never text, so a name that is no UTF-8 survives. What is
-//! decoded shares the received buffer; only [`Framer`] copies, and only a packet that came in several pieces.
+//! decoded shares the received buffers; what is short and came in several pieces is joined first.
 
 mod attrs;
 mod extended;
 mod framer;
+mod pieces;
 mod reply;
 mod request;
 
@@ -15,6 +16,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 pub use attrs::{Attrs, KIND_DIRECTORY, KIND_FILE, KIND_LINK, KIND_MASK};
 pub use extended::{Extended, Limits, SpaceInfo, extension};
 pub use framer::{FrameError, Framer};
+pub use pieces::Pieces;
 pub use reply::{NameEntry, Reply, ServerPacket, StatusCode, data_head};
 pub use request::{ClientPacket, OpenFlags, Request};
 

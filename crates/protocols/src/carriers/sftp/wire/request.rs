@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Attrs, Defect, Extended, PACKET_OCTETS_MAX, Reader, WireError, Writer, kind};
+use super::{Attrs, Defect, Extended, PACKET_OCTETS_MAX, Pieces, Reader, WireError, Writer, kind};
 
 /// A packet of a client.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -65,7 +65,7 @@ pub enum Request {
     /// Octets of a file: data, or EOF.
     Read { handle: Bytes, offset: u64, len: u32 },
     /// Octets into a file: status.
-    Write { handle: Bytes, offset: u64, data: Bytes },
+    Write { handle: Bytes, offset: u64, data: Pieces },
     /// Attributes of a name, links not followed.
     Lstat { path: Bytes },
     /// Attributes of an open file.
@@ -107,8 +107,15 @@ impl ClientPacket {
     ///
     /// # Errors
     /// [`WireError`], with the request's number if that was there.
-    pub fn decode(packet: &Bytes) -> Result<Self, WireError> {
-        let mut r = Reader::new(packet);
+    pub fn decode(packet: &Pieces) -> Result<Self, WireError> {
+        if let [first, rest @ ..] = packet.list()
+            && !rest.is_empty()
+            && let Some(write) = write_in_pieces(first, rest)
+        {
+            return Ok(write);
+        }
+        let whole = packet.joined();
+        let mut r = Reader::new(&whole);
         let kind = r.u8().map_err(|defect| WireError { kind: 0, id: None, defect })?;
         if kind == kind::INIT {
             let init = r.u32().and_then(|version| Ok(Self::Init { version, extensions: r.pairs_to_end()? }));
@@ -131,13 +138,27 @@ impl ClientPacket {
     }
 }
 
+/// A WRITE whose data goes on in `rest`, without joining them; `None` if it is anything else, or odd.
+fn write_in_pieces(first: &Bytes, rest: &[Bytes]) -> Option<ClientPacket> {
+    let mut r = Reader::new(first);
+    if r.u8().ok()? != kind::WRITE {
+        return None;
+    }
+    let (id, handle, offset) = (r.u32().ok()?, r.handle().ok()?, r.u64().ok()?);
+    let octets = usize::try_from(r.u32().ok()?).ok()?;
+    let data: Pieces = std::iter::once(r.rest()).chain(rest.iter().cloned()).collect();
+    (data.len() == octets).then_some(ClientPacket::Request { id, request: Request::Write { handle, offset, data } })
+}
+
 impl Request {
     fn read(kind: u8, r: &mut Reader<'_>) -> Result<Self, Defect> {
         Ok(match kind {
             kind::OPEN => Self::Open { path: r.name()?, flags: OpenFlags(r.u32()?), attrs: Attrs::read(r)? },
             kind::CLOSE => Self::Close { handle: r.handle()? },
             kind::READ => Self::Read { handle: r.handle()?, offset: r.u64()?, len: r.u32()? },
-            kind::WRITE => Self::Write { handle: r.handle()?, offset: r.u64()?, data: r.string(PACKET_OCTETS_MAX)? },
+            kind::WRITE => {
+                Self::Write { handle: r.handle()?, offset: r.u64()?, data: r.string(PACKET_OCTETS_MAX)?.into() }
+            }
             kind::LSTAT => Self::Lstat { path: r.name()? },
             kind::FSTAT => Self::Fstat { handle: r.handle()? },
             kind::SETSTAT => Self::Setstat { path: r.name()?, attrs: Attrs::read(r)? },
@@ -168,7 +189,7 @@ impl Request {
             Self::Read { handle, offset, len } => one(kind::READ, handle).u64(*offset).u32(*len),
             Self::Write { handle, offset, data } => {
                 let fields = 16 + handle.len() + data.len();
-                Writer::numbered(kind::WRITE, id, fields).string(handle).u64(*offset).string(data)
+                Writer::numbered(kind::WRITE, id, fields).string(handle).u64(*offset).string(&data.joined())
             }
             Self::Lstat { path } => one(kind::LSTAT, path),
             Self::Fstat { handle } => one(kind::FSTAT, handle),
