@@ -258,6 +258,7 @@ pub(super) async fn save(context: &Context, object: Object, new_name: Option<Str
         kind: Kind::Key,
         references: references(&object),
         expected_revision: Some(object.revision),
+        credential: None,
         name: object.name,
         new_name,
         group: object.group,

@@ -115,6 +115,7 @@ pub(super) async fn save_changed(context: &Context, object: Object, input: &Inpu
         body: object.body.clone(),
         secrets: secrets.into_iter().map(|(field, sealed)| (field, Some(sealed))).collect(),
         expected_revision: Some(object.revision),
+        credential: None,
     };
     let stored = objects.update(change, &context.actor).await.map_err(failed)?;
     Ok(done("updated", &stored, warnings))
