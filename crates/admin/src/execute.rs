@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
-use db::{Actor, AuditResult, Entry};
+use db::{Actor, AuditResult, DbError, Entry};
 use engine::Engine;
+use serde_json::{Map, Value as Json, json};
 
-use crate::{Effect, Input, OpError, Operation, Output, find};
+use crate::input::Wire;
+use crate::{Effect, Form, Input, InputError, OpError, Operation, Output, find};
+
+/// Most characters of one value, or of a refusal, that the audit keeps of an attempt that came to nothing.
+const AUDITED_CHARS_MAX: usize = 256;
 
 /// What every operation may use.
 #[derive(Clone)]
@@ -23,50 +28,151 @@ pub struct Context {
 /// # Errors
 /// [`OpError`]; nothing has changed then, unless the text says so.
 pub async fn execute(context: &Context, name: &str, input: &Input) -> Result<Output, OpError> {
-    let operation = find(name).ok_or_else(|| crate::InputError::UnknownOperation(name.to_owned()))?;
-    input.check(&(operation.params)())?;
-    let result = match operation.effect {
-        // A change of objects is audited where it is made, in the transaction that makes it.
-        Effect::Read | Effect::Change => (operation.run)(context, input).await,
-        Effect::Control => audited(context, operation, input).await,
-    };
-    if operation.effect == Effect::Change && result.is_ok() {
-        context.engine.reload().await.map_err(|e| OpError::Failed(format!("saved, but not yet in force: {e}")))?;
+    let operation = known(name)?;
+    let asked = Asked { context, operation, given: input.given() };
+    if let Err(error) = input.check(&(operation.params)()) {
+        return Err(asked.refused(error.into()).await);
     }
+    let result = match operation.effect {
+        Effect::Read => (operation.run)(context, input).await,
+        Effect::Change => asked.change(input).await,
+        Effect::Control => asked.control(input).await,
+    };
     log(operation, context, &result);
     result
 }
 
-/// Carries out an operation between two entries of the audit (AUD-2). What can't be recorded is not done (AUD-1).
-async fn audited(context: &Context, operation: &Operation, input: &Input) -> Result<Output, OpError> {
-    let audit = context.engine.db().audit();
-    let given: serde_json::Map<String, serde_json::Value> =
-        input.values().map(|(name, value)| (name.to_owned(), serde_json::json!(value))).collect();
-    let named = (operation.params)().into_iter().find(|p| p.positional).and_then(|p| input.value(p.name()));
-    let entry = |tag, result, after: serde_json::Value| Entry {
-        tag,
-        actor: context.actor.clone(),
-        action: operation.name.to_owned(),
-        result,
-        kind: format!("{:?}", operation.right.resource).to_uppercase(),
-        name: named.map(ToString::to_string).unwrap_or_default(),
-        before_json: None,
-        after_json: Some(after.to_string()),
-    };
-    let failed = |e: db::DbError| OpError::Failed(format!("not done, since it could not be recorded: {e}"));
-    let tag = audit.append(entry(None, AuditResult::Attempt, given.into())).await.map_err(failed)?;
-    let result = (operation.run)(context, input).await;
-    let (outcome, after) = match &result {
-        Ok(output) => (AuditResult::Success, output.json()),
-        Err(error) => (AuditResult::Failed, serde_json::json!({ "error": error.to_string() })),
-    };
-    if let Err(error) = audit.append(entry(Some(tag), outcome, after)).await {
-        tracing::error!(operation = operation.name, %error, "the result of an operation could not be audited");
+/// The same with an input as it came over the socket.
+pub(crate) async fn execute_wire(context: &Context, name: &str, wire: Wire) -> Result<Output, OpError> {
+    let operation = known(name)?;
+    let asked = Asked { context, operation, given: wire.given() };
+    match wire.into_input(&(operation.params)()) {
+        Ok(input) => execute(context, name, &input).await,
+        Err(error) => Err(asked.refused(error.into()).await),
     }
-    result
 }
 
-fn log(operation: &Operation, context: &Context, result: &Result<Output, OpError>) {
+/// Writes down that an account without the right to ask anything did so (AUD-2).
+pub(crate) async fn denied(context: &Context) {
+    let entry = |tag, result| Entry {
+        tag,
+        actor: context.actor.clone(),
+        action: "administration".to_owned(),
+        result,
+        kind: "CONFIGURATION".to_owned(),
+        name: String::new(),
+        before_json: None,
+        after_json: None,
+    };
+    pair(context, entry(None, AuditResult::Attempt), |tag| entry(Some(tag), AuditResult::Denied)).await;
+}
+
+fn known(name: &str) -> Result<&'static Operation, OpError> {
+    find(name).ok_or_else(|| OpError::Syntax(InputError::UnknownOperation(base::brief(name, AUDITED_CHARS_MAX))))
+}
+
+/// An operation that was asked for.
+struct Asked<'a> {
+    context: &'a Context,
+    operation: &'static Operation,
+    /// Values by name; `None` stands for one that must not be seen.
+    given: Vec<(String, Option<String>)>,
+}
+
+impl Asked<'_> {
+    /// A change of objects is audited in the transaction that makes it; what did not get that far, here.
+    async fn change(&self, input: &Input) -> Result<Output, OpError> {
+        let done = match (self.operation.run)(self.context, input).await {
+            Ok(done) => done,
+            Err(OpError::Recorded(error)) => return Err(*error),
+            Err(error) => {
+                self.record(&error).await;
+                return Err(error);
+            }
+        };
+        let reloaded = self.context.engine.reload().await;
+        reloaded.map_err(|e| OpError::Failed(format!("saved, but not yet in force: {e}")))?;
+        Ok(done)
+    }
+
+    /// Carries out an operation between two entries of the audit (AUD-2). What can't be recorded is not done (AUD-1).
+    async fn control(&self, input: &Input) -> Result<Output, OpError> {
+        let audit = self.context.engine.db().audit();
+        let failed = |e: DbError| OpError::Failed(format!("not done, since it could not be recorded: {e}"));
+        let tag = audit.append(self.entry(None, AuditResult::Attempt, self.asked())).await.map_err(failed)?;
+        let result = (self.operation.run)(self.context, input).await;
+        let (outcome, after) = match &result {
+            Ok(output) => (AuditResult::Success, output.json()),
+            Err(error) => (AuditResult::Failed, told(error)),
+        };
+        if let Err(error) = audit.append(self.entry(Some(tag), outcome, after)).await {
+            let operation = self.operation.name;
+            tracing::error!(operation, %error, "the result of an operation could not be audited");
+        }
+        result
+    }
+
+    /// The error of an input that is not the operation's: it comes to nothing, and is audited if it asked for an effect.
+    async fn refused(&self, error: OpError) -> OpError {
+        if self.operation.effect != Effect::Read {
+            self.record(&error).await;
+        }
+        log(self.operation, self.context, &Err::<Output, _>(&error));
+        error
+    }
+
+    /// Writes the attempt and why it came to nothing.
+    async fn record(&self, error: &OpError) {
+        let attempt = self.entry(None, AuditResult::Attempt, self.asked());
+        pair(self.context, attempt, |tag| self.entry(Some(tag), AuditResult::Failed, told(error))).await;
+    }
+
+    /// What was given, bounded: values that no parameter bounds are cut, and what no parameter is called is left out.
+    fn asked(&self) -> Json {
+        let mut shown = Map::new();
+        for param in (self.operation.params)() {
+            let Some((name, value)) = self.given.iter().find(|(name, _)| name == param.name()) else { continue };
+            let value = value.as_ref().filter(|_| !param.is_secret() && param.form != Form::File);
+            let value = value.map_or_else(|| "***".to_owned(), |text| base::brief(text, AUDITED_CHARS_MAX));
+            shown.insert(name.clone(), Json::String(value));
+        }
+        Json::Object(shown)
+    }
+
+    fn entry(&self, tag: Option<i64>, result: AuditResult, after: Json) -> Entry {
+        let params = (self.operation.params)();
+        let named = params.iter().find(|p| p.positional || p.field.required).filter(|p| !p.is_secret());
+        let name = named.and_then(|p| self.given.iter().find(|(name, _)| name == p.name()));
+        Entry {
+            tag,
+            actor: self.context.actor.clone(),
+            action: self.operation.name.to_owned(),
+            result,
+            kind: format!("{:?}", self.operation.right.resource).to_uppercase(),
+            name: name.and_then(|(_, value)| value.as_ref()).map(|v| base::brief(v, 64)).unwrap_or_default(),
+            before_json: None,
+            after_json: Some(after.to_string()),
+        }
+    }
+}
+
+/// An attempt with its end.
+async fn pair(context: &Context, attempt: Entry, end: impl FnOnce(i64) -> Entry) {
+    let audit = context.engine.db().audit();
+    let written = match audit.append(attempt).await {
+        Ok(tag) => audit.append(end(tag)).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = written {
+        tracing::error!(%error, actor = context.actor.name, "a refused attempt could not be audited");
+    }
+}
+
+fn told(error: &OpError) -> Json {
+    json!({ "error": base::brief(&error.to_string(), AUDITED_CHARS_MAX) })
+}
+
+fn log<E: std::fmt::Display>(operation: &Operation, context: &Context, result: &Result<Output, E>) {
     let (name, actor) = (operation.name, context.actor.name.as_str());
     match result {
         Ok(_) if operation.effect == Effect::Read => tracing::debug!(operation = name, actor, "operation done"),

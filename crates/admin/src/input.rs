@@ -97,6 +97,12 @@ impl Input {
         self.values.iter().map(|(name, value)| (name.as_str(), value))
     }
 
+    /// What was given, for the audit: values as text, `None` for secrets and files.
+    pub(crate) fn given(&self) -> Vec<(String, Option<String>)> {
+        let hidden = self.secrets.keys().chain(self.files.keys()).map(|name| (name.clone(), None));
+        self.values.iter().map(|(name, value)| (name.clone(), Some(value.to_string()))).chain(hidden).collect()
+    }
+
     /// Takes a typed text for `param`, checked against its kind.
     ///
     /// # Errors
@@ -181,6 +187,12 @@ impl From<&Input> for Wire {
 }
 
 impl Wire {
+    /// As [`Input::given`], of what is not checked yet.
+    pub(crate) fn given(&self) -> Vec<(String, Option<String>)> {
+        let hidden = self.secrets.keys().chain(self.files.keys()).map(|name| (name.clone(), None));
+        self.values.iter().map(|(name, value)| (name.clone(), Some(value.to_string()))).chain(hidden).collect()
+    }
+
     /// The input, each value checked against `params`.
     pub(crate) fn into_input(self, params: &[Param]) -> Result<Input, InputError> {
         let mut input = Input::default();

@@ -3,6 +3,7 @@
 //! A command line, the administration socket and later interfaces all call [`execute`] with the name of an operation and
 //! an [`Input`]; none of them holds a rule of its own. `operations/` has one file for each family.
 
+mod changes;
 mod execute;
 mod input;
 mod operation;

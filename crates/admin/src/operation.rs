@@ -147,6 +147,9 @@ pub enum OpError {
     /// The state of things forbids it: exists already, is referred to, illegal transition.
     #[error("{0}")]
     Refused(String),
+    /// The same, and the audit has it already, in the transaction that refused it.
+    #[error("{0}")]
+    Recorded(Box<Self>),
     /// Something failed inside: database, disk.
     #[error("{0}")]
     Failed(String),
@@ -158,6 +161,7 @@ impl OpError {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Syntax(_) => 2,
+            Self::Recorded(error) => error.exit_code(),
             _ => 1,
         }
     }

@@ -14,8 +14,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use zeroize::Zeroizing;
 
+use crate::execute::execute_wire;
 use crate::input::{FILE_OCTETS_MAX, Wire};
-use crate::{Context, Input, OpError, Output, execute, find};
+use crate::{Context, Input, OpError, Output};
 
 /// Most octets of a request: two files as JSON numbers, and the values.
 const REQUEST_OCTETS_MAX: usize = 10 * FILE_OCTETS_MAX;
@@ -124,12 +125,12 @@ async fn answer(mut stream: UnixStream, context: Context, own_uid: u32) -> io::R
     let uid = stream.peer_cred()?.uid();
     if uid != own_uid && uid != 0 {
         tracing::warn!(uid, "administration request of another account refused");
+        crate::execute::denied(&Context { actor: actor(uid), ..context }).await;
         return Ok(());
     }
     let text = Zeroizing::new(timed(PASS_MAX, receive(&mut stream, REQUEST_OCTETS_MAX)).await?);
     let request: Request = serde_json::from_slice(&text).map_err(io::Error::other)?;
-    let actor = Actor { name: format!("uid:{uid}"), origin: "local socket".to_owned() };
-    let reply = match run(request, Context { actor, ..context }).await {
+    let reply = match run(request, Context { actor: actor(uid), ..context }).await {
         Ok(output) => Reply::Done(output),
         Err(error) => Reply::Refused { exit_code: error.exit_code(), text: error.to_string() },
     };
@@ -137,13 +138,13 @@ async fn answer(mut stream: UnixStream, context: Context, own_uid: u32) -> io::R
     timed(PASS_MAX, send(&mut stream, &text)).await
 }
 
+fn actor(uid: u32) -> Actor {
+    Actor { name: format!("uid:{uid}"), origin: "local socket".to_owned() }
+}
+
 async fn run(request: Request, context: Context) -> Result<Output, OpError> {
-    let operation =
-        find(&request.operation).ok_or_else(|| crate::InputError::UnknownOperation(request.operation.clone()))?;
-    let input = request.input.into_input(&(operation.params)())?;
     // The work goes on if the caller hangs up: a change is whole or not at all.
-    let name = operation.name;
-    tokio::spawn(async move { execute(&context, name, &input).await })
+    tokio::spawn(async move { execute_wire(&context, &request.operation, request.input).await })
         .await
         .map_err(|_| OpError::Failed("the operation broke off: see the gateway's log".to_owned()))?
 }

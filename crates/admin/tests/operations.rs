@@ -201,6 +201,107 @@ async fn a_captured_key_is_bound_and_enabled_by_a_person() {
     assert_eq!(house.run("quarantine list", &[]).await.unwrap().json().as_array().unwrap().len(), 0);
 }
 
+/// What the audit says of the last thing that was asked: the entries of the newest number, without their times.
+async fn last_asked(house: &House) -> Vec<db::AuditRow> {
+    let audit = house.context.engine.db().audit();
+    let all = audit.list(db::AuditFilter { newest: true, ..Default::default() }, 100).await.unwrap();
+    let tag = all.last().unwrap().tag;
+    all.into_iter().filter(|row| row.tag == tag).collect()
+}
+
+#[tokio::test]
+async fn a_route_is_written_whole_or_not_at_all() {
+    // ARCHITECTURE invariant 7
+    let house = House::new().await;
+    let site = [("alias", "B"), ("dest_address", "b.example/22"), ("login_ident", "us")];
+    house.run("peladm create_site", &site).await.unwrap();
+    let route = |name| [("name", name), ("to", "B"), ("from_dir", "/in")];
+    house.run("route add", &route("R")).await.unwrap();
+    let entries = last_asked(&house).await;
+    assert_eq!(
+        entries.iter().map(|e| e.action.as_str()).collect::<Vec<_>>(),
+        ["route add", "CREATE", "CREATE", "CREATE", "route add"]
+    );
+    // The rule's name is taken by another: neither model nor table are changed.
+    house.run("route add", &route("S")).await.unwrap();
+    house.run("peladm create_model", &[("name", "T2"), ("dest_alias", "B")]).await.unwrap();
+    house.run("peladm create_decisionrule", &[("name", "T"), ("model", "T2")]).await.unwrap();
+    let before = house.context.engine.stored().await.unwrap().objects;
+    let refused = text(house.run("route add", &route("T")).await);
+    assert_eq!(refused, "DECISION_RULE T exists already: choose another name or update it");
+    assert_eq!(house.context.engine.stored().await.unwrap().objects, before);
+    // A model that something else uses keeps its route.
+    house.run("peladm update_decisionrule", &[("name", "T"), ("model", "R")]).await.unwrap();
+    let before = house.context.engine.stored().await.unwrap().objects;
+    let refused = text(house.run("route delete", &[("name", "R")]).await);
+    assert!(refused.contains("MODEL R is used by DECISION_RULE T (model)"), "{refused}");
+    assert_eq!(house.context.engine.stored().await.unwrap().objects, before);
+    house.run("audit verify", &[]).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_refused_before_the_database_is_audited_too() {
+    // AUD-2, AUD-3
+    let house = House::new().await;
+    let network = [("nprof_name", "N"), ("security_option", "SSH"), ("sprof_name", "SFTP_OUT")];
+    let wrong = house.run("secadm create_netprof", &network).await;
+    assert!(matches!(wrong, Err(OpError::Refused(_))));
+    let entries = last_asked(&house).await;
+    let told: Vec<_> = entries.iter().map(|e| (e.action.as_str(), e.name.as_str(), e.result)).collect();
+    use db::AuditResult::{Attempt, Failed};
+    assert_eq!(told, [("secadm create_netprof", "N", Attempt), ("secadm create_netprof", "N", Failed)]);
+    assert!(entries[0].after_json.as_ref().unwrap().contains("SFTP_OUT"), "what was asked");
+    assert!(entries[1].after_json.as_ref().unwrap().contains("type CLIENT"), "why it was refused");
+    // An input that is not the operation's; its secret is not told.
+    let name = "peladm create_site";
+    let secret = [("login_password", "battery staple")];
+    assert!(matches!(house.run(name, &secret).await, Err(OpError::Syntax(_))));
+    let entries = last_asked(&house).await;
+    assert_eq!(entries.iter().map(|e| e.result).collect::<Vec<_>>(), [Attempt, Failed]);
+    assert!(entries[0].after_json.as_ref().unwrap().contains(r#""login_password":"***""#));
+    assert!(!format!("{entries:?}").contains("battery"));
+    // The database refuses in the transaction that audits it: told once.
+    let count = |rows: &[db::AuditRow]| rows.iter().filter(|r| r.result == Failed).count();
+    house.run("listener add", &[("name", "L"), ("port", "2222")]).await.unwrap();
+    house.run("listener add", &[("name", "L"), ("port", "2223")]).await.unwrap_err();
+    let all = house.context.engine.db().audit().list(Default::default(), 1000).await.unwrap();
+    assert_eq!((count(&all), last_asked(&house).await.len()), (3, 2));
+    // Looking at something is not audited, right or wrong.
+    house.run("secdsp display_sshprof", &[]).await.unwrap_err();
+    assert_eq!(house.context.engine.db().audit().list(Default::default(), 1000).await.unwrap().len(), all.len());
+}
+
+#[tokio::test]
+async fn a_wrong_input_over_the_socket_is_audited() {
+    // AUD-2
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let house = House::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("admin.sock");
+    let uid = rustix::process::getuid().as_raw();
+    let listener = admin::socket::listen(&path).unwrap();
+    let server = tokio::spawn(admin::socket::serve(listener, house.context.clone(), uid));
+    let long = "9".repeat(100_000);
+    for input in [
+        r#"{"values":{"name":"L","port":"no"},"secrets":{},"files":{}}"#.to_owned(),
+        r#"{"values":{"name":"L","colour":"red"},"secrets":{"port":"hunter2"},"files":{}}"#.to_owned(),
+        format!(r#"{{"values":{{"name":"L","port":"{long}","address":"{long}"}},"secrets":{{}},"files":{{}}}}"#),
+    ] {
+        let mut stream = tokio::net::UnixStream::connect(&path).await.unwrap();
+        stream.write_all(format!(r#"{{"operation":"listener add","input":{input}}}"#).as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).await.unwrap();
+        assert!(reply.contains(r#""exit_code":2"#), "{reply}");
+        let entries = last_asked(&house).await;
+        assert_eq!((entries[0].action.as_str(), entries[0].name.as_str(), entries.len()), ("listener add", "L", 2));
+        assert!(entries[0].actor.name.starts_with("uid:"));
+        let told = format!("{entries:?}");
+        assert!(!told.contains("hunter2") && told.len() < 5000, "{told}");
+    }
+    server.abort();
+}
+
 async fn capture(house: &House, gate: &str) -> String {
     house.context.engine.reload().await.unwrap();
     let key = PrivateKey::generate(KeyAlgorithm::Ed25519, None).unwrap();

@@ -205,7 +205,8 @@ async fn store(conn: &mut Conn, new: NewCapture, now: UtcMicros) -> Result<Captu
     }
     let alias = free_alias(conn, &new.fingerprint).await?;
     let actor = Actor { name: "gateway".to_owned(), origin: new.source.clone() };
-    let task = Task { actor, action: "CAPTURE", kind: Kind::Key, name: alias.clone(), now };
+    let (action, kind) = ("CAPTURE".to_owned(), Kind::Key.as_str());
+    let task = Task { actor, action, kind, name: alias.clone(), now };
     let about = json!({ "gate": new.gate, "login": new.login, "source": new.source }).to_string();
     let capture = args![new.fingerprint, new.gate.as_str(), 0, new.login.as_str(), new.source.as_str(), now];
     let object = object(new, alias.clone());

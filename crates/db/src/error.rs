@@ -44,6 +44,22 @@ pub enum DbError {
         /// Revision it has.
         found: i64,
     },
+    /// Somebody changed some object since the whole configuration was read.
+    #[error("the configuration is at revision {found}, not {expected}: look at it again and repeat the change")]
+    Moved {
+        /// Revision the caller saw.
+        expected: i64,
+        /// Revision it has.
+        found: i64,
+    },
+    /// A set changes one object twice.
+    #[error("{kind} {name} is changed twice at once: state each object once")]
+    Twice {
+        /// Kind.
+        kind: &'static str,
+        /// Name.
+        name: String,
+    },
     /// The object is used by others (OBJ-3).
     #[error("{name} is used by {}: change these first, or delete with -force", referrers(.by))]
     Referenced {
@@ -53,8 +69,10 @@ pub enum DbError {
         by: Vec<Referrer>,
     },
     /// A field names an object that is not there.
-    #[error("{field} names {kind} {name}, which does not exist: create it first")]
+    #[error("{from}: {field} names {kind} {name}, which does not exist: create it first")]
     MissingReference {
+        /// The referring object.
+        from: String,
         /// Field of the referring object.
         field: String,
         /// Kind it must have.

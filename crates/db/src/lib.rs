@@ -24,6 +24,7 @@ mod faults;
 mod ids;
 mod logins;
 mod migrate;
+mod object_sets;
 mod object_writes;
 mod objects;
 mod open;
@@ -41,7 +42,8 @@ pub use captures::{Cap, CaptureCaps, CaptureOutcome, CaptureRow, Captures, NewCa
 pub use error::{DbError, Referrer};
 pub use events::{Event, Events};
 pub use logins::{BlockPolicy, LoginBlocks, Meta, SeenKey, SeenKeys};
-pub use objects::{Change, CredentialRow, Credentials, HistoryRow, NewCredential, NewObject, Objects};
+pub use object_sets::{CHANGES_MAX, ChangeSet, ObjectChange};
+pub use objects::{Change, CredentialRow, Credentials, Deletion, HistoryRow, NewCredential, NewObject, Objects};
 pub use payloads::{INLINE_OCTETS_MAX, Payloads};
 pub use records::{
     CommitReceived, DueQuery, EntryQuery, Inserted, NewPayload, NewTransfer, Outcome, Payload, PayloadBody,

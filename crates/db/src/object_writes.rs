@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::audit::{AuditResult, Entry};
 use crate::audit_chain;
-use crate::objects::{Change, NewCredential, NewObject};
+use crate::objects::{Change, Deletion, NewCredential, NewObject};
 use crate::sql::{Columns, Conn, args};
 use crate::{Actor, DbError, Referrer};
 
@@ -24,8 +24,9 @@ macro_rules! columns {
 #[derive(Clone, Debug)]
 pub(crate) struct Task {
     pub(crate) actor: Actor,
-    pub(crate) action: &'static str,
-    pub(crate) kind: Kind,
+    pub(crate) action: String,
+    /// Kind of the object, or what several are called together.
+    pub(crate) kind: &'static str,
     pub(crate) name: String,
     pub(crate) now: UtcMicros,
 }
@@ -64,13 +65,24 @@ where
 }
 
 impl Task {
-    fn entry(&self, tag: Option<i64>, result: AuditResult, before: Option<String>, after: Option<String>) -> Entry {
+    /// The task of one object within this one.
+    pub(crate) fn of(&self, action: &str, kind: Kind, name: &str) -> Self {
+        Self { action: action.to_owned(), kind: kind.as_str(), name: name.to_owned(), ..self.clone() }
+    }
+
+    pub(crate) fn entry(
+        &self,
+        tag: Option<i64>,
+        result: AuditResult,
+        before: Option<String>,
+        after: Option<String>,
+    ) -> Entry {
         Entry {
             tag,
             actor: self.actor.clone(),
-            action: self.action.to_owned(),
+            action: self.action.clone(),
             result,
-            kind: self.kind.as_str().to_owned(),
+            kind: self.kind.to_owned(),
             name: self.name.clone(),
             before_json: before,
             after_json: after,
@@ -92,7 +104,16 @@ pub(crate) fn shown(object: &Object) -> String {
     .to_string()
 }
 
+/// Stores a new object with its references.
 pub(crate) async fn create(conn: &mut Conn, task: &Task, new: NewObject) -> Result<Done<Object>, DbError> {
+    let references = new.references.clone();
+    let done = insert(conn, task, new).await?;
+    write_references(conn, &done.value, &references).await?;
+    Ok(done)
+}
+
+/// Stores a new object, but none of its references.
+pub(crate) async fn insert(conn: &mut Conn, task: &Task, new: NewObject) -> Result<Done<Object>, DbError> {
     free_name(conn, new.kind, &new.name, None).await?;
     let args = args![
         new.uid,
@@ -109,7 +130,6 @@ pub(crate) async fn create(conn: &mut Conn, task: &Task, new: NewObject) -> Resu
     for (field, sealed) in &new.secrets {
         set_secret(conn, id, field, Some(sealed.clone())).await?;
     }
-    write_references(conn, id, &new.references).await?;
     if let Some(credential) = new.credential {
         write_credential(conn, id, credential).await?;
     }
@@ -133,11 +153,10 @@ pub(crate) async fn create(conn: &mut Conn, task: &Task, new: NewObject) -> Resu
 const CREATE: &str = "INSERT INTO object (uid, kind, name, lower_name, grp, state, revision, body_json, created_at, \
     updated_at) VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $8) RETURNING id";
 
-pub(crate) async fn update(conn: &mut Conn, task: &Task, tag: i64, change: Change) -> Result<Done<Object>, DbError> {
+/// Changes an object, but none of its references; who names it follows a new name.
+pub(crate) async fn change(conn: &mut Conn, task: &Task, tag: i64, change: Change) -> Result<Done<Object>, DbError> {
     let old = find(conn, change.kind, &change.name).await?;
-    if let Some(expected) = change.expected_revision.filter(|expected| *expected != old.revision) {
-        return Err(DbError::Stale { name: old.title(), expected, found: old.revision });
-    }
+    stale(&old, change.expected_revision)?;
     let name = change.new_name.unwrap_or_else(|| old.name.clone());
     if name != old.name {
         free_name(conn, old.kind, &name, Some(old.id)).await?;
@@ -162,8 +181,10 @@ pub(crate) async fn update(conn: &mut Conn, task: &Task, tag: i64, change: Chang
         ..old.clone()
     };
     write(conn, &object, task).await?;
-    conn.run("DELETE FROM object_ref WHERE from_id = $1", args![object.id]).await?;
-    write_references(conn, object.id, &change.references).await?;
+    if let Some(credential) = change.credential {
+        conn.run("DELETE FROM credential WHERE object_id = $1", args![object.id]).await?;
+        write_credential(conn, object.id, credential).await?;
+    }
     if object.name != old.name {
         follow(conn, &object, &old.name, (task, tag)).await?;
     }
@@ -175,9 +196,11 @@ pub(crate) async fn delete(
     conn: &mut Conn,
     task: &Task,
     tag: i64,
-    force: bool,
+    what: Deletion,
 ) -> Result<Done<Vec<Referrer>>, DbError> {
-    let object = find(conn, task.kind, &task.name).await?;
+    let Deletion { kind, name, force, expected_revision } = what;
+    let object = find(conn, kind, &name).await?;
+    stale(&object, expected_revision)?;
     let by = referring(conn, object.id).await?;
     if !by.is_empty() && !force {
         return Err(DbError::Referenced { name: object.title(), by: by.into_iter().map(|(_, r)| r).collect() });
@@ -227,7 +250,7 @@ async fn amend(
     let mut new = Object { revision: old.revision.saturating_add(1), updated_at: task.now, ..old.clone() };
     edit(&mut new.body);
     write(conn, &new, task).await?;
-    let task = Task { action: "UPDATE", kind: new.kind, name: new.name.clone(), ..task.clone() };
+    let task = task.of("UPDATE", new.kind, &new.name);
     let entry = task.entry(Some(tag), AuditResult::Success, Some(shown(&old)), Some(shown(&new)));
     audit_chain::append(conn, entry, task.now).await.map(drop)
 }
@@ -333,14 +356,33 @@ async fn set_secret(conn: &mut Conn, id: ObjectId, field: &str, sealed: Option<V
     conn.run(sql, args![id, field, sealed]).await.map(drop)
 }
 
-async fn write_references(conn: &mut Conn, id: ObjectId, list: &[(String, Kind, String)]) -> Result<(), DbError> {
+/// Notes whom an object names; it has no references yet.
+pub(crate) async fn write_references(
+    conn: &mut Conn,
+    object: &Object,
+    list: &[(String, Kind, String)],
+) -> Result<(), DbError> {
     for (pos, (field, kind, name)) in (0_i64..).zip(list) {
-        let args = args![id, field, pos, kind.as_str(), name];
+        let args = args![object.id, field, pos, kind.as_str(), name];
         if conn.run(REFER, args).await? == 0 {
-            return Err(DbError::MissingReference { field: field.clone(), kind: kind.as_str(), name: name.clone() });
+            let (from, field, name) = (object.title(), field.clone(), name.clone());
+            return Err(DbError::MissingReference { from, field, kind: kind.as_str(), name });
         }
     }
     Ok(())
+}
+
+/// Forgets whom an object names, if it is there.
+pub(crate) async fn drop_references(conn: &mut Conn, kind: Kind, name: &str) -> Result<(), DbError> {
+    let sql = "DELETE FROM object_ref WHERE from_id = (SELECT id FROM object WHERE kind = $1 AND name = $2)";
+    conn.run(sql, args![kind.as_str(), name]).await.map(drop)
+}
+
+fn stale(object: &Object, expected: Option<i64>) -> Result<(), DbError> {
+    match expected.filter(|expected| *expected != object.revision) {
+        Some(expected) => Err(DbError::Stale { name: object.title(), expected, found: object.revision }),
+        None => Ok(()),
+    }
 }
 
 const REFER: &str = "INSERT INTO object_ref (from_id, field, pos, to_id) \

@@ -2,9 +2,9 @@
 
 use base::{ObjectId, UtcMicros};
 use model::{Body, Kind, Object, ObjectState};
-use serde_json::json;
 
 use crate::audit_chain::octets;
+use crate::object_sets::{self as sets, ChangeSet, ObjectChange};
 use crate::object_writes as writes;
 use crate::sql::{Columns, args};
 use crate::{Actor, Db, DbError, Referrer};
@@ -52,6 +52,21 @@ pub struct Change {
     pub secrets: Vec<(String, Option<Vec<u8>>)>,
     /// All its references.
     pub references: Vec<(String, Kind, String)>,
+    /// Another key in the place of the one it is.
+    pub credential: Option<NewCredential>,
+    /// Refuse unless the object is at this revision.
+    pub expected_revision: Option<i64>,
+}
+
+/// A deletion.
+#[derive(Clone, Debug)]
+pub struct Deletion {
+    /// Kind.
+    pub kind: Kind,
+    /// Name.
+    pub name: String,
+    /// Empty the fields that name it; else it is refused while there are any.
+    pub force: bool,
     /// Refuse unless the object is at this revision.
     pub expected_revision: Option<i64>,
 }
@@ -116,7 +131,7 @@ impl Objects<'_> {
     /// # Errors
     /// If the database fails.
     pub async fn revision(self) -> Result<i64, DbError> {
-        let row = self.0.read().row("SELECT COALESCE(MAX(seq), 0) FROM change", Vec::new()).await?;
+        let row = self.0.read().row(sets::REVISION, Vec::new()).await?;
         row.map_or(Ok(0), |mut row| row.int())
     }
 
@@ -139,18 +154,29 @@ impl Objects<'_> {
         row.ok_or_else(|| DbError::NotFound { kind: kind.as_str(), name: name.to_owned() })?.text()
     }
 
+    /// Makes changes together or not at all, in one transaction with their history and audit; they may refer to each
+    /// other in any order. Returns what was created and changed, in the order given.
+    ///
+    /// # Errors
+    /// [`DbError::Moved`], [`DbError::TooLarge`], those of each change, or if the database fails.
+    pub async fn apply(self, set: ChangeSet, actor: &Actor) -> Result<Vec<Object>, DbError> {
+        sets::check(&set)?;
+        let (task, wanted) = sets::task(&set, actor, self.0.now());
+        self.0
+            .write(move |conn| {
+                Box::pin(writes::audited(conn, task, Some(wanted), |conn, task, tag| {
+                    Box::pin(sets::apply(conn, task, tag, set))
+                }))
+            })
+            .await?
+    }
+
     /// Stores an object.
     ///
     /// # Errors
     /// [`DbError::Exists`], [`DbError::CaseClash`], [`DbError::MissingReference`], or if the database fails.
     pub async fn create(self, new: NewObject, actor: &Actor) -> Result<Object, DbError> {
-        let task = self.task(actor, "CREATE", new.kind, &new.name);
-        let wanted = Some(json!({ "values": new.body }).to_string());
-        self.0
-            .write(move |conn| {
-                Box::pin(writes::audited(conn, task, wanted, |conn, task, _| Box::pin(writes::create(conn, task, new))))
-            })
-            .await?
+        self.one(ObjectChange::Create(new), actor).await
     }
 
     /// Changes an object; a new name is followed by all who refer to it (KEY-7).
@@ -158,15 +184,12 @@ impl Objects<'_> {
     /// # Errors
     /// [`DbError::NotFound`], [`DbError::Stale`], those of [`Self::create`], or if the database fails.
     pub async fn update(self, change: Change, actor: &Actor) -> Result<Object, DbError> {
-        let task = self.task(actor, "UPDATE", change.kind, &change.name);
-        let wanted = Some(json!({ "name": change.new_name, "values": change.body }).to_string());
-        self.0
-            .write(move |conn| {
-                Box::pin(writes::audited(conn, task, wanted, |conn, task, tag| {
-                    Box::pin(writes::update(conn, task, tag, change))
-                }))
-            })
-            .await?
+        self.one(ObjectChange::Update(change), actor).await
+    }
+
+    async fn one(self, change: ObjectChange, actor: &Actor) -> Result<Object, DbError> {
+        let made = self.apply(ChangeSet::of(change), actor).await?.pop();
+        made.ok_or_else(|| DbError::Sql("a change gave no object".to_owned()))
     }
 
     /// Deletes an object. With `force` the fields that name it are emptied in the same transaction. Returns those that
@@ -175,12 +198,13 @@ impl Objects<'_> {
     /// # Errors
     /// [`DbError::NotFound`], [`DbError::Referenced`], or if the database fails.
     pub async fn delete(self, kind: Kind, name: &str, force: bool, actor: &Actor) -> Result<Vec<Referrer>, DbError> {
-        let task = self.task(actor, "DELETE", kind, name);
+        let what = Deletion { kind, name: name.to_owned(), force, expected_revision: None };
+        let set = ChangeSet::of(ObjectChange::Delete(what.clone()));
+        let (task, wanted) = sets::task(&set, actor, self.0.now());
         self.0
             .write(move |conn| {
-                let wanted = Some(json!({ "force": force }).to_string());
-                Box::pin(writes::audited(conn, task, wanted, move |conn, task, tag| {
-                    Box::pin(writes::delete(conn, task, tag, force))
+                Box::pin(writes::audited(conn, task, Some(wanted), move |conn, task, tag| {
+                    Box::pin(writes::delete(conn, task, tag, what))
                 }))
             })
             .await?
@@ -215,10 +239,6 @@ impl Objects<'_> {
             WHERE s.object_id = $1 AND s.field = $2";
         let row = self.0.read().row(sql, args![id, field]).await?;
         row.map(|mut row| Ok((row.text()?, row.blob()?))).transpose()
-    }
-
-    fn task(&self, actor: &Actor, action: &'static str, kind: Kind, name: &str) -> writes::Task {
-        writes::Task { actor: actor.clone(), action, kind, name: name.to_owned(), now: self.0.now() }
     }
 }
 

@@ -26,7 +26,7 @@ pub use engine::{Engine, EngineOptions, EngineParts, Recovered, StartError};
 pub use error::{Cause, ErrorKind, TransferError};
 pub use events::{Event, Events};
 pub use housekeeping::{Tidied, run_housekeeping};
-pub use load::Reloaded;
+pub use load::{Reloaded, Stored};
 pub use queue::{Deliver, JobOutcome, JobSource, OutgoingJob, SessionOutcome, SiteStatus, run_deliveries};
 pub use route::{Why, run_routing};
 pub use transfer::{Committed, Control, Extra, Incoming, Outgoing, Request, Source};

@@ -36,6 +36,14 @@ impl Engine {
         self.wake();
         Ok(loaded)
     }
+
+    /// Reads the configuration as it is stored; what is in use stays.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn stored(&self) -> Result<Stored, DbError> {
+        stored(&self.db).await
+    }
 }
 
 impl Reloaded {
@@ -44,8 +52,36 @@ impl Reloaded {
     }
 }
 
-/// Reads objects and keys of one revision.
+/// The configuration as it is stored, at one revision: what a change starts from.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// Revision of the whole.
+    pub revision: i64,
+    /// Every object.
+    pub objects: Vec<Object>,
+    /// Every key.
+    pub credentials: Vec<CredentialRow>,
+}
+
+impl Stored {
+    /// What would be in use, and what is wrong with it.
+    #[must_use]
+    pub fn build(self) -> (Snapshot, Vec<Problem>) {
+        let keys = key_entries(&self.objects, self.credentials);
+        Snapshot::build(self.objects, keys, self.revision)
+    }
+}
+
+/// Reads what is stored and makes it what is in use.
 pub(crate) async fn load(db: &Db) -> Result<Reloaded, DbError> {
+    let stored = stored(db).await?;
+    let revision = stored.revision;
+    let (snapshot, problems) = stored.build();
+    Ok(Reloaded { revision, problems: Arc::new(problems), snapshot: Arc::new(snapshot) })
+}
+
+/// Reads objects and keys of one revision.
+async fn stored(db: &Db) -> Result<Stored, DbError> {
     let mut tries = 0;
     loop {
         let (objects, revision) = db.objects().load_all().await?;
@@ -53,9 +89,7 @@ pub(crate) async fn load(db: &Db) -> Result<Reloaded, DbError> {
         tries += 1;
         // A change between the two reads makes a new revision: read again, a few times at most.
         if tries >= RELOAD_TRIES_MAX || db.objects().revision().await? == revision {
-            let keys = key_entries(&objects, credentials);
-            let (snapshot, problems) = Snapshot::build(objects, keys, revision);
-            return Ok(Reloaded { revision, problems: Arc::new(problems), snapshot: Arc::new(snapshot) });
+            return Ok(Stored { revision, objects, credentials });
         }
     }
 }

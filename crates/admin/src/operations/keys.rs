@@ -1,12 +1,13 @@
 //! Bare keys: import, make, change, delete, show (certificates-and-keys.md section 3.4).
 
 use base::Secret;
-use db::{Change, NewCredential, NewObject};
+use db::{Change, NewCredential};
 use keys::{KeyAlgorithm, KeyFileFormat, KeyMaterial, PrivateKey, SizeLimits, check_size, read_key};
 use model::{Field, FieldKind, Kind, Object, ObjectState, Value};
 
 use super::objects;
-use super::objects::{blank, cell, delete_params, failed, name_of, name_params, references, stored};
+use super::objects::{cell, delete_params, name_of, name_params, stored};
+use crate::changes::{self, blank, creation, new_uid, recorded};
 use crate::{Cell, Context, Effect, Input, InputError, OpError, Operation, Output, Param, Resource, Right};
 
 const fn right(letter: char) -> Right {
@@ -174,20 +175,10 @@ async fn store(context: &Context, input: &Input, material: &KeyMaterial, what: &
     put(&mut object, input)?;
     object.body.insert("algorithm".to_owned(), Value::Text(material.public().algorithm().to_string()));
     object.body.insert("type".to_owned(), Value::Text(type_of(material).to_owned()));
-    let uid = base::hex(&base::random::<16>().map_err(|e| OpError::Failed(e.to_string()))?);
+    let uid = new_uid()?;
     let credential = credential(context, material, &uid)?;
-    let new = NewObject {
-        uid,
-        kind: Kind::Key,
-        name: object.name.clone(),
-        group: object.group.clone(),
-        state: object.state,
-        references: references(&object),
-        body: object.body,
-        secrets: Vec::new(),
-        credential: Some(credential),
-    };
-    let stored = context.engine.db().objects().create(new, &context.actor).await.map_err(failed)?;
+    let made = changes::commit(context, ("", ""), vec![creation(object, uid, Vec::new(), Some(credential))]).await?;
+    let stored = made.objects.first().ok_or_else(|| OpError::Failed("a change gave no key".to_owned()))?;
     let fingerprint = material.public().fingerprint();
     let facts = vec![
         ("name".to_owned(), Cell::from(stored.name.as_str())),
@@ -196,7 +187,7 @@ async fn store(context: &Context, input: &Input, material: &KeyMaterial, what: &
     ];
     let kind = if type_of(material) == "PRIVATE" { "private" } else { "public" };
     let text = format!("key {} {what}: {kind} {}, {fingerprint}", stored.name, material.public().algorithm());
-    Ok(Output::Done { text, facts, warnings: Vec::new() })
+    Ok(Output::Done { text, facts, warnings: made.warnings })
 }
 
 fn credential(context: &Context, material: &KeyMaterial, uid: &str) -> Result<NewCredential, OpError> {
@@ -248,24 +239,10 @@ async fn update(context: &Context, input: &Input) -> Result<Output, OpError> {
     if let Some(new_name) = &new_name {
         model::check_name(Kind::Key, new_name).map_err(|p| OpError::Refused(p.to_string()))?;
     }
-    let stored = save(context, object, new_name).await?;
+    let change = Change { new_name, ..changes::update(object, Vec::new()) };
+    // Those that name the key are changed with it, by the database: there is nothing else to look at.
+    let stored = context.engine.db().objects().update(change, &context.actor).await.map_err(recorded)?;
     Ok(Output::done(format!("key {} updated: {}, group {}", stored.name, stored.state.shown(), stored.group)))
-}
-
-/// Stores a changed key object.
-pub(super) async fn save(context: &Context, object: Object, new_name: Option<String>) -> Result<Object, OpError> {
-    let change = Change {
-        kind: Kind::Key,
-        references: references(&object),
-        expected_revision: Some(object.revision),
-        name: object.name,
-        new_name,
-        group: object.group,
-        state: object.state,
-        body: object.body,
-        secrets: Vec::new(),
-    };
-    context.engine.db().objects().update(change, &context.actor).await.map_err(failed)
 }
 
 async fn display(context: &Context, input: &Input) -> Result<Output, OpError> {

@@ -1,10 +1,11 @@
 //! Create, update, delete and show objects of any kind, by the field list of the kind alone.
 
 use base::Secret;
-use db::{Change, DbError, NewObject};
+use db::ObjectChange;
 use keys::PasswordHash;
-use model::{Body, Draft, Field, FieldKind, Kind, Object, ObjectState, Place, Problem, Severity, Snapshot, Value};
+use model::{Draft, Field, FieldKind, Kind, Object, ObjectState, Place, Value};
 
+use crate::changes::{self, blank, creation, failed, new_uid, recorded};
 use crate::{Cell, Context, Input, OpError, Output, Param};
 
 /// Name and every field.
@@ -71,24 +72,11 @@ pub async fn create_object(context: &Context, draft: Draft) -> Result<Output, Op
     Ok(created)
 }
 
-/// Stores a new object with the secrets of the input; other operations build objects of their own for it.
-pub(super) async fn save_new(context: &Context, object: Object, input: &Input) -> Result<Output, OpError> {
-    let warnings = examine(context, &object, None)?;
-    let uid = base::hex(&base::random::<16>().map_err(|e| OpError::Failed(e.to_string()))?);
+/// Stores a new object with the secrets of the input.
+async fn save_new(context: &Context, object: Object, input: &Input) -> Result<Output, OpError> {
+    let uid = new_uid()?;
     let secrets = sealed_secrets(context, object.kind, &uid, input).await?;
-    let new = NewObject {
-        uid,
-        kind: object.kind,
-        name: object.name.clone(),
-        group: object.group.clone(),
-        state: object.state,
-        references: references(&object),
-        body: object.body,
-        secrets,
-        credential: None,
-    };
-    let stored = context.engine.db().objects().create(new, &context.actor).await.map_err(failed)?;
-    Ok(done("created", &stored, warnings))
+    save(context, "created", creation(object, uid, secrets, None)).await
 }
 
 /// Changes an object by the input.
@@ -101,30 +89,24 @@ pub(super) async fn update(context: &Context, input: &Input, kind: Kind) -> Resu
 
 /// Stores a changed object, refusing if another change came between.
 pub(super) async fn save_changed(context: &Context, object: Object, input: &Input) -> Result<Output, OpError> {
-    let warnings = examine(context, &object, Some(&object.name))?;
-    let objects = context.engine.db().objects();
-    let uid = objects.uid(object.kind, &object.name).await.map_err(failed)?;
+    let uid = context.engine.db().objects().uid(object.kind, &object.name).await.map_err(failed)?;
     let secrets = sealed_secrets(context, object.kind, &uid, input).await?;
-    let change = Change {
-        kind: object.kind,
-        name: object.name.clone(),
-        new_name: None,
-        group: object.group.clone(),
-        state: object.state,
-        references: references(&object),
-        body: object.body.clone(),
-        secrets: secrets.into_iter().map(|(field, sealed)| (field, Some(sealed))).collect(),
-        expected_revision: Some(object.revision),
-    };
-    let stored = objects.update(change, &context.actor).await.map_err(failed)?;
-    Ok(done("updated", &stored, warnings))
+    let secrets = secrets.into_iter().map(|(field, sealed)| (field, Some(sealed))).collect();
+    save(context, "updated", ObjectChange::Update(changes::update(object, secrets))).await
+}
+
+/// Makes one change.
+async fn save(context: &Context, what: &str, change: ObjectChange) -> Result<Output, OpError> {
+    let made = changes::commit(context, ("", ""), vec![change]).await?;
+    let stored = made.objects.first().ok_or_else(|| OpError::Failed("a change gave no object".to_owned()))?;
+    Ok(done(what, stored, made.warnings))
 }
 
 /// Deletes an object; refused while others refer to it, unless forced (OBJ-3, NET-14).
 pub(super) async fn delete(context: &Context, input: &Input, kind: Kind) -> Result<Output, OpError> {
     let name = name_of(input, kind)?;
     let objects = context.engine.db().objects();
-    let cleared = objects.delete(kind, &name, input.is_set("force"), &context.actor).await.map_err(failed)?;
+    let cleared = objects.delete(kind, &name, input.is_set("force"), &context.actor).await.map_err(recorded)?;
     let warnings = cleared.iter().map(|r| format!("{} of {} {} is cleared", r.field, r.kind, r.name)).collect();
     let text = format!("{} {name} deleted", kind.descriptor().title);
     Ok(Output::Done { text, facts: Vec::new(), warnings })
@@ -212,28 +194,6 @@ pub(super) async fn stored(context: &Context, kind: Kind, name: &str) -> Result<
     found.ok_or_else(|| OpError::NotFound(format!("{} {name} does not exist", kind.descriptor().title)))
 }
 
-/// An object with nothing but its name.
-pub(super) fn blank(kind: Kind, name: String) -> Object {
-    Object {
-        id: base::ObjectId(0),
-        kind,
-        name,
-        group: model::DEFAULT_GROUP.to_owned(),
-        state: ObjectState::Enabled,
-        revision: 0,
-        created_at: base::UtcMicros::default(),
-        updated_at: base::UtcMicros::default(),
-        body: Body::new(),
-        secrets: std::collections::BTreeSet::new(),
-    }
-}
-
-/// What an object refers to: field, kind and name.
-pub(super) fn references(object: &Object) -> Vec<(String, Kind, String)> {
-    let all = model::references(object.kind, &object.body).into_iter();
-    all.map(|(field, kind, name)| (field.to_owned(), kind, name)).collect()
-}
-
 /// Puts the given values where they belong; an empty text or list takes a value away.
 fn take_values(object: &mut Object, input: &Input) -> Result<(), OpError> {
     for (place, field) in writable(object.kind) {
@@ -253,33 +213,6 @@ fn take_values(object: &mut Object, input: &Input) -> Result<(), OpError> {
         }
     }
     Ok(())
-}
-
-/// Looks at the object among all others, as the running gateway would. Errors refuse it; the rest are warnings.
-fn examine(context: &Context, object: &Object, replaces: Option<&str>) -> Result<Vec<String>, OpError> {
-    let errors_of = |problems: Vec<Problem>| {
-        let (errors, rest): (Vec<_>, Vec<_>) = problems.into_iter().partition(|p| p.severity == Severity::Error);
-        match errors.is_empty() {
-            true => Ok(rest.iter().map(told).collect::<Vec<_>>()),
-            false => Err(OpError::Refused(errors.iter().map(told).collect::<Vec<_>>().join("\n"))),
-        }
-    };
-    if let Err(problems) = model::check_body(object.kind, &object.body) {
-        errors_of(problems)?;
-    }
-    let running = context.engine.snapshot();
-    let same = |o: &Object| o.kind == object.kind && replaces.is_some_and(|name| o.name == name);
-    let others =
-        Kind::ALL.into_iter().flat_map(|kind| running.objects(kind)).filter(|o| !same(o)).map(|o| (**o).clone());
-    let keys = running.keys().map(|k| (**k).clone()).collect();
-    let (_, problems) = Snapshot::build(others.chain([object.clone()]).collect(), keys, running.revision);
-    let title = object.title();
-    errors_of(problems.into_iter().filter(|p| p.object == title).collect())
-}
-
-fn told(problem: &Problem) -> String {
-    let field = if problem.field.is_empty() { String::new() } else { format!(" {}", problem.field) };
-    format!("{}{field}: {}; {}", problem.object, problem.text, problem.fix)
 }
 
 /// Secrets of the input, sealed for the object `uid`: what must be presented as it is, what is only checked as a hash.
@@ -309,20 +242,6 @@ async fn hashed(secret: &Secret<String>) -> Result<Secret<Vec<u8>>, OpError> {
     let hash = tokio::task::spawn_blocking(move || PasswordHash::hash(&given)).await;
     let hash = hash.map_err(|e| OpError::Failed(e.to_string()))?.map_err(|e| OpError::Refused(e.to_string()))?;
     Ok(Secret::new(hash.as_str().as_bytes().to_vec()))
-}
-
-/// What the database refused, as the operator reads it.
-pub(super) fn failed(error: DbError) -> OpError {
-    match &error {
-        DbError::NotFound { .. } | DbError::NoTransfer { .. } => OpError::NotFound(error.to_string()),
-        DbError::Exists { .. }
-        | DbError::CaseClash { .. }
-        | DbError::Referenced { .. }
-        | DbError::MissingReference { .. }
-        | DbError::Stale { .. }
-        | DbError::Transition { .. } => OpError::Refused(error.to_string()),
-        _ => OpError::Failed(error.to_string()),
-    }
 }
 
 fn done(what: &str, object: &Object, warnings: Vec<String>) -> Output {

@@ -6,7 +6,7 @@ use db::{AuditFilter, AuditRow, HistoryRow};
 use model::{Field, FieldKind, Inbound, Kind, Problem, Reason, Security, Severity, Snapshot};
 use serde_json::json;
 
-use super::objects::failed;
+use crate::changes::failed;
 use crate::{Cell, Context, Effect, Input, InputError, OpError, Operation, Output, Param, Resource, Right};
 
 /// The family.

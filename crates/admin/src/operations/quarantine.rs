@@ -1,12 +1,12 @@
 //! Keys that partners showed and a person must judge (AUTO-1 to AUTO-7).
 
-use db::CaptureRow;
+use db::{CaptureRow, ObjectChange};
 use keys::Fingerprint;
 use model::{Field, Kind, Object, ObjectState, Value};
 use serde_json::json;
 
-use super::keys::save;
-use super::objects::{failed, save_changed, stored};
+use super::objects::stored;
+use crate::changes::{self, failed};
 use crate::{Cell, Context, Effect, Input, InputError, OpError, Operation, Output, Param, Resource, Right};
 
 const fn right(letter: char) -> Right {
@@ -148,21 +148,23 @@ fn place_of(gate: &str) -> (Kind, &str) {
     gate.strip_prefix(SITE).map_or((Kind::Cgate, gate), |site| (Kind::RemoteSite, site))
 }
 
-/// Binds the key to where it was shown, then enables it: a stop in between leaves it disabled.
+/// Binds the key to where it was shown and enables it, together.
 async fn enable(context: &Context, input: &Input) -> Result<Output, OpError> {
     let name = name_of(input)?;
     let mut bound = Vec::new();
     let mut warnings = Vec::new();
+    let mut all = Vec::new();
     for row in captured(context, name).await? {
         let (kind, place) = place_of(&row.gate);
         let object = stored(context, kind, place).await?;
         if object.body.get("login_user").is_some_and(|v| Cell::from(v).to_string().contains(['*', '?'])) {
             warnings.push(format!("gate {place} takes several logins: the key opens all of them"));
         }
-        bind(context, object, name).await?;
+        all.push(ObjectChange::Update(changes::update(with_key(object, name), Vec::new())));
         bound.push(row.gate);
     }
-    set_state(context, name, ObjectState::Enabled).await?;
+    all.push(in_state(context, name, ObjectState::Enabled).await?);
+    warnings.extend(changes::commit(context, ("quarantine enable", name), all).await?.warnings);
     let text = format!("key {name} enabled for {}", bound.join(", "));
     Ok(Output::Done {
         text,
@@ -171,7 +173,8 @@ async fn enable(context: &Context, input: &Input) -> Result<Output, OpError> {
     })
 }
 
-async fn bind(context: &Context, mut object: Object, key: &str) -> Result<(), OpError> {
+/// The gate or site with one more bound key.
+fn with_key(mut object: Object, key: &str) -> Object {
     let mut keys = match object.body.remove("bound_keys") {
         Some(Value::List(keys)) => keys,
         _ => Vec::new(),
@@ -180,18 +183,18 @@ async fn bind(context: &Context, mut object: Object, key: &str) -> Result<(), Op
         keys.push(key.to_owned());
     }
     object.body.insert("bound_keys".to_owned(), Value::List(keys));
-    save_changed(context, object, &Input::default()).await.map(drop)
+    object
 }
 
 async fn reject(context: &Context, input: &Input) -> Result<Output, OpError> {
     let name = name_of(input)?;
     captured(context, name).await?;
-    set_state(context, name, ObjectState::Disabled).await?;
+    let change = in_state(context, name, ObjectState::Disabled).await?;
+    changes::commit(context, ("", ""), vec![change]).await?;
     Ok(Output::done(format!("key {name} rejected: it stays known and disabled")))
 }
 
-async fn set_state(context: &Context, name: &str, state: ObjectState) -> Result<(), OpError> {
-    let mut object = stored(context, Kind::Key, name).await?;
-    object.state = state;
-    save(context, object, None).await.map(drop)
+async fn in_state(context: &Context, name: &str, state: ObjectState) -> Result<ObjectChange, OpError> {
+    let key = stored(context, Kind::Key, name).await?;
+    Ok(ObjectChange::Update(changes::update(Object { state, ..key }, Vec::new())))
 }

@@ -1,10 +1,12 @@
 //! Where received files go: a short way to write a model, a decision rule and its place in a rule table (DESIGN 1.8).
 
+use db::ObjectChange;
 use model::{Field, FieldKind, Kind, Object, RouteFacts, Value};
 use serde_json::json;
 
-use super::objects::{blank, failed, save_changed, save_new, stored};
+use super::objects::stored;
 use super::observe::reasons;
+use crate::changes::{self, blank, failed};
 use crate::{Context, Effect, Input, InputError, OpError, Operation, Output, Param, Resource, Right};
 
 const fn right(letter: char) -> Right {
@@ -97,42 +99,28 @@ async fn add(context: &Context, input: &Input) -> Result<Output, OpError> {
     let mut rule = blank(Kind::DecisionRule, name.clone());
     rule.body.insert("conditions".to_owned(), Value::List(wanted));
     rule.body.insert("model".to_owned(), Value::Text(name.clone()));
-    let none = Input::default();
-    save_new(context, model, &none).await?;
-    let rule = save_in_force(context, rule).await;
-    if rule.is_err() {
-        // Nothing half-made stays behind.
-        context
-            .engine
-            .db()
-            .objects()
-            .delete(Kind::TransferModel, &name, false, &context.actor)
-            .await
-            .map_err(failed)?;
-    }
-    rule?;
-    append(context, &name).await?;
-    Ok(Output::done(format!("route {name} added: it is the last in table {TABLE}")))
+    let mut all = vec![new(model)?, new(rule)?];
+    all.push(match context.engine.db().objects().find(Kind::RuleTable, TABLE).await.map_err(failed)? {
+        Some(table) => {
+            ObjectChange::Update(changes::update(with_rules(table, |rules| rules.push(name.clone())), Vec::new()))
+        }
+        None => new(with_rules(blank(Kind::RuleTable, TABLE.to_owned()), |rules| rules.push(name.clone())))?,
+    });
+    let made = changes::commit(context, ("route add", &name), all).await?;
+    let text = format!("route {name} added: it is the last in table {TABLE}");
+    Ok(Output::Done { text, facts: Vec::new(), warnings: made.warnings })
 }
 
-/// Stores a rule that names a model which was made a moment ago.
-async fn save_in_force(context: &Context, rule: Object) -> Result<Output, OpError> {
-    context.engine.reload().await.map_err(|e| OpError::Failed(e.to_string()))?;
-    save_new(context, rule, &Input::default()).await
+fn new(object: Object) -> Result<ObjectChange, OpError> {
+    Ok(changes::creation(object, changes::new_uid()?, Vec::new(), None))
 }
 
-/// Puts the rule at the end of the table, which is made if it is not there.
-async fn append(context: &Context, rule: &str) -> Result<(), OpError> {
-    context.engine.reload().await.map_err(|e| OpError::Failed(e.to_string()))?;
-    let none = Input::default();
-    let found = context.engine.db().objects().find(Kind::RuleTable, TABLE).await.map_err(failed)?;
-    let is_new = found.is_none();
-    let mut table = found.unwrap_or_else(|| blank(Kind::RuleTable, TABLE.to_owned()));
+/// The table with other rules.
+fn with_rules(mut table: Object, edit: impl FnOnce(&mut Vec<String>)) -> Object {
     let mut rules = rules_of(&table);
-    rules.push(rule.to_owned());
+    edit(&mut rules);
     table.body.insert("rules".to_owned(), Value::List(rules));
-    let saved = if is_new { save_new(context, table, &none).await } else { save_changed(context, table, &none).await };
-    saved.map(drop)
+    table
 }
 
 fn rules_of(table: &Object) -> Vec<String> {
@@ -160,14 +148,13 @@ async fn list(context: &Context) -> Result<Output, OpError> {
 
 async fn delete(context: &Context, input: &Input) -> Result<Output, OpError> {
     let name = text(input, "name")?;
-    let mut table = stored(context, Kind::RuleTable, TABLE).await?;
-    let rules = rules_of(&table).into_iter().filter(|rule| rule != name).collect();
-    table.body.insert("rules".to_owned(), Value::List(rules));
-    save_changed(context, table, &Input::default()).await?;
-    let objects = context.engine.db().objects();
-    for kind in [Kind::DecisionRule, Kind::TransferModel] {
-        objects.delete(kind, name, false, &context.actor).await.map_err(failed)?;
-    }
+    let table = stored(context, Kind::RuleTable, TABLE).await?;
+    let table = with_rules(table, |rules| rules.retain(|rule| rule != name));
+    let rule = stored(context, Kind::DecisionRule, name).await?;
+    let model = stored(context, Kind::TransferModel, name).await?;
+    let table = ObjectChange::Update(changes::update(table, Vec::new()));
+    let all = vec![table, changes::deletion(&rule), changes::deletion(&model)];
+    changes::commit(context, ("route delete", name), all).await?;
     Ok(Output::done(format!("route {name} deleted")))
 }
 

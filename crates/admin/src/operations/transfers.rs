@@ -6,7 +6,7 @@ use engine::{Control, Extra, Request};
 use model::{Field, FieldKind, Kind};
 use serde_json::json;
 
-use super::objects::failed;
+use crate::changes::failed;
 use crate::{Cell, Context, Effect, Input, InputError, OpError, Operation, Output, Param, Resource, Right};
 
 const fn right(letter: char) -> Right {

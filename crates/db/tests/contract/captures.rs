@@ -51,6 +51,7 @@ mod bodies {
             secrets: Vec::new(),
             references: Vec::new(),
             expected_revision: None,
+            credential: None,
         };
         db.objects().update(change, &actor()).await.unwrap();
     }

@@ -14,11 +14,18 @@ on_both! {
     change_audit_and_object_are_one;
     numbers_of_objects_do_not_come_back;
     a_new_site_name_is_followed_by_waiting_transfers;
+    a_set_is_one_whatever_its_order;
+    a_set_with_one_wrong_change_changes_nothing;
+    a_set_is_refused_if_the_configuration_moved;
+    a_key_takes_the_place_of_another;
 }
 
 mod bodies {
     use base::ObjectId;
-    use db::{AuditFilter, AuditResult, Change, Db, DbError, NewCredential, NewObject, NewTransfer};
+    use db::{
+        AuditFilter, AuditResult, CHANGES_MAX, Change, ChangeSet, Db, DbError, Deletion, NewCredential, NewObject,
+    };
+    use db::{NewTransfer, ObjectChange};
     use model::{Body, Kind, Object, ObjectState, Value};
 
     use crate::house::{House, NOW, actor};
@@ -57,6 +64,7 @@ mod bodies {
             secrets: Vec::new(),
             references: Vec::new(),
             expected_revision: None,
+            credential: None,
         }
     }
 
@@ -205,7 +213,10 @@ mod bodies {
     pub(super) async fn a_missing_reference_refuses_the_whole(house: House) {
         let db = house.open().await;
         let error = db.objects().create(profile("P", &["nobody"]), &actor()).await.unwrap_err();
-        assert_eq!(error.to_string(), "private_keys names KEY nobody, which does not exist: create it first");
+        assert_eq!(
+            error.to_string(),
+            "SSH_PROFILE P: private_keys names KEY nobody, which does not exist: create it first"
+        );
         assert_eq!(db.objects().find(Kind::SshProfile, "P").await.unwrap(), None);
         assert_eq!(db.objects().history(Kind::SshProfile, "P").await.unwrap(), vec![]);
     }
@@ -251,5 +262,126 @@ mod bodies {
         let renamed = Change { new_name: Some("B".to_owned()), ..change(&site) };
         db.objects().update(renamed, &actor()).await.unwrap();
         assert_eq!(db.transfers().get(id).await.unwrap().unwrap().site, "B");
+    }
+
+    fn gone(kind: Kind, name: &str) -> ObjectChange {
+        ObjectChange::Delete(Deletion { kind, name: name.to_owned(), force: false, expected_revision: None })
+    }
+
+    fn set(changes: Vec<ObjectChange>) -> ChangeSet {
+        ChangeSet { action: "route add".to_owned(), name: "R".to_owned(), changes, expected_revision: None }
+    }
+
+    fn credential(octet: u8) -> NewCredential {
+        NewCredential {
+            class: "KEY".to_owned(),
+            algorithm: "ED25519".to_owned(),
+            bits: 256,
+            fingerprint: [octet; 32],
+            spki_sha256: [octet; 32],
+            public_blob: vec![octet; 51],
+            private_sealed: None,
+        }
+    }
+
+    /// A profile with one key and another profile: what a set is tried on.
+    async fn stage(db: &Db) -> Object {
+        db.objects().create(new(Kind::Key, "old"), &actor()).await.unwrap();
+        db.objects().create(profile("GONE", &["old"]), &actor()).await.unwrap();
+        db.objects().create(profile("P", &["old"]), &actor()).await.unwrap()
+    }
+
+    // ARCHITECTURE invariant 7
+    pub(super) async fn a_set_is_one_whatever_its_order(house: House) {
+        let db = house.open().await;
+        let p = stage(&db).await;
+        let before = db.audit().list(AuditFilter::default(), 100).await.unwrap().len();
+        // Each refers to what comes later, and what goes is named by what goes or changes.
+        let changes = vec![
+            gone(Kind::Key, "old"),
+            ObjectChange::Update(Change { references: profile("P", &["k2"]).references, ..change(&p) }),
+            ObjectChange::Create(profile("Q", &["k2", "k1"])),
+            ObjectChange::Create(new(Kind::Key, "k1")),
+            gone(Kind::SshProfile, "GONE"),
+            ObjectChange::Create(new(Kind::Key, "k2")),
+        ];
+        let made = db.objects().apply(set(changes), &actor()).await.unwrap();
+        assert_eq!(made.iter().map(|o| o.name.as_str()).collect::<Vec<_>>(), ["P", "Q", "k1", "k2"]);
+        let (all, _) = db.objects().load_all().await.unwrap();
+        assert_eq!(
+            all.iter().map(Object::title).collect::<Vec<_>>(),
+            ["KEY k1", "KEY k2", "SSH_PROFILE P", "SSH_PROFILE Q"]
+        );
+        assert_eq!(db.objects().referrers(Kind::Key, "k2").await.unwrap().len(), 2);
+        assert_eq!(db.objects().history(Kind::SshProfile, "P").await.unwrap().len(), 2);
+        // AUD-2: the attempt, each object, the result, all under one number.
+        let entries = db.audit().list(AuditFilter::default(), 100).await.unwrap().split_off(before);
+        let told: Vec<_> = entries.iter().map(|e| (e.action.as_str(), e.result, e.name.as_str())).collect();
+        use AuditResult::{Attempt, Success};
+        assert_eq!(told.len(), 8);
+        assert_eq!((told[0], told[7]), (("route add", Attempt, "R"), ("route add", Success, "R")));
+        assert!(told.contains(&("DELETE", Success, "GONE")) && told.contains(&("CREATE", Success, "Q")));
+        assert!(entries.iter().all(|e| e.tag == entries[0].seq));
+        assert_eq!(db.audit().verify().await.unwrap().fault, None);
+    }
+
+    pub(super) async fn a_set_with_one_wrong_change_changes_nothing(house: House) {
+        let db = house.open().await;
+        let p = stage(&db).await;
+        let before = db.objects().load_all().await.unwrap();
+        let good = || ObjectChange::Create(new(Kind::Key, "k1"));
+        let stale = ObjectChange::Update(Change { expected_revision: Some(9), ..change(&p) });
+        for (wrong, words) in [
+            (ObjectChange::Create(profile("Q", &["nobody"])), "SSH_PROFILE Q: private_keys names KEY nobody"),
+            (ObjectChange::Create(new(Kind::Key, "OLD")), "KEY OLD differs from old by case only"),
+            (ObjectChange::Create(new(Kind::Key, "k1")), "KEY k1 is changed twice at once"),
+            (
+                gone(Kind::Key, "old"),
+                "KEY old is used by SSH_PROFILE GONE (private_keys), SSH_PROFILE P (private_keys)",
+            ),
+            (gone(Kind::Key, "none"), "KEY none does not exist"),
+            (stale, "SSH_PROFILE P is at revision 1, not 9"),
+        ] {
+            let error = db.objects().apply(set(vec![good(), wrong]), &actor()).await.unwrap_err().to_string();
+            assert!(error.starts_with(words), "{error}");
+            assert_eq!(db.objects().load_all().await.unwrap(), before, "{words}");
+            assert_eq!(db.objects().history(Kind::Key, "k1").await.unwrap(), [], "{words}");
+        }
+        let entries = db.audit().list(AuditFilter { newest: true, ..AuditFilter::default() }, 1).await.unwrap();
+        assert_eq!((entries[0].action.as_str(), entries[0].result), ("route add", AuditResult::Failed));
+        assert!(entries[0].after_json.as_ref().unwrap().contains("SSH_PROFILE P is at revision 1"));
+        // The audit of one object in the middle of a set cannot be written: nothing is changed, nothing is said.
+        let last = entries[0].seq;
+        house.tamper(&format!("CREATE UNIQUE INDEX only_once ON audit (action, result) WHERE seq > {last}")).await;
+        let two = vec![good(), ObjectChange::Create(new(Kind::Key, "k2"))];
+        assert!(db.objects().apply(set(two), &actor()).await.is_err());
+        assert_eq!(db.objects().load_all().await.unwrap(), before);
+        house.tamper("DROP INDEX only_once").await;
+        let many = (0..=CHANGES_MAX).map(|n| gone(Kind::Key, &format!("k{n}"))).collect();
+        assert!(matches!(db.objects().apply(set(many), &actor()).await, Err(DbError::TooLarge { .. })));
+    }
+
+    pub(super) async fn a_set_is_refused_if_the_configuration_moved(house: House) {
+        let db = house.open().await;
+        let one = || ChangeSet {
+            expected_revision: Some(0),
+            ..set(vec![ObjectChange::Create(new(Kind::Key, "a")), ObjectChange::Create(new(Kind::Key, "b"))])
+        };
+        db.objects().apply(one(), &actor()).await.unwrap();
+        let found = db.objects().revision().await.unwrap();
+        let again = db.objects().apply(one(), &actor()).await.unwrap_err();
+        assert_eq!(again, DbError::Moved { expected: 0, found });
+    }
+
+    pub(super) async fn a_key_takes_the_place_of_another(house: House) {
+        let db = house.open().await;
+        let first = NewObject { credential: Some(credential(1)), ..new(Kind::Key, "k") };
+        let key = db.objects().create(first, &actor()).await.unwrap();
+        db.objects().create(profile("P", &["k"]), &actor()).await.unwrap();
+        let other = Change { credential: Some(credential(2)), ..change(&key) };
+        db.objects().update(other, &actor()).await.unwrap();
+        assert_eq!(db.credentials().by_fingerprint(&[1; 32]).await.unwrap(), []);
+        assert_eq!(db.credentials().by_fingerprint(&[2; 32]).await.unwrap(), [key.id]);
+        assert_eq!(db.objects().referrers(Kind::Key, "k").await.unwrap().len(), 1);
     }
 }

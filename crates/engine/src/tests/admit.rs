@@ -77,6 +77,7 @@ async fn change(house: &House, gate: &str, edit: impl FnOnce(&mut Body)) {
         secrets: vec![("login_password".to_owned(), Some(sealed))],
         references: Vec::new(),
         expected_revision: None,
+        credential: None,
     };
     house.engine.db.objects().update(change, &actor()).await.unwrap();
     house.engine.reload().await.unwrap();

@@ -121,6 +121,7 @@ impl House {
             secrets: Vec::new(),
             references: Vec::new(),
             expected_revision: None,
+            credential: None,
         };
         self.engine.db.objects().update(change, &actor()).await.unwrap();
         self.engine.reload().await.unwrap();
