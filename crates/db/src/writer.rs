@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::DbError;
 use crate::open::{Address, Pool};
 use crate::sql::Conn;
+use crate::unanswered::Ticket;
 
 /// Operations that may wait in the queue; then callers wait.
 const QUEUE_MAX: usize = 1024;
@@ -80,7 +81,7 @@ pub(crate) fn start(address: Address) -> io::Result<(Queue, oneshot::Receiver<()
     let (ended, end) = oneshot::channel();
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_time();
-    if matches!(address, Address::Postgres(_)) {
+    if address.is_postgres() {
         runtime.enable_io();
     }
     let runtime = runtime.build()?;
@@ -192,12 +193,20 @@ impl Writer {
 
     async fn batch(&mut self) {
         let mut jobs = Vec::new();
-        let result = self.run(&mut jobs).await;
+        let result = match self.run(&mut jobs).await {
+            Ok(()) => Ok(()),
+            Err(Broken { error, unanswered }) => {
+                if let Some(conn) = self.conn.take() {
+                    conn.discard().await;
+                }
+                match unanswered {
+                    Some(ticket) => ticket.outcome(&self.pool, error).await,
+                    None => Err(error),
+                }
+            }
+        };
         if let Err(error) = &result {
             tracing::error!(%error, operations = jobs.len(), "the database did not commit");
-            if let Some(conn) = self.conn.take() {
-                conn.discard().await;
-            }
             if *error == DbError::Locked {
                 // Who waited behind a lock need not each wait for it again.
                 jobs.extend(self.waiting.drain(..));
@@ -211,11 +220,11 @@ impl Writer {
     }
 
     /// Runs one transaction; `jobs` receives those that share its fate.
-    async fn run(&mut self, jobs: &mut Vec<Box<dyn Job>>) -> Result<(), DbError> {
+    async fn run(&mut self, jobs: &mut Vec<Box<dyn Job>>) -> Result<(), Broken> {
         let until = Instant::now() + BATCH_TIME;
         if let Err(error) = self.begin().await {
             jobs.extend(self.waiting.drain(..));
-            return Err(error);
+            return Err(error.into());
         }
         let conn = self.conn.as_mut().ok_or(DbError::Closed)?;
         // The first operation that is kept needs no savepoint: before it there is nothing to keep.
@@ -237,7 +246,8 @@ impl Writer {
         }
         // A beginning that nothing followed needs no end.
         if conn.take_first() != Some(IMMEDIATE) {
-            conn.script("COMMIT", Vec::new()).await?;
+            let ticket = Ticket::of(conn).await?;
+            conn.script("COMMIT", Vec::new()).await.map_err(|error| Broken { error, unanswered: ticket })?;
         }
         Ok(())
     }
@@ -263,6 +273,19 @@ impl Writer {
         };
         let conn = self.conn.insert(conn);
         conn.first(begin(conn)).await
+    }
+}
+
+/// Why a batch was not committed.
+struct Broken {
+    error: DbError,
+    /// It may have been committed all the same.
+    unanswered: Option<Ticket>,
+}
+
+impl From<DbError> for Broken {
+    fn from(error: DbError) -> Self {
+        Self { error, unanswered: None }
     }
 }
 
