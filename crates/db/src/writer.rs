@@ -228,19 +228,23 @@ impl Writer {
         }
         let conn = self.conn.as_mut().ok_or(DbError::Closed)?;
         // The first operation that is kept needs no savepoint: before it there is nothing to keep.
-        let (mut kept, mut savepoint) = (false, false);
+        let (mut kept, mut savepoint) = (false, None);
         while jobs.len() < BATCH_MAX && (jobs.is_empty() || Instant::now() < until) {
             let Some(job) = self.waiting.pop_front().or_else(|| self.queue.try_recv().ok()) else { break };
             if kept && conn.waiting().is_none() {
-                conn.first(if savepoint { NEXT } else { "SAVEPOINT op" }).await?;
-                savepoint = true;
+                let next = savepoint.map_or(&FIRST, Savepoint::next);
+                conn.first(next.make).await?;
+                savepoint = Some(next);
             }
             jobs.push(job);
             let Some(job) = jobs.last_mut() else { break };
             if job.run(conn).await {
                 kept = true;
             } else if conn.waiting().is_none() {
-                let undone = if savepoint { undo(conn).await } else { again(conn).await };
+                let undone = match savepoint {
+                    Some(savepoint) => conn.script(savepoint.undo, Vec::new()).await.map(drop),
+                    None => again(conn).await,
+                };
                 undone.map_err(|lost| job.error().unwrap_or(lost))?;
             }
         }
@@ -289,9 +293,21 @@ impl From<DbError> for Broken {
     }
 }
 
-/// Undoes the last operation.
-async fn undo(conn: &mut Conn) -> Result<(), DbError> {
-    conn.script("ROLLBACK TO SAVEPOINT op", Vec::new()).await.map(drop)
+/// What stands before an operation. Two take turns: where the one before could not be released, and this one is not
+/// there, undoing this one fails instead of undoing both.
+struct Savepoint {
+    make: &'static str,
+    undo: &'static str,
+}
+
+const FIRST: Savepoint = Savepoint { make: "SAVEPOINT a", undo: "ROLLBACK TO SAVEPOINT a" };
+const AFTER_A: Savepoint = Savepoint { make: "RELEASE SAVEPOINT a; SAVEPOINT b", undo: "ROLLBACK TO SAVEPOINT b" };
+const AFTER_B: Savepoint = Savepoint { make: "RELEASE SAVEPOINT b; SAVEPOINT a", undo: "ROLLBACK TO SAVEPOINT a" };
+
+impl Savepoint {
+    fn next(&'static self) -> &'static Self {
+        if self.undo == AFTER_A.undo { &AFTER_B } else { &AFTER_A }
+    }
 }
 
 /// Undoes an operation before which nothing was kept.
@@ -306,5 +322,3 @@ const fn begin(conn: &Conn) -> &'static str {
 
 /// SQLite's beginning: the lock is taken at once, not in the middle. It goes with the first statement.
 const IMMEDIATE: &str = "BEGIN IMMEDIATE";
-/// Goes before each operation after the second.
-const NEXT: &str = "RELEASE SAVEPOINT op; SAVEPOINT op";

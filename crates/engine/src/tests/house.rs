@@ -104,6 +104,11 @@ impl House {
         self.engine = start(self.folder.path(), db, &self.clock, (&self.master, &self.disk)).await;
     }
 
+    /// The same database seen from beside, where no statement fails.
+    pub(super) async fn beside(&self) -> Db {
+        open_db(self.folder.path(), &self.clock, None).await
+    }
+
     pub(super) fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
