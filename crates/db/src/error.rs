@@ -166,6 +166,9 @@ pub enum DbError {
     /// An operation failed inside.
     #[error("the database refused: {0}")]
     Sql(String),
+    /// The connection broke at the end of a transaction, and nothing told in time what became of it.
+    #[error("the database did not answer a commit: {0}")]
+    Unanswered(String),
     /// The database is being closed.
     #[error("the database is closed")]
     Closed,

@@ -9,7 +9,7 @@ use crate::records::{EntryQuery, TransferFilter};
 use crate::sql::{Conn, args};
 use crate::state::State;
 use crate::writer::Urgency;
-use crate::{Db, DbError, DbOptions, NewTransfer};
+use crate::{Db, DbError, DbOptions, Fault, Faults, NewTransfer};
 use crate::{object_writes, payloads, transfer_rows, transfer_writes};
 
 async fn open(folder: &tempfile::TempDir) -> Db {
@@ -187,5 +187,85 @@ async fn the_file_is_private() {
     for file in std::fs::read_dir(folder.path()).unwrap() {
         let mode = file.unwrap().metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0);
+    }
+}
+
+/// Opens the database of each kind that is there, with statements that can fail. `test` names the schema.
+async fn open_all(folder: &tempfile::TempDir, test: &str) -> Vec<(Db, Faults)> {
+    let mut urls = vec![folder.path().join("g.db").to_str().unwrap().to_owned()];
+    if let Ok(url) = std::env::var("GATEHOUSE_TEST_POSTGRES") {
+        let schema = format!("test_{test}");
+        let mut conn = crate::open::Address::parse(&url).unwrap().writer().unwrap().acquire().await.unwrap();
+        for sql in [format!("DROP SCHEMA IF EXISTS {schema} CASCADE"), format!("CREATE SCHEMA {schema}")] {
+            conn.script(sql, Vec::new()).await.unwrap();
+        }
+        let joint = if url.contains('?') { '&' } else { '?' };
+        urls.push(format!("{url}{joint}options=-c%20search_path%3D{schema}"));
+    }
+    let mut all = Vec::new();
+    for url in urls {
+        let faults = Faults::default();
+        let clock = Arc::new(TestClock::at(UtcMicros(0)));
+        all.push((Db::open_with_faults(DbOptions { url, clock }, &faults).await.unwrap(), faults));
+    }
+    all
+}
+
+/// Strikes each statement of a batch of three; what callers are told is what is there (OBJ-34, TRF-1).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn told_is_what_happened_whatever_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    for (db, faults) in open_all(&folder, "told_is_what_happened").await {
+        for fault in [Fault::Refused, Fault::Cut, Fault::Unanswered] {
+            for n in 1.. {
+                let three =
+                    [new(&db, String::new()).await, new(&db, String::new()).await, new(&db, String::new()).await];
+                let ids = three.clone().map(|new| new.id);
+                let [a, b, c] = three;
+                faults.strike(n, fault);
+                let (a, b) =
+                    (db.transfers().insert_lazy(a).await.unwrap(), db.transfers().insert_lazy(b).await.unwrap());
+                let told = [db.transfers().insert(c).await.is_ok(), a.done().await.is_ok(), b.done().await.is_ok()];
+                let struck = faults.struck();
+                faults.strike(u64::MAX, fault);
+                for (id, told) in [(ids[2], told[0]), (ids[0], told[1]), (ids[1], told[2])] {
+                    let there = db.transfers().get(id).await.unwrap().is_some();
+                    assert_eq!(there, told, "{fault:?} at {n}: {struck:?}, {id}");
+                    assert_eq!(
+                        db.transfers().steps(id).await.unwrap().len(),
+                        usize::from(there),
+                        "record and step are one"
+                    );
+                }
+                match struck.as_deref() {
+                    None => break,
+                    // A slow machine makes two batches of it.
+                    Some("COMMIT") if fault == Fault::Unanswered => {
+                        assert_eq!(told, [true; 3], "a lost answer is found")
+                    }
+                    Some("COMMIT") => assert!(told.contains(&false), "{fault:?} at {n}"),
+                    Some(_) => {}
+                }
+            }
+        }
+    }
+}
+
+/// The server ends our connection in the middle of a transaction: nobody is told that it worked, and the next one works.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_hangs_up_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = open_all(&folder, "a_server_that_hangs_up").await;
+    for (db, _) in all.iter().filter(|(db, _)| db.read().is_postgres()) {
+        let before = db.submit(Urgency::Lazy, |conn| set(conn, "before")).await.unwrap();
+        let ended = db.write(|conn| {
+            Box::pin(async move {
+                conn.rows("SELECT pg_terminate_backend(pg_backend_pid())::text", Vec::new()).await.map(drop)
+            })
+        });
+        assert!(ended.await.is_err());
+        let there = db.meta().get("before").await.unwrap().is_some();
+        assert_eq!(before.done().await.is_ok(), there, "told is what happened");
+        db.meta().set("after", "1").await.unwrap();
     }
 }

@@ -19,6 +19,7 @@ mod audit_chain;
 mod captures;
 mod error;
 mod events;
+mod fault;
 #[cfg(test)]
 mod faults;
 mod ids;
@@ -35,12 +36,15 @@ mod state;
 mod transfer_rows;
 mod transfer_writes;
 mod transfers;
+mod unanswered;
 mod writer;
 
 pub use audit::{Actor, Audit, AuditFault, AuditFilter, AuditReport, AuditResult, AuditRow, Entry};
 pub use captures::{Cap, CaptureCaps, CaptureOutcome, CaptureRow, Captures, NewCapture};
 pub use error::{DbError, Referrer};
 pub use events::{Event, Events};
+#[cfg(any(test, feature = "faults"))]
+pub use fault::{Fault, Faults};
 pub use logins::{BlockPolicy, LoginBlocks, Meta, SeenKey, SeenKeys};
 pub use object_sets::{CHANGES_MAX, ChangeSet, ObjectChange};
 pub use objects::{Change, CredentialRow, Credentials, Deletion, HistoryRow, NewCredential, NewObject, Objects};
@@ -50,7 +54,6 @@ pub use records::{
     PayloadState, Step, Transfer, TransferChange, TransferFilter,
 };
 pub use state::{Direction, Mode, RouteState, State, TradeState, TransferType, full_state};
-pub use transfer_writes::STOPPED_NOTE;
 pub use transfers::{Routing, Transfers};
 pub use writer::Pending;
 use writer::Urgency;
@@ -89,6 +92,20 @@ impl Db {
     /// [`DbError::Open`], [`DbError::Newer`], [`DbError::MigrationChanged`], [`DbError::Locked`].
     pub async fn open(options: DbOptions) -> Result<Self, DbError> {
         let address = Address::parse(&options.url)?;
+        Self::open_at(options, address).await
+    }
+
+    /// As [`Db::open`], with statements that fail when a test asks for it.
+    ///
+    /// # Errors
+    /// As there.
+    #[cfg(any(test, feature = "faults"))]
+    pub async fn open_with_faults(options: DbOptions, faults: &Faults) -> Result<Self, DbError> {
+        let address = Address::parse(&options.url)?.with_faults(faults);
+        Self::open_at(options, address).await
+    }
+
+    async fn open_at(options: DbOptions, address: Address) -> Result<Self, DbError> {
         let failed = |cause: String| open::open_error(&options.url, &cause);
         let pool = address.writer()?;
         let mut conn = pool.acquire().await.map_err(|e| failed(e.to_string()))?;

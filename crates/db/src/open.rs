@@ -11,6 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, PgPool, SqlitePool};
 
 use crate::DbError;
+use crate::fault::Hook;
 use crate::sql::{Args, Columns, Conn, Link, Sql};
 
 /// How long SQLite waits for another process.
@@ -24,14 +25,26 @@ const STATEMENTS_MAX: usize = 200;
 
 /// Connections to one database.
 #[derive(Clone, Debug)]
-pub(crate) enum Pool {
+pub(crate) struct Pool {
+    links: Links,
+    hook: Hook,
+}
+
+#[derive(Clone, Debug)]
+enum Links {
     Sqlite(SqlitePool),
     Postgres(PgPool),
 }
 
-/// Where the database is.
+/// Where the database is, and which faults its connections have.
 #[derive(Clone, Debug)]
-pub(crate) enum Address {
+pub(crate) struct Address {
+    place: Place,
+    hook: Hook,
+}
+
+#[derive(Clone, Debug)]
+enum Place {
     Sqlite(PathBuf),
     Postgres(Box<PgConnectOptions>),
 }
@@ -41,53 +54,71 @@ impl Address {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let options = PgConnectOptions::from_str(url).map_err(|e| open_error(url, &e.to_string()))?;
             let options = options.statement_cache_capacity(STATEMENTS_MAX).disable_statement_logging();
-            return Ok(Self::Postgres(Box::new(options)));
+            return Ok(Place::Postgres(Box::new(options)).into());
         }
         let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).unwrap_or(url);
         match path {
             "" | ":memory:" => Err(open_error(url, "give the path of a file")),
-            path => Ok(Self::Sqlite(PathBuf::from(path))),
+            path => Ok(Place::Sqlite(PathBuf::from(path)).into()),
         }
+    }
+
+    /// The same place, with faults.
+    #[cfg(any(test, feature = "faults"))]
+    pub(crate) fn with_faults(self, faults: &crate::fault::Faults) -> Self {
+        Self { hook: Hook::of(faults), ..self }
+    }
+
+    pub(crate) const fn is_postgres(&self) -> bool {
+        matches!(self.place, Place::Postgres(_))
     }
 
     /// The one connection that writes. Makes the file, readable by its owner only.
     pub(crate) fn writer(&self) -> Result<Pool, DbError> {
-        match self {
-            Self::Sqlite(path) => {
+        let links = match &self.place {
+            Place::Sqlite(path) => {
                 make_file(path)?;
                 let options = sqlite_options(path).pragma("cache_size", "-8000");
-                Ok(Pool::Sqlite(sqlite_pool(1).connect_lazy_with(options)))
+                Links::Sqlite(sqlite_pool(1).connect_lazy_with(options))
             }
-            Self::Postgres(options) => Ok(Pool::Postgres(pg_pool(1).connect_lazy_with(*options.clone()))),
-        }
+            Place::Postgres(options) => Links::Postgres(pg_pool(1).connect_lazy_with(*options.clone())),
+        };
+        Ok(Pool { links, hook: self.hook.clone() })
     }
 
     /// Connections that cannot write.
     pub(crate) fn readers(&self) -> Pool {
-        match self {
-            Self::Sqlite(path) => {
+        let links = match &self.place {
+            Place::Sqlite(path) => {
                 let options = sqlite_options(path).pragma("query_only", "ON");
-                Pool::Sqlite(sqlite_pool(READERS_MAX).connect_lazy_with(options))
+                Links::Sqlite(sqlite_pool(READERS_MAX).connect_lazy_with(options))
             }
-            Self::Postgres(options) => {
+            Place::Postgres(options) => {
                 let options = options.clone().options([("default_transaction_read_only", "on")]);
-                Pool::Postgres(pg_pool(READERS_MAX).connect_lazy_with(options))
+                Links::Postgres(pg_pool(READERS_MAX).connect_lazy_with(options))
             }
-        }
+        };
+        Pool { links, hook: self.hook.clone() }
+    }
+}
+
+impl From<Place> for Address {
+    fn from(place: Place) -> Self {
+        Self { place, hook: Hook::default() }
     }
 }
 
 impl Pool {
     pub(crate) const fn is_postgres(&self) -> bool {
-        matches!(self, Self::Postgres(_))
+        matches!(self.links, Links::Postgres(_))
     }
 
     pub(crate) async fn acquire(&self) -> Result<Conn, DbError> {
-        Ok(match self {
-            Self::Sqlite(pool) => Link::Sqlite(pool.acquire().await?),
-            Self::Postgres(pool) => Link::Postgres(pool.acquire().await?),
-        }
-        .into())
+        let link = match &self.links {
+            Links::Sqlite(pool) => Link::Sqlite(pool.acquire().await?),
+            Links::Postgres(pool) => Link::Postgres(pool.acquire().await?),
+        };
+        Ok(Conn::new(link, self.hook.clone()))
     }
 
     pub(crate) async fn rows(&self, sql: impl Into<Sql>, args: Args) -> Result<Vec<Columns>, DbError> {
@@ -99,9 +130,9 @@ impl Pool {
     }
 
     pub(crate) async fn close(&self) {
-        match self {
-            Self::Sqlite(pool) => pool.close().await,
-            Self::Postgres(pool) => pool.close().await,
+        match &self.links {
+            Links::Sqlite(pool) => pool.close().await,
+            Links::Postgres(pool) => pool.close().await,
         }
     }
 }
@@ -155,9 +186,10 @@ mod tests {
 
     #[test]
     fn addresses() {
-        assert!(matches!(Address::parse("/var/x.db"), Ok(Address::Sqlite(p)) if p == Path::new("/var/x.db")));
-        assert!(matches!(Address::parse("sqlite:x.db"), Ok(Address::Sqlite(p)) if p == Path::new("x.db")));
-        assert!(matches!(Address::parse("postgres://u:p@h/d"), Ok(Address::Postgres(_))));
+        let place = |url| Address::parse(url).map(|address| address.place);
+        assert!(matches!(place("/var/x.db"), Ok(Place::Sqlite(p)) if p == Path::new("/var/x.db")));
+        assert!(matches!(place("sqlite:x.db"), Ok(Place::Sqlite(p)) if p == Path::new("x.db")));
+        assert!(matches!(place("postgres://u:p@h/d"), Ok(Place::Postgres(_))));
         assert!(Address::parse(":memory:").is_err());
     }
 

@@ -241,6 +241,8 @@ pub struct TransferChange {
     pub id: TransferId,
     /// States it must be in; empty: any from which `to` is permitted.
     pub expected: Vec<State>,
+    /// Revision it must have; `None`: any.
+    pub expected_revision: Option<i64>,
     /// Where it goes; `None`: the state stays, no step is written.
     pub to: Option<State>,
     /// When.
@@ -301,6 +303,7 @@ impl TransferChange {
         Self {
             id,
             expected: Vec::new(),
+            expected_revision: None,
             to: None,
             at,
             note: String::new(),

@@ -12,6 +12,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Either, Executor, PgConnection, Postgres, Row as _, Sqlite, SqliteConnection};
 
 use crate::DbError;
+use crate::fault::Hook;
 
 /// A parameter of a statement.
 #[derive(Clone, Debug)]
@@ -43,6 +44,7 @@ pub(crate) struct Conn {
     link: Link,
     /// Statements that go before the next ones, in the same trip.
     before: Option<&'static str>,
+    hook: Hook,
 }
 
 #[derive(Debug)]
@@ -62,15 +64,23 @@ enum Row {
     Postgres(PgRow),
 }
 
-impl From<Link> for Conn {
-    fn from(link: Link) -> Self {
-        Self { link, before: None }
-    }
-}
-
 impl Conn {
+    pub(crate) const fn new(link: Link, hook: Hook) -> Self {
+        Self { link, before: None, hook }
+    }
+
     pub(crate) const fn is_postgres(&self) -> bool {
         matches!(self.link, Link::Postgres(_))
+    }
+
+    /// Whether a test asks for faults on it.
+    pub(crate) const fn is_armed(&self) -> bool {
+        self.hook.is_armed()
+    }
+
+    /// Whether each statement is a trip of its own.
+    const fn goes_one_by_one(&self) -> bool {
+        self.is_postgres() || self.hook.is_armed()
     }
 
     /// Runs statements that have no parameters: with SQLite not now but in one trip with what comes next.
@@ -130,33 +140,28 @@ impl Conn {
 
     /// Runs statements divided by `;`, all with the same parameters. Returns how many rows each changed.
     pub(crate) async fn script(&mut self, sql: impl Into<Sql>, args: Args) -> Result<Vec<u64>, DbError> {
+        let (sql, skipped) = self.joined(sql.into());
         let mut changed = Vec::new();
-        let (sql, mut skipped) = self.joined(sql.into());
-        match &mut self.link {
-            Link::Sqlite(conn) => {
-                let conn: &mut SqliteConnection = conn;
-                let args = sqlite_args(args)?;
-                let mut results = match sql {
-                    Sql::Fixed(text) => conn.fetch_many(sqlx::query_with(text, args)),
-                    Sql::Built(text) => conn.fetch_many(sqlx::query_with(AssertSqlSafe(text), args)),
-                };
-                while let Some(item) = results.try_next().await? {
-                    match item {
-                        Either::Left(_) if skipped > 0 => skipped = skipped.saturating_sub(1),
-                        Either::Left(done) => changed.push(done.rows_affected()),
-                        Either::Right(_) => {}
-                    }
-                }
+        if self.goes_one_by_one() {
+            for statement in sql.statements() {
+                self.hook.before(statement)?;
+                changed.push(self.link.execute(statement, args.clone()).await?);
+                self.hook.after()?;
             }
-            Link::Postgres(conn) => {
-                let conn: &mut PgConnection = conn;
-                for statement in sql.statements() {
-                    let query = sqlx::query_with(AssertSqlSafe(statement.to_owned()), pg_args(args.clone())?);
-                    changed.push((&mut *conn).execute(query).await?.rows_affected());
+        } else if let Link::Sqlite(conn) = &mut self.link {
+            let conn: &mut SqliteConnection = conn;
+            let args = sqlite_args(args)?;
+            let mut results = match sql {
+                Sql::Fixed(text) => conn.fetch_many(sqlx::query_with(text, args)),
+                Sql::Built(text) => conn.fetch_many(sqlx::query_with(AssertSqlSafe(text), args)),
+            };
+            while let Some(item) = results.try_next().await? {
+                if let Either::Left(done) = item {
+                    changed.push(done.rows_affected());
                 }
             }
         }
-        Ok(changed)
+        Ok(changed.into_iter().skip(skipped).collect())
     }
 
     /// Runs one statement. Returns how many rows it changed.
@@ -172,32 +177,62 @@ impl Conn {
     /// All rows of the last of some statements; the others give none.
     pub(crate) async fn rows(&mut self, sql: impl Into<Sql>, args: Args) -> Result<Vec<Columns>, DbError> {
         let (sql, _) = self.joined(sql.into());
-        let rows: Vec<Row> = match &mut self.link {
-            Link::Sqlite(conn) => {
-                let conn: &mut SqliteConnection = conn;
-                let args = sqlite_args(args)?;
-                let rows = match sql {
-                    Sql::Fixed(text) => conn.fetch_all(sqlx::query_with(text, args)).await?,
-                    Sql::Built(text) => conn.fetch_all(sqlx::query_with(AssertSqlSafe(text), args)).await?,
-                };
-                rows.into_iter().map(Row::Sqlite).collect()
+        let mut rows: Vec<Row> = Vec::new();
+        if self.goes_one_by_one() {
+            for statement in sql.statements() {
+                self.hook.before(statement)?;
+                rows = self.link.fetch(statement, args.clone()).await?;
+                self.hook.after()?;
             }
-            Link::Postgres(conn) => {
-                let conn: &mut PgConnection = conn;
-                let mut rows = Vec::new();
-                for statement in sql.statements() {
-                    let query = sqlx::query_with(AssertSqlSafe(statement.to_owned()), pg_args(args.clone())?);
-                    rows = (&mut *conn).fetch_all(query).await?;
-                }
-                rows.into_iter().map(Row::Postgres).collect()
-            }
-        };
+        } else if let Link::Sqlite(conn) = &mut self.link {
+            let conn: &mut SqliteConnection = conn;
+            let args = sqlite_args(args)?;
+            let found = match sql {
+                Sql::Fixed(text) => conn.fetch_all(sqlx::query_with(text, args)).await?,
+                Sql::Built(text) => conn.fetch_all(sqlx::query_with(AssertSqlSafe(text), args)).await?,
+            };
+            rows = found.into_iter().map(Row::Sqlite).collect();
+        }
         Ok(rows.into_iter().map(|row| Columns { row, next: 0 }).collect())
     }
 
     /// The first row of the last of some statements.
     pub(crate) async fn row(&mut self, sql: impl Into<Sql>, args: Args) -> Result<Option<Columns>, DbError> {
         Ok(self.rows(sql, args).await?.into_iter().next())
+    }
+}
+
+impl Link {
+    /// Runs one statement. Returns how many rows it changed.
+    async fn execute(&mut self, statement: &str, args: Args) -> Result<u64, DbError> {
+        let sql = AssertSqlSafe(statement.to_owned());
+        Ok(match self {
+            Self::Sqlite(conn) => {
+                let conn: &mut SqliteConnection = conn;
+                conn.execute(sqlx::query_with(sql, sqlite_args(args)?)).await?.rows_affected()
+            }
+            Self::Postgres(conn) => {
+                let conn: &mut PgConnection = conn;
+                conn.execute(sqlx::query_with(sql, pg_args(args)?)).await?.rows_affected()
+            }
+        })
+    }
+
+    /// Runs one statement. Returns its rows.
+    async fn fetch(&mut self, statement: &str, args: Args) -> Result<Vec<Row>, DbError> {
+        let sql = AssertSqlSafe(statement.to_owned());
+        Ok(match self {
+            Self::Sqlite(conn) => {
+                let conn: &mut SqliteConnection = conn;
+                let rows = conn.fetch_all(sqlx::query_with(sql, sqlite_args(args)?)).await?;
+                rows.into_iter().map(Row::Sqlite).collect()
+            }
+            Self::Postgres(conn) => {
+                let conn: &mut PgConnection = conn;
+                let rows = conn.fetch_all(sqlx::query_with(sql, pg_args(args)?)).await?;
+                rows.into_iter().map(Row::Postgres).collect()
+            }
+        })
     }
 }
 

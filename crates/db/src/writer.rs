@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::DbError;
 use crate::open::{Address, Pool};
 use crate::sql::Conn;
+use crate::unanswered::Ticket;
 
 /// Operations that may wait in the queue; then callers wait.
 const QUEUE_MAX: usize = 1024;
@@ -80,7 +81,7 @@ pub(crate) fn start(address: Address) -> io::Result<(Queue, oneshot::Receiver<()
     let (ended, end) = oneshot::channel();
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_time();
-    if matches!(address, Address::Postgres(_)) {
+    if address.is_postgres() {
         runtime.enable_io();
     }
     let runtime = runtime.build()?;
@@ -192,12 +193,20 @@ impl Writer {
 
     async fn batch(&mut self) {
         let mut jobs = Vec::new();
-        let result = self.run(&mut jobs).await;
+        let result = match self.run(&mut jobs).await {
+            Ok(()) => Ok(()),
+            Err(Broken { error, unanswered }) => {
+                if let Some(conn) = self.conn.take() {
+                    conn.discard().await;
+                }
+                match unanswered {
+                    Some(ticket) => ticket.outcome(&self.pool, error).await,
+                    None => Err(error),
+                }
+            }
+        };
         if let Err(error) = &result {
             tracing::error!(%error, operations = jobs.len(), "the database did not commit");
-            if let Some(conn) = self.conn.take() {
-                conn.discard().await;
-            }
             if *error == DbError::Locked {
                 // Who waited behind a lock need not each wait for it again.
                 jobs.extend(self.waiting.drain(..));
@@ -211,33 +220,38 @@ impl Writer {
     }
 
     /// Runs one transaction; `jobs` receives those that share its fate.
-    async fn run(&mut self, jobs: &mut Vec<Box<dyn Job>>) -> Result<(), DbError> {
+    async fn run(&mut self, jobs: &mut Vec<Box<dyn Job>>) -> Result<(), Broken> {
         let until = Instant::now() + BATCH_TIME;
         if let Err(error) = self.begin().await {
             jobs.extend(self.waiting.drain(..));
-            return Err(error);
+            return Err(error.into());
         }
         let conn = self.conn.as_mut().ok_or(DbError::Closed)?;
         // The first operation that is kept needs no savepoint: before it there is nothing to keep.
-        let (mut kept, mut savepoint) = (false, false);
+        let (mut kept, mut savepoint) = (false, None);
         while jobs.len() < BATCH_MAX && (jobs.is_empty() || Instant::now() < until) {
             let Some(job) = self.waiting.pop_front().or_else(|| self.queue.try_recv().ok()) else { break };
             if kept && conn.waiting().is_none() {
-                conn.first(if savepoint { NEXT } else { "SAVEPOINT op" }).await?;
-                savepoint = true;
+                let next = savepoint.map_or(&FIRST, Savepoint::next);
+                conn.first(next.make).await?;
+                savepoint = Some(next);
             }
             jobs.push(job);
             let Some(job) = jobs.last_mut() else { break };
             if job.run(conn).await {
                 kept = true;
             } else if conn.waiting().is_none() {
-                let undone = if savepoint { undo(conn).await } else { again(conn).await };
+                let undone = match savepoint {
+                    Some(savepoint) => conn.script(savepoint.undo, Vec::new()).await.map(drop),
+                    None => again(conn).await,
+                };
                 undone.map_err(|lost| job.error().unwrap_or(lost))?;
             }
         }
         // A beginning that nothing followed needs no end.
         if conn.take_first() != Some(IMMEDIATE) {
-            conn.script("COMMIT", Vec::new()).await?;
+            let ticket = Ticket::of(conn).await?;
+            conn.script("COMMIT", Vec::new()).await.map_err(|error| Broken { error, unanswered: ticket })?;
         }
         Ok(())
     }
@@ -266,9 +280,34 @@ impl Writer {
     }
 }
 
-/// Undoes the last operation.
-async fn undo(conn: &mut Conn) -> Result<(), DbError> {
-    conn.script("ROLLBACK TO SAVEPOINT op", Vec::new()).await.map(drop)
+/// Why a batch was not committed.
+struct Broken {
+    error: DbError,
+    /// It may have been committed all the same.
+    unanswered: Option<Ticket>,
+}
+
+impl From<DbError> for Broken {
+    fn from(error: DbError) -> Self {
+        Self { error, unanswered: None }
+    }
+}
+
+/// What stands before an operation. Two take turns: where the one before could not be released, and this one is not
+/// there, undoing this one fails instead of undoing both.
+struct Savepoint {
+    make: &'static str,
+    undo: &'static str,
+}
+
+const FIRST: Savepoint = Savepoint { make: "SAVEPOINT a", undo: "ROLLBACK TO SAVEPOINT a" };
+const AFTER_A: Savepoint = Savepoint { make: "RELEASE SAVEPOINT a; SAVEPOINT b", undo: "ROLLBACK TO SAVEPOINT b" };
+const AFTER_B: Savepoint = Savepoint { make: "RELEASE SAVEPOINT b; SAVEPOINT a", undo: "ROLLBACK TO SAVEPOINT a" };
+
+impl Savepoint {
+    fn next(&'static self) -> &'static Self {
+        if self.undo == AFTER_A.undo { &AFTER_B } else { &AFTER_A }
+    }
 }
 
 /// Undoes an operation before which nothing was kept.
@@ -283,5 +322,3 @@ const fn begin(conn: &Conn) -> &'static str {
 
 /// SQLite's beginning: the lock is taken at once, not in the middle. It goes with the first statement.
 const IMMEDIATE: &str = "BEGIN IMMEDIATE";
-/// Goes before each operation after the second.
-const NEXT: &str = "RELEASE SAVEPOINT op; SAVEPOINT op";

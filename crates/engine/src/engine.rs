@@ -101,6 +101,8 @@ pub struct Engine {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) options: EngineOptions,
     pub(crate) model: ArcSwap<(Arc<Snapshot>, Arc<Vec<Problem>>)>,
+    /// Held while the configuration is read: the older of two readings must not win.
+    pub(crate) reading: tokio::sync::Mutex<()>,
     pub(crate) events: Events,
     pub(crate) uploads: Mutex<Uploads>,
     pub(crate) downloads: Mutex<Downloads>,
@@ -141,6 +143,7 @@ impl Engine {
             master,
             clock,
             options,
+            reading: tokio::sync::Mutex::default(),
             events,
             uploads: Mutex::default(),
             downloads: Mutex::default(),

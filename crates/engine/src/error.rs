@@ -43,6 +43,8 @@ pub enum Cause {
     Connection,
     /// The partner refused or failed.
     Partner,
+    /// Nothing tells whether the partner has the file.
+    Unclear,
     /// The content is not what it was.
     Integrity,
 }
@@ -66,6 +68,7 @@ impl Cause {
             Self::Stopping => "stopping",
             Self::Connection => "connection",
             Self::Partner => "partner",
+            Self::Unclear => "unclear",
             Self::Integrity => "integrity",
         }
     }

@@ -22,15 +22,19 @@ pub struct Reloaded {
 }
 
 impl Engine {
-    /// Reads the configuration anew and puts it in use as a whole. Running sessions keep theirs.
+    /// Reads the configuration anew, if it has changed, and puts it in use as a whole. Running sessions keep theirs. Who
+    /// asks while another reads waits, and seldom has to read it himself: a flood of changes costs few readings.
     ///
     /// # Errors
     /// If the database fails; the present configuration then stays in use.
     pub async fn reload(&self) -> Result<Reloaded, DbError> {
+        let _alone = self.reading.lock().await;
+        let (before, problems) = (self.snapshot(), self.problems());
+        if self.db.objects().revision().await? == before.revision {
+            return Ok(Reloaded { revision: before.revision, problems, snapshot: before });
+        }
         let loaded = load(&self.db).await?;
-        let before = self.snapshot();
-        // Two reloads at the same time: the older must not win.
-        self.model.rcu(|now| if now.0.revision > loaded.revision { now.clone() } else { Arc::new(loaded.pair()) });
+        self.model.store(Arc::new((loaded.snapshot.clone(), loaded.problems.clone())));
         self.events.emit(Event::ConfigChanged { revision: loaded.revision, problems: loaded.problems.len() });
         self.queue.configuration_changed(&before, &loaded.snapshot);
         self.wake();
@@ -43,12 +47,6 @@ impl Engine {
     /// If the database fails.
     pub async fn stored(&self) -> Result<Stored, DbError> {
         stored(&self.db).await
-    }
-}
-
-impl Reloaded {
-    fn pair(&self) -> (Arc<Snapshot>, Arc<Vec<Problem>>) {
-        (self.snapshot.clone(), self.problems.clone())
     }
 }
 

@@ -119,8 +119,8 @@ def test_killed_at_any_moment_nothing_is_lost_or_doubled(tmp_path, keys):
     dice = random.Random(int(os.environ.get("GATEHOUSE_SEED", "1")))
     with Gateway(tmp_path / "gateway") as gateway, Sshd(tmp_path / "bravo", [gateway.own_key()]) as bravo:
         gateway.partner("alpha", key=keys("alpha"), settle_s=0)
-        # Nobody takes files away at this partner: where neither name is there, the file has not arrived.
-        gateway.remote("bravo", bravo, retry_s=1, verify="RESEND")
+        # The default policy, ASK: what has not left is not put before a person.
+        gateway.remote("bravo", bravo, retry_s=1)
         gateway.route("alpha", "bravo")
         port = gateway.port("key")
         sent = {}

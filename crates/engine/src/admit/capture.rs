@@ -75,7 +75,8 @@ fn record_of(engine: &Engine, shown: &Shown<'_>) -> std::io::Result<NewCapture> 
         source: shown.source.clone(),
         group: shown.group.clone().unwrap_or_else(|| model::DEFAULT_GROUP.to_owned()),
         comment: shown.partner.to_owned(),
-        known: true,
+        // A part of the room is for those who have proved who they are before, and for servers that we call.
+        known: shown.alarm || shown.peer.is_none(),
         uid: base::hex(&base::random::<16>()?),
         at: engine.clock().now(),
         caps: CAPS,

@@ -29,7 +29,7 @@ impl Default for LastLook {
 }
 
 impl LastLook {
-    fn is_due(&self, now: UtcMicros) -> bool {
+    pub(super) fn is_due(&self, now: UtcMicros) -> bool {
         let last = self.0.load(Ordering::Relaxed);
         let due = last == i64::MIN || now.since(UtcMicros(last)) >= EVERY;
         if due {

@@ -30,8 +30,10 @@ pub struct OutgoingJob {
     pub source: Source,
     /// Which try this is, from 1.
     pub attempt: u32,
-    /// It was begun before and how that ended is not known for sure: look for the temporary name, then for the final one,
-    /// before sending (DESIGN 1.18).
+    /// It was begun before: something of it may be at the partner under its temporary name.
+    pub tried_before: bool,
+    /// It was about to get its final name, and whether it did is not known: look for the temporary name, then for the
+    /// final one, before sending (DESIGN 1.18).
     pub maybe_delivered: bool,
     /// Octets that earlier tries are known to have moved.
     pub done_octets: u64,

@@ -1,15 +1,20 @@
 //! The jobs of one connection: taken one by one, each with a lease, each stored as it ends.
+//!
+//! For many small files, what each of them has to record shares one commit: the end of the one before, the note that
+//! this one is about to get its final name, and the taking of the next one.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use base::{TransferId, UtcMicros};
-use db::{DueQuery, STOPPED_NOTE, State, Transfer, TransferChange};
+use db::{DbError, DueQuery, State, Transfer, TransferChange};
 use model::RemoteSite;
+use tokio::task::JoinHandle;
 
 use super::JobSource;
+use super::ending::Ending;
 use super::job::{JobOutcome, OutgoingJob, Running};
-use super::outcome::ended;
+use super::outcome::{Ended, ended};
 use crate::engine::Engine;
 use crate::error::{Cause, TransferError};
 use crate::limits::LEASE;
@@ -22,22 +27,31 @@ pub(super) struct Jobs {
     engine: Arc<Engine>,
     site: Arc<RemoteSite>,
     held: Option<Held>,
-    /// Taken with the end of the job before, in one commit.
-    ready: Option<Transfer>,
+    /// Taken before its turn, in a commit of the job before.
+    ready: Option<Taken>,
+    /// The end of the job before, which is on its way to the disk with the next commit.
+    ending: Option<JoinHandle<Result<(), TransferError>>>,
     connected: bool,
     working: bool,
 }
 
-/// A job that the carrier has.
-struct Held {
+/// A job that is ours.
+struct Taken {
     record: Transfer,
     running: Arc<Running>,
+}
+
+/// A job that the carrier has.
+struct Held {
+    taken: Taken,
     renewed_at: UtcMicros,
+    /// It is recorded that it was about to get its final name.
+    noted: bool,
 }
 
 impl Jobs {
     pub(super) const fn new(engine: Arc<Engine>, site: Arc<RemoteSite>) -> Self {
-        Self { engine, site, held: None, ready: None, connected: false, working: false }
+        Self { engine, site, held: None, ready: None, ending: None, connected: false, working: false }
     }
 
     /// Whether a connection stood.
@@ -48,21 +62,49 @@ impl Jobs {
     /// The connection is over: a job that has no end yet is tried again, one that was not begun is put back.
     pub(super) async fn close(&mut self, error: TransferError) {
         if let Some(held) = &self.held {
-            let id = held.record.id;
-            if let Err(e) = self.finish(id, JobOutcome::Unknown(error)).await {
+            let id = held.taken.record.id;
+            // Without a note of its last step it has not got its final name.
+            let outcome = if held.noted { JobOutcome::Unknown(error) } else { JobOutcome::Retry(error) };
+            if let Err(e) = self.finish(id, outcome).await {
                 tracing::warn!(transfer = id.0, error = %e, "the end of a job could not be recorded");
             }
         }
         if let Some(ready) = self.ready.take() {
-            self.put_back(&ready).await;
+            self.put_back(ready).await;
+        }
+        if let Err(e) = self.settle().await {
+            tracing::warn!(error = %e, "the end of a job is not recorded yet");
         }
     }
 
-    async fn put_back(&self, t: &Transfer) {
-        let mut change = TransferChange::to(t.id, State::ToRestart, self.engine.clock.now());
-        change.note = "not begun".to_owned();
-        if let Err(e) = self.engine.db.transfers().apply(change).await {
+    async fn put_back(&self, ready: Taken) {
+        let Taken { record: t, running } = ready;
+        let now = self.engine.clock.now();
+        let end = match running.asked() {
+            Some(_) => {
+                let error = TransferError::retry(Cause::Denied, "an operator stopped it");
+                ended(&t, JobOutcome::Retry(error), running.asked(), (now, &self.engine.options))
+            }
+            None => {
+                let mut change = TransferChange::to(t.id, State::ToRestart, now);
+                change.note = "not begun".to_owned();
+                Ended { change, event: None }
+            }
+        };
+        let ending = Ending { engine: self.engine.clone(), running, taken: t.revision, end: end.clone() };
+        let put_back = self.engine.db.transfers().apply(end.change).await;
+        if let Err(e) = ending.told(put_back.map(drop)) {
             tracing::warn!(transfer = t.id.0, error = %e, "a job could not be put back");
+        }
+    }
+
+    /// Waits until the end of the job before is recorded.
+    async fn settle(&mut self) -> Result<(), TransferError> {
+        match self.ending.take() {
+            Some(ending) => ending.await.unwrap_or_else(|e| {
+                Err(TransferError::retry(Cause::Stopping, format!("the end of a job was not recorded: {e}")))
+            }),
+            None => Ok(()),
         }
     }
 
@@ -73,7 +115,7 @@ impl Jobs {
         usable && !self.engine.is_stopping() && lock(&self.engine.queue.sites).may_go_on(&self.site.name)
     }
 
-    async fn take(&self) -> Result<Option<Transfer>, TransferError> {
+    async fn take(&self) -> Result<Option<Taken>, TransferError> {
         let now = self.engine.clock.now();
         let query = DueQuery {
             site: Some(self.site.name.clone()),
@@ -82,22 +124,31 @@ impl Jobs {
             node: self.engine.options.node.clone(),
             lease_until: now.plus(LEASE),
         };
-        let taken = self.engine.db.transfers().take_due(query).await.map_err(|e| db_error(&e))?;
-        Ok(taken.into_iter().next())
+        // Until it stands among the running ones, nobody may think that a taken job has no owner.
+        let _owner = self.engine.queue.orphans.owners.read().await;
+        let taken = self.engine.db.transfers().take_due(query).await.map_err(|e| {
+            self.engine.queue.orphans.suspect();
+            db_error(&e)
+        })?;
+        Ok(taken.into_iter().next().map(|record| {
+            let running = Arc::new(Running::default());
+            lock(&self.engine.running).insert(record.id, running.clone());
+            Taken { record, running }
+        }))
     }
 
     /// Opens the content of a taken job. One that can't begin is ended here.
-    async fn begin(&mut self, t: Transfer) -> Option<OutgoingJob> {
-        let running = Arc::new(Running::default());
-        lock(&self.engine.running).insert(t.id, running.clone());
-        let now = self.engine.clock.now();
+    async fn begin(&mut self, taken: Taken) -> Option<OutgoingJob> {
+        let (now, t) = (self.engine.clock.now(), taken.record.clone());
         let id = t.id;
-        self.held = Some(Held { record: t.clone(), running, renewed_at: now });
         let opened = if t.not_after.is_some_and(|end| now >= end) {
             Err(TransferError::retry(Cause::Invalid, "its latest date is over"))
+        } else if taken.running.asked().is_some() {
+            Err(TransferError::retry(Cause::Denied, "an operator stopped it"))
         } else {
             self.open(t).await
         };
+        self.held = Some(Held { taken, renewed_at: now, noted: false });
         match opened {
             Ok(job) => Some(job),
             Err(e) => {
@@ -115,8 +166,9 @@ impl Jobs {
             TransferError::park(Cause::NotFound, format!("transfer {} has no content: submit it again", t.id))
         })?;
         let source = self.engine.open_payload(payload).await?;
-        let maybe_delivered = self.may_be_there(&t).await?;
+        let tried_before = self.was_begun_before(&t).await?;
         let temp_name = self.site.temporary_name(&t.file_name, t.id);
+        let extra = Extra::of(&t);
         Ok(OutgoingJob {
             id: t.id,
             file_name: octets_of(&t.file_name),
@@ -124,22 +176,32 @@ impl Jobs {
             temp_name: temp_name.map(|n| octets_of(&n)),
             size: source.size(),
             sha256: source.sha256(),
-            modified: Extra::of(&t).modified,
+            modified: extra.modified,
             source,
             attempt: u32::try_from(t.retries.saturating_add(1)).unwrap_or(u32::MAX),
-            maybe_delivered,
+            tried_before,
+            maybe_delivered: extra.open_end,
             done_octets: u64::try_from(t.done_octets).unwrap_or(0),
         })
     }
 
-    /// Whether an earlier try ended without a word: it broke off at its last step, or the gateway died over it.
-    async fn may_be_there(&self, t: &Transfer) -> Result<bool, TransferError> {
+    /// Whether it was taken before, by this gateway or by one that died over it.
+    async fn was_begun_before(&self, t: &Transfer) -> Result<bool, TransferError> {
         if t.revision <= 2 {
             return Ok(false);
         }
         let steps = self.engine.db.transfers().steps(t.id).await.map_err(|e| db_error(&e))?;
-        let died = steps.iter().any(|s| s.from == Some(State::Processing) && s.note == STOPPED_NOTE);
-        Ok(died || Extra::of(t).open_end)
+        Ok(steps.iter().any(|s| s.from == Some(State::Processing)))
+    }
+
+    /// Does `work` of the database and takes the next job, in one commit.
+    async fn with_next<T>(&mut self, work: impl Future<Output = Result<T, DbError>>) -> Result<T, DbError> {
+        if self.ready.is_some() || !self.may_go_on() {
+            return work.await;
+        }
+        let (done, ready) = tokio::join!(work, self.take());
+        self.ready = ready.unwrap_or_default();
+        done
     }
 }
 
@@ -183,13 +245,8 @@ impl JobSource for Jobs {
 
     async fn progress(&mut self, id: TransferId, octets: u64) -> Result<(), TransferError> {
         let now = self.engine.clock.now();
-        let Some(held) = self.held.as_mut().filter(|h| h.record.id == id) else { return Ok(()) };
-        if held.running.asked().is_some() {
-            return Err(TransferError::retry(Cause::Denied, "an operator stopped it"));
-        }
-        if held.record.not_after.is_some_and(|end| now >= end) {
-            return Err(TransferError::retry(Cause::Invalid, "its latest date passed while it ran"));
-        }
+        let Some(held) = self.held.as_mut().filter(|h| h.taken.record.id == id) else { return Ok(()) };
+        may_run(&held.taken, now)?;
         if now.since(held.renewed_at) >= LEASE / 3 {
             held.renewed_at = now;
             let mut change = TransferChange::fields(id, now);
@@ -200,33 +257,63 @@ impl JobSource for Jobs {
         Ok(())
     }
 
+    async fn last_step(&mut self, id: TransferId) -> Result<(), TransferError> {
+        let now = self.engine.clock.now();
+        let Some(held) = self.held.as_ref().filter(|h| h.taken.record.id == id) else {
+            return Err(TransferError::refuse(Cause::Invalid, format!("job {id} is not running")));
+        };
+        may_run(&held.taken, now)?;
+        let extra = Extra::of(&held.taken.record);
+        if !extra.open_end && !held.noted {
+            let mut change = TransferChange::fields(id, now);
+            change.expected = vec![State::Processing];
+            change.extra_json = Some(Extra { open_end: true, ..extra }.json());
+            let engine = self.engine.clone();
+            self.with_next(engine.db.transfers().apply(change)).await.map_err(|e| db_error(&e))?;
+        }
+        if let Some(held) = &mut self.held {
+            held.noted = true;
+        }
+        Ok(())
+    }
+
     async fn finish(&mut self, id: TransferId, outcome: JobOutcome) -> Result<(), TransferError> {
-        let Some(held) = self.held.take() else { return Ok(()) };
-        if held.record.id != id {
-            let text = format!("job {} is running, not {id}", held.record.id);
-            self.held = Some(held);
+        let before = self.settle().await;
+        let Some(held) = self.held.take() else { return before };
+        let Held { taken: Taken { record, running }, noted, renewed_at } = held;
+        if record.id != id {
+            let text = format!("job {} is running, not {id}", record.id);
+            self.held = Some(Held { taken: Taken { record, running }, noted, renewed_at });
             return Err(TransferError::refuse(Cause::Invalid, text));
         }
         let delivered = outcome == JobOutcome::Delivered;
-        let context = (self.engine.clock.now(), &self.engine.options);
-        let end = ended(&held.record, outcome, held.running.asked(), context);
+        let end = ended(&record, outcome, running.asked(), (self.engine.clock.now(), &self.engine.options));
         let engine = self.engine.clone();
-        let recorded = if delivered && self.may_go_on() {
-            // Both are queued together and share one commit: the end is durable when the next job is taken.
-            let (recorded, ready) = tokio::join!(engine.db.transfers().apply(end.change), self.take());
-            self.ready = ready.unwrap_or_default();
-            recorded
-        } else {
-            engine.db.transfers().apply(end.change).await
+        let change = end.change.clone();
+        let ending = Ending { engine: engine.clone(), running, end, taken: record.revision };
+        if delivered && self.ready.is_some() {
+            let queued = engine.db.transfers().apply_lazy(change).await;
+            self.ending = Some(tokio::spawn(ending.settled(queued)));
+            return before;
+        }
+        let recorded = match delivered {
+            true => self.with_next(engine.db.transfers().apply(change)).await,
+            false => engine.db.transfers().apply(change).await,
         };
-        lock(&engine.running).remove(&id);
-        held.running.over();
-        recorded.map_err(|e| db_error(&e))?;
-        engine.events.emit(end.event);
-        Ok(())
+        ending.told(recorded.map(drop)).and(before)
     }
 
     fn stopping(&self) -> bool {
         self.engine.is_stopping()
     }
+}
+
+fn may_run(taken: &Taken, now: UtcMicros) -> Result<(), TransferError> {
+    if taken.running.asked().is_some() {
+        return Err(TransferError::retry(Cause::Denied, "an operator stopped it"));
+    }
+    if taken.record.not_after.is_some_and(|end| now >= end) {
+        return Err(TransferError::retry(Cause::Invalid, "its latest date passed while it ran"));
+    }
+    Ok(())
 }

@@ -5,15 +5,18 @@
 //! polls: the scheduler sleeps until the next moment that something is due, or until it is woken.
 
 mod backoff;
+mod ending;
 mod expire;
 mod job;
 mod jobs;
+mod orphans;
 mod outcome;
 mod scheduler;
 mod sites;
 mod switch;
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use base::TransferId;
@@ -57,10 +60,18 @@ pub trait JobSource: Send {
     /// [`JobOutcome::Retry`].
     async fn progress(&mut self, id: TransferId, octets: u64) -> Result<(), TransferError>;
 
-    /// Tells what became of a job. When it returns, that is durable.
+    /// Tells that a job is about to take the step after which it may count as arrived: the rename to its final name, or
+    /// whatever makes its final name appear. Call it when all else is done; when it returns, that is durable. A try that
+    /// ends without it has surely not delivered (DESIGN 1.18).
     ///
     /// # Errors
-    /// If it could not be stored; the job will then be looked at again as after a crash.
+    /// As for [`JobSource::progress`], or the database: do not take the step.
+    async fn last_step(&mut self, id: TransferId) -> Result<(), TransferError>;
+
+    /// Tells what became of a job. That is durable when this returns, or the next job's last step, and within 200 ms.
+    ///
+    /// # Errors
+    /// If it, or the end of the job before, could not be stored yet: end the connection. The queue goes on trying.
     async fn finish(&mut self, id: TransferId, outcome: JobOutcome) -> Result<(), TransferError>;
 
     /// Whether to come to an end soon.
@@ -89,11 +100,15 @@ pub enum SessionOutcome {
     Unable(TransferError),
 }
 
+/// Pause after the database failed.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
+
 /// What the queue remembers while the program runs.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     pub(crate) sites: Mutex<Sites>,
     pub(crate) expired: expire::LastLook,
+    pub(crate) orphans: orphans::Orphans,
     wake: Notify,
 }
 

@@ -8,7 +8,7 @@ use db::{Outcome, State, Transfer, TransferChange};
 use super::backoff::Backoff;
 use super::job::JobOutcome;
 use crate::engine::EngineOptions;
-use crate::error::TransferError;
+use crate::error::{Cause, TransferError};
 use crate::events::Event;
 use crate::transfer::{Control, Extra};
 
@@ -16,9 +16,10 @@ use crate::transfer::{Control, Extra};
 const ERR_CHARS_MAX: usize = 500;
 
 /// The change and what to tell.
+#[derive(Clone)]
 pub(super) struct Ended {
     pub(super) change: TransferChange,
-    pub(super) event: Event,
+    pub(super) event: Option<Event>,
 }
 
 /// What `outcome` makes of `t`, which an operator may have `asked` to stop meanwhile. A delivered file is delivered,
@@ -29,10 +30,14 @@ pub(super) fn ended(
     asked: Option<Control>,
     (now, options): (UtcMicros, &EngineOptions),
 ) -> Ended {
-    let open_end = matches!(outcome, JobOutcome::Unknown(_));
+    // A try that ended in order takes back the note that it made before its last step, not that of an earlier one.
+    let extra = Extra::of(t);
+    let open_end = extra.open_end || matches!(outcome, JobOutcome::Unknown(_));
+    let to_verify = matches!(&outcome, JobOutcome::Park(e) if e.cause == Cause::Unclear);
+    let delivered = outcome == JobOutcome::Delivered;
     let mut end = by_outcome(t, outcome, asked, (now, options));
-    if open_end {
-        end.change.extra_json = Some(Extra { open_end, ..Extra::of(t) }.json());
+    if !delivered {
+        end.change.extra_json = Some(Extra { open_end, to_verify, ..extra }.json());
     }
     end
 }
@@ -70,16 +75,16 @@ fn delivered(t: &Transfer, now: UtcMicros) -> Ended {
     change.note = "delivered".to_owned();
     change.outcome = Some(Outcome::default());
     let octets = t.size.and_then(|s| u64::try_from(s).ok()).unwrap_or(0);
-    Ended { change, event: Event::Delivered { transfer: t.id, site: t.site.clone(), octets } }
+    Ended { change, event: Some(Event::Delivered { transfer: t.id, site: t.site.clone(), octets }) }
 }
 
 fn stopped(t: &Transfer, to: State, error: &TransferError, now: UtcMicros) -> Ended {
     let mut ended = failed(t, to, error, now);
     ended.change.note = format!("{to} by an operator");
-    ended.event = match to {
+    ended.event = Some(match to {
         State::Cancelled => Event::Cancelled { transfer: t.id, text: "by an operator".to_owned() },
         _ => Event::Suspended { transfer: t.id, text: "by an operator".to_owned() },
-    };
+    });
     ended
 }
 
@@ -90,7 +95,7 @@ fn failed(t: &Transfer, to: State, error: &TransferError, now: UtcMicros) -> End
     change.note = base::brief(&error.text, 200);
     change.outcome = Some(cause(error));
     let event = Event::Failed { transfer: t.id, site: t.site.clone(), cause: error.cause, text: error.text.clone() };
-    Ended { change, event }
+    Ended { change, event: Some(event) }
 }
 
 fn again(t: &Transfer, error: &TransferError, now: UtcMicros, wait: Duration) -> Ended {
@@ -98,7 +103,7 @@ fn again(t: &Transfer, error: &TransferError, now: UtcMicros, wait: Duration) ->
     ended.change.next_try_at = Some(now.plus(wait));
     let attempt = u32::try_from(t.retries.saturating_add(1)).unwrap_or(u32::MAX);
     let (site, text) = (t.site.clone(), error.text.clone());
-    ended.event = Event::Retried { transfer: t.id, site, attempt, cause: error.cause, text };
+    ended.event = Some(Event::Retried { transfer: t.id, site, attempt, cause: error.cause, text });
     ended
 }
 

@@ -9,16 +9,13 @@ use tokio::task::JoinSet;
 use super::backoff::Backoff;
 use super::jobs::Jobs;
 use super::sites::{SiteRules, Turn};
-use super::{Deliver, SessionOutcome};
+use super::{Deliver, PAUSE_AFTER_FAILURE, SessionOutcome};
 use crate::engine::Engine;
 use crate::error::{Cause, TransferError};
 use crate::events::Event;
 use crate::limits::{DRAIN_MAX, LOOK_EVERY, LOOK_PAUSE_MIN};
 use crate::sync::lock;
 use crate::transfer::db_error;
-
-/// Pause after the database failed.
-const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// Delivers what is due until the engine stops; then running connections may finish, for [`DRAIN_MAX`] at most.
 pub async fn run_deliveries(engine: Arc<Engine>, deliverer: Arc<dyn Deliver>) {
@@ -54,6 +51,10 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 async fn look(engine: &Arc<Engine>, deliverer: &Arc<dyn Deliver>, sessions: &mut JoinSet<()>) -> Duration {
     if let Err(e) = engine.expire().await {
         tracing::error!(error = %e, "requests past their latest date could not be looked for");
+    }
+    if let Err(e) = engine.adopt_orphans().await {
+        tracing::error!(error = %e, "records that nobody works on could not be looked for");
+        return PAUSE_AFTER_FAILURE;
     }
     let due = match engine.db.transfers().due_sites().await {
         Ok(due) => due,

@@ -238,36 +238,74 @@ async fn a_source_that_guesses_is_locked_out_for_a_while() {
     assert_eq!(by_password(&house, "EITHER", "a", "correct horse").await, "in");
 }
 
+/// A key that nobody has the other half of: the engine is told that it was proved.
+fn strange_key(n: u32) -> PublicKey {
+    let part = |octets: &[u8]| [&u32::try_from(octets.len()).unwrap().to_be_bytes()[..], octets].concat();
+    // Half of all octets are no point of the curve.
+    (0..=u8::MAX)
+        .map(|try_number| crate::sha256(&[&n.to_be_bytes()[..], &[try_number]].concat()))
+        .find_map(|octets| PublicKey::from_ssh_blob(&[part(b"ssh-ed25519"), part(&octets)].concat()).ok())
+        .unwrap()
+}
+
+/// Keys that are shown in the flood, and logins that they are shown for.
+const FLOOD_KEYS: u32 = 10_000;
+const FLOOD_LOGINS: u32 = 100;
+
+/// Shows a key that is unknown, for one of the logins of the flood; gives the answer.
+async fn flood(house: &House, n: u32, peer: String) -> &'static str {
+    let session = call(house, "EITHER", &peer);
+    let answer = session.proved_key(format!("p{}", n % FLOOD_LOGINS).as_bytes(), &strange_key(n)).await;
+    session.ended().await;
+    word(&answer)
+}
+
 #[tokio::test]
 async fn a_flood_of_keys_stops_at_the_caps_and_known_partners_still_land() {
     // AUTO-1, AUTO-2, AUTO-6, DESIGN 5.7
-    let house = stage().await;
+    let names: Vec<(String, String)> = (0..FLOOD_LOGINS).map(|n| (format!("P{n}"), format!("p{n}"))).collect();
+    let fields: Vec<[(&str, &str); 2]> =
+        names.iter().map(|(_, login)| [("cgategroup", "PARTNERS"), ("login_user", login.as_str())]).collect();
+    let mut stage = STAGE.to_vec();
+    stage.extend(names.iter().zip(&fields).map(|((gate, _), fields)| (Kind::Cgate, gate.as_str(), &fields[..])));
+    let house = House::with(&stage).await;
     let right = key();
     store(&house, "KA", &right, Some("GA")).await;
-    let seed = key();
-    for n in 0..300_u32 {
-        let session = call(&house, "EITHER", &format!("[2001:db8:{:x}::1]:1", n % 100));
-        let fresh = if n == 0 { seed.clone() } else { key() };
-        assert_eq!(word(&session.proved_key(b"b", &fresh).await), "no");
-        session.ended().await;
+    let stored = async || house.engine.db.captures().list(false).await.unwrap();
+
+    // From one /64, for many logins; then each from another /64.
+    for n in 0..50 {
+        assert_eq!(flood(&house, n, format!("[2001:db8:0:1::{n:x}]:1")).await, "no");
     }
-    let stored = house.engine.db.captures().list(false).await.unwrap();
-    assert_eq!(stored.len(), 10, "what waits at one gate is bounded");
-    assert!(stored.iter().all(|c| c.state == ObjectState::ToCheck && c.gate == "GB"));
-    assert_eq!(by_key(&house, "EITHER", "b", &seed).await, "no", "AUTO-7: shown again, still not in");
-    let again = house.engine.db.captures().list(false).await.unwrap();
-    assert_eq!(again.len(), 10, "AUTO-2: nothing doubles");
-    let shown = again.iter().find(|c| c.fingerprint == seed.fingerprint().0).unwrap();
+    assert_eq!(stored().await.len(), 10, "what waits of one source is bounded");
+    for chunk in (50..FLOOD_KEYS).collect::<Vec<_>>().chunks(50) {
+        let shown = chunk.iter().map(|n| flood(&house, *n, format!("[2001:db8:{n:x}:2::1]:1")));
+        assert!(futures_util::future::join_all(shown).await.iter().all(|answer| *answer == "no"));
+    }
+    let all = stored().await;
+    assert_eq!(all.len(), 800, "what waits in all is bounded, and 200 places are kept for known partners");
+    assert!(all.iter().all(|c| c.state == ObjectState::ToCheck));
+    for (gate, _) in &names {
+        assert!(all.iter().filter(|c| c.gate == *gate).count() <= 10, "what waits at one gate is bounded");
+    }
+    assert_eq!(flood(&house, 0, "[2001:db8::1]:1".to_owned()).await, "no", "AUTO-7: shown again, still not in");
+    let again = stored().await;
+    assert_eq!(again.len(), 800, "AUTO-2: nothing doubles");
+    let shown = again.iter().find(|c| c.fingerprint == strange_key(0).fingerprint().0).unwrap();
     assert_eq!(shown.tries, 2, "AUTO-2: counted");
 
     let mut events = house.engine.events();
-    assert_eq!(by_key(&house, "EITHER", "a", &key()).await, "no");
+    let new = key();
+    for _ in 0..3 {
+        assert_eq!(by_key(&house, "EITHER", "a", &new).await, "no");
+    }
     let mut names = Vec::new();
     while let Ok(event) = events.try_recv() {
         names.push(event.name());
     }
-    assert!(names.contains(&"captured"), "the known partner's new key lands: {names:?}");
-    assert_eq!(names.iter().filter(|n| **n == "capture_alarm").count(), 1, "{names:?}");
+    let count = |name| names.iter().filter(|n| **n == name).count();
+    assert_eq!(count("captured"), 1, "the known partner's new key lands: {names:?}");
+    assert_eq!(count("capture_alarm"), 1, "{names:?}");
 }
 
 #[tokio::test]

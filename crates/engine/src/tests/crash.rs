@@ -87,11 +87,21 @@ async fn after_the_commit_and_before_routing() {
 
 #[tokio::test] // DESIGN 1.18
 async fn while_a_file_is_sent() {
+    // Before its last step was noted nothing can have arrived: it is tried again. Afterwards the partner tells.
+    for (act, maybe_delivered) in [(Act::Hold, false), (Act::HoldLast, true)] {
+        killed_while_sending(act, maybe_delivered).await;
+    }
+}
+
+async fn killed_while_sending(act: Act, maybe_delivered: bool) {
     let mut house = House::new().await;
     let (_, id) = house.put_and_route("/in/x", b"once").await;
-    let carrier = Pretender::new(&[Act::Hold]);
+    let carrier = Pretender::new(&[act]);
     let dead = Running::start(&house, &carrier);
     until("it is being sent", async || lock(&carrier.seen).len() == 1).await;
+    if maybe_delivered {
+        carrier.held.acquire().await.unwrap().forget();
+    }
     assert_eq!(house.get(id).await.state, State::Processing);
     let old = house.engine.clone();
     house.crash().await;
@@ -103,7 +113,8 @@ async fn while_a_file_is_sent() {
     running.event("delivered").await;
     running.stop().await;
     let seen = lock(&second.seen)[0].clone();
-    assert!(seen.maybe_delivered, "look for the temporary name and the final one first");
+    assert!(seen.tried_before, "go on with what is under the temporary name");
+    assert_eq!(seen.maybe_delivered, maybe_delivered, "look for the final name, too");
     assert_eq!(seen.temp_name, lock(&carrier.seen)[0].temp_name);
     // The dead one comes to an end without a word that counts.
     carrier.gate.add_permits(1);

@@ -161,19 +161,23 @@ async fn limits_of_the_site_are_kept_and_used() {
 
 #[tokio::test]
 async fn a_connection_that_breaks_is_a_failure_of_its_job() {
-    let house = House::new().await;
-    let (_, id) = house.put_and_route("/in/x", b"x").await;
-    let carrier = Pretender::new(&[Act::Break]);
-    let mut running = Running::start(&house, &carrier);
-    running.event("retried").await;
-    let t = house.get(id).await;
-    assert_eq!((t.state, t.reason, t.err.as_str()), (State::ToRestart, 166, "connection reset"));
-    assert_eq!(house.engine.site_status("B").failures, 0);
-    house.advance(10);
-    house.engine.wake();
-    running.event("delivered").await;
-    running.stop().await;
-    assert!(lock(&carrier.seen)[1].maybe_delivered, "look before sending");
+    for (act, maybe_delivered) in [(Act::Break, false), (Act::BreakLast, true)] {
+        let house = House::new().await;
+        let (_, id) = house.put_and_route("/in/x", b"x").await;
+        let carrier = Pretender::new(&[act]);
+        let mut running = Running::start(&house, &carrier);
+        running.event("retried").await;
+        let t = house.get(id).await;
+        assert_eq!((t.state, t.reason, t.err.as_str()), (State::ToRestart, 166, "connection reset"));
+        assert_eq!(house.engine.site_status("B").failures, 0);
+        house.advance(10);
+        house.engine.wake();
+        running.event("delivered").await;
+        running.stop().await;
+        let again = lock(&carrier.seen)[1].clone();
+        assert!(again.tried_before);
+        assert_eq!(again.maybe_delivered, maybe_delivered, "look before sending");
+    }
 }
 
 #[tokio::test] // OBJ-7, OBJ-8
@@ -225,4 +229,42 @@ async fn content_that_was_altered_parks_its_job() {
     assert_eq!(cause, Cause::Integrity);
     running.stop().await;
     assert_eq!((house.get(id).await.state, house.get(id).await.reason), (State::Suspended, 196));
+}
+
+#[tokio::test] // DESIGN 1.18
+async fn what_a_person_has_verified_is_sent_again() {
+    let house = House::new().await;
+    let (_, id) = house.put_and_route("/in/x", b"x").await;
+    let unclear = JobOutcome::Park(TransferError::park(Cause::Unclear, "neither name tells"));
+    let carrier = Pretender::new(&[Act::BreakLast]);
+    lock(&carrier.outcomes).push_back(unclear);
+    let mut running = Running::start(&house, &carrier);
+    running.event("retried").await;
+    house.advance(10);
+    house.engine.wake();
+    running.event("failed").await;
+    house.engine.control(id, crate::Control::Restart, &actor()).await.unwrap();
+    running.event("delivered").await;
+    running.stop().await;
+    let seen: Vec<bool> = lock(&carrier.seen).iter().map(|s| s.maybe_delivered).collect();
+    assert_eq!(seen, [false, true, false], "the person's word counts");
+}
+
+#[tokio::test] // Issue: a small file's notes ride on the commits that are made anyway
+async fn many_small_files_cost_one_commit_each() {
+    let faults = db::Faults::default();
+    let one_line = [("dest_address", "b.example/22"), ("login_ident", "g"), ("init_conn_max", "1")];
+    let house = House::with_faults(&faults, &[(Kind::RemoteSite, "B", &one_line)]).await;
+    for i in 0..40 {
+        house.engine.submit(house.request("B", &format!("f{i}"), b"x")).await.unwrap();
+    }
+    let before = faults.commits();
+    let carrier = Pretender::new(&[]);
+    let mut running = Running::start(&house, &carrier);
+    for _ in 0..40 {
+        running.event("delivered").await;
+    }
+    running.stop().await;
+    let commits = faults.commits() - before;
+    assert!(commits <= 45, "{commits} commits for 40 files");
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base::{Clock, TestClock, TransferId, UtcMicros};
 use bytes::Bytes;
-use db::{Actor, Db, DbOptions, NewObject, State, Transfer, TransferFilter};
+use db::{Actor, Db, DbOptions, Faults, NewObject, State, Transfer, TransferFilter};
 use keys::MasterKey;
 use model::{Body, Kind, ObjectState, RemoteSite, Value, VfdRight};
 use tempfile::TempDir;
@@ -60,6 +60,7 @@ pub(super) struct House {
     pub(super) clock: Arc<TestClock>,
     pub(super) folder: TempDir,
     disk: Arc<dyn Disk>,
+    faults: Option<Faults>,
     master: Arc<MasterKey>,
 }
 
@@ -75,23 +76,37 @@ impl House {
 
     /// On a disk of its own kind.
     pub(super) async fn on(disk: Arc<dyn Disk>, more: &[Written<'_>]) -> Self {
+        Self::made(disk, None, more).await
+    }
+
+    /// With a database whose statements fail when a test asks for it.
+    pub(super) async fn with_faults(faults: &Faults, more: &[Written<'_>]) -> Self {
+        Self::made(Arc::new(RealDisk), Some(faults.clone()), more).await
+    }
+
+    async fn made(disk: Arc<dyn Disk>, faults: Option<Faults>, more: &[Written<'_>]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(TestClock::at(BEGIN));
         let master = Arc::new(MasterKey::generate().unwrap());
-        let db = open_db(folder.path(), &clock).await;
+        let db = open_db(folder.path(), &clock, faults.as_ref()).await;
         for written in STAGE.iter().filter(|s| !more.iter().any(|m| m.0 == s.0 && m.1 == s.1)).chain(more) {
             create(&db, *written).await;
         }
         let engine = start(folder.path(), db, &clock, (&master, &disk)).await;
-        Self { engine, clock, folder, disk, master }
+        Self { engine, clock, folder, disk, faults, master }
     }
 
     /// The program dies and starts again: what is in memory is lost, no upload and no delivery is ended. (What was
     /// queued for the database is written first, so that the dead one can't write later than the living one.)
     pub(super) async fn crash(&mut self) {
         self.engine.db.close().await;
-        let db = open_db(self.folder.path(), &self.clock).await;
+        let db = open_db(self.folder.path(), &self.clock, self.faults.as_ref()).await;
         self.engine = start(self.folder.path(), db, &self.clock, (&self.master, &self.disk)).await;
+    }
+
+    /// The same database seen from beside, where no statement fails.
+    pub(super) async fn beside(&self) -> Db {
+        open_db(self.folder.path(), &self.clock, None).await
     }
 
     pub(super) fn advance(&self, seconds: u64) {
@@ -189,9 +204,13 @@ pub(super) fn actor() -> Actor {
     Actor { name: "uid:1000".to_owned(), origin: "test".to_owned() }
 }
 
-async fn open_db(folder: &Path, clock: &Arc<TestClock>) -> Db {
+async fn open_db(folder: &Path, clock: &Arc<TestClock>, faults: Option<&Faults>) -> Db {
     let url = folder.join("gatehouse.db").display().to_string();
-    Db::open(DbOptions { url, clock: clock.clone() }).await.unwrap()
+    let options = DbOptions { url, clock: clock.clone() };
+    match faults {
+        Some(faults) => Db::open_with_faults(options, faults).await.unwrap(),
+        None => Db::open(options).await.unwrap(),
+    }
 }
 
 async fn start(
@@ -274,8 +293,12 @@ pub(super) enum Act {
     Serve,
     /// Connects, takes a job, and holds it until let go.
     Hold,
-    /// Takes a job and the connection breaks without a word.
+    /// Takes a job and the connection breaks without a word, before its last step.
     Break,
+    /// As `Break`, but when the job was about to get its final name.
+    BreakLast,
+    /// As `Hold`, but when the job is about to get its final name.
+    HoldLast,
 }
 
 /// One delivery as the carrier saw it.
@@ -286,6 +309,7 @@ pub(super) struct Seen {
     pub(super) temp_name: String,
     pub(super) content: Vec<u8>,
     pub(super) attempt: u32,
+    pub(super) tried_before: bool,
     pub(super) maybe_delivered: bool,
 }
 
@@ -300,6 +324,8 @@ pub(super) struct Pretender {
     pub(super) paths: Mutex<Vec<Vec<usize>>>,
     /// A permit lets one held job go.
     pub(super) gate: Semaphore,
+    /// Has a permit for each job held at its last step.
+    pub(super) held: Semaphore,
 }
 
 impl Pretender {
@@ -312,6 +338,7 @@ impl Pretender {
             most: Mutex::default(),
             paths: Mutex::default(),
             gate: Semaphore::new(0),
+            held: Semaphore::new(0),
         })
     }
 
@@ -344,13 +371,18 @@ impl Pretender {
             temp_name: String::from_utf8(job.temp_name.clone().unwrap()).unwrap(),
             content,
             attempt: job.attempt,
+            tried_before: job.tried_before,
             maybe_delivered: job.maybe_delivered,
         });
         Some(job.id)
     }
 
-    async fn hold(&self, jobs: &mut dyn JobSource) {
+    async fn hold(&self, jobs: &mut dyn JobSource, last: bool) {
         while let Some(id) = self.see(jobs).await {
+            if last {
+                jobs.last_step(id).await.unwrap();
+                self.held.add_permits(1);
+            }
             let outcome = loop {
                 if let Ok(permit) = tokio::time::timeout(Duration::from_millis(5), self.gate.acquire()).await {
                     permit.unwrap().forget();
@@ -380,17 +412,26 @@ impl Deliver for Pretender {
             Act::NoConnection => SessionOutcome::ConnectFailed { path: 0, error: lost("no route to host") },
             Act::Serve => {
                 while let Some(id) = self.see(jobs).await {
-                    let outcome = lock(&self.outcomes).pop_front().unwrap_or(JobOutcome::Delivered);
-                    jobs.finish(id, outcome).await.unwrap();
+                    let outcome = match jobs.last_step(id).await {
+                        Ok(()) => lock(&self.outcomes).pop_front().unwrap_or(JobOutcome::Delivered),
+                        Err(e) => JobOutcome::Retry(e),
+                    };
+                    if let Err(e) = jobs.finish(id, outcome).await {
+                        *lock(&self.now) -= 1;
+                        return SessionOutcome::Lost(e);
+                    }
                 }
                 SessionOutcome::Ended
             }
-            Act::Hold => {
-                self.hold(jobs).await;
+            Act::Hold | Act::HoldLast => {
+                self.hold(jobs, matches!(act, Act::HoldLast)).await;
                 SessionOutcome::Ended
             }
-            Act::Break => {
-                self.see(jobs).await;
+            Act::Break | Act::BreakLast => {
+                let id = self.see(jobs).await;
+                if let (Some(id), Act::BreakLast) = (id, act) {
+                    jobs.last_step(id).await.unwrap();
+                }
                 SessionOutcome::Lost(lost("connection reset"))
             }
         };

@@ -11,4 +11,5 @@ mod mounts;
 mod receive;
 mod route;
 mod see;
+mod sql_faults;
 mod submit;

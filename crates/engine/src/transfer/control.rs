@@ -10,7 +10,7 @@ use crate::engine::Engine;
 use crate::error::{Cause, TransferError};
 use crate::events::Event;
 use crate::sync::lock;
-use crate::transfer::db_error;
+use crate::transfer::{Extra, db_error};
 
 /// How long a control action waits for a running transfer to stop.
 const STOP_WAIT: Duration = Duration::from_secs(20);
@@ -154,6 +154,11 @@ impl Engine {
         };
         if action == Control::Restart && to != State::Delayed {
             change.next_try_at = Some(now);
+        }
+        let extra = Extra::of(t);
+        if action == Control::Restart && extra.to_verify {
+            // The person has looked: it is not there.
+            change.extra_json = Some(Extra { open_end: false, to_verify: false, ..extra }.json());
         }
         if to == State::Cancelled {
             change.listed = Some(false);

@@ -20,9 +20,12 @@ pub struct Extra {
     /// Stays for further downloads (OBJ-24).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub permanent: bool,
-    /// A try broke off where nobody can tell whether the file has arrived (DESIGN 1.18).
+    /// A try was about to give the file its final name, and nothing says yet that it did or did not (DESIGN 1.18).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub open_end: bool,
+    /// It waits for a person who looks at the partner whether the file has arrived.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub to_verify: bool,
     /// Failed tries after which it is given up; the engine's setting if none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_count_max: Option<u32>,

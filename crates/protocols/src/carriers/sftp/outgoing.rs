@@ -70,7 +70,7 @@ fn errand(policies: Policies, job: &OutgoingJob) -> Errand {
         naming,
         existing: policies.existing,
         unclear: policies.unclear,
-        tried_before: job.attempt > 1 || job.done_octets > 0,
+        tried_before: job.tried_before,
         maybe_delivered: job.maybe_delivered,
         modified: job.modified,
     }
@@ -95,6 +95,10 @@ struct Told<'a> {
 impl Progress for Told<'_> {
     async fn reached(&mut self, octets: u64) -> Result<(), TransferError> {
         self.jobs.progress(self.id, octets).await
+    }
+
+    async fn last_step(&mut self) -> Result<(), TransferError> {
+        self.jobs.last_step(self.id).await
     }
 }
 
@@ -130,6 +134,7 @@ mod tests {
         jobs: VecDeque<OutgoingJob>,
         ends: Vec<(i64, JobOutcome)>,
         reached: Vec<u64>,
+        last_steps: Vec<i64>,
         stop_at: Option<u64>,
     }
 
@@ -148,6 +153,10 @@ mod tests {
                 Some(at) if octets >= at => Err(TransferError::retry(Cause::Denied, "an operator stopped it")),
                 _ => Ok(()),
             }
+        }
+        async fn last_step(&mut self, id: TransferId) -> Result<(), TransferError> {
+            self.last_steps.push(id.0);
+            Ok(())
         }
         async fn finish(&mut self, id: TransferId, outcome: JobOutcome) -> Result<(), TransferError> {
             self.ends.push((id.0, outcome));
@@ -190,6 +199,7 @@ mod tests {
                 modified: Some(base::UtcMicros(77_000_000)),
                 source: stored.into(),
                 attempt: 1,
+                tried_before: false,
                 maybe_delivered: false,
                 done_octets: 0,
             }
@@ -219,6 +229,7 @@ mod tests {
         assert!(folder.file("/in/f3").unwrap() == pattern(20_000_000));
         let [100, middle @ .., 20_000_000] = &queue.reached[..] else { panic!("{:?}", queue.reached) };
         assert!(!middle.is_empty() && middle.is_sorted(), "{middle:?}");
+        assert_eq!(queue.last_steps, [1, 3], "noted before each rename");
         assert!(folder.log().contains(&"times /in/f1.part 77".to_owned()), "{:?}", folder.log());
     }
 

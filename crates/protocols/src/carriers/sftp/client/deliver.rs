@@ -104,6 +104,7 @@ impl SftpClient {
         if errand.existing == Existing::Keep {
             self.check_free(errand).await?;
         }
+        progress.last_step().await?;
         let renamed = match errand.existing {
             Existing::Replace => self.replace(temporary, &errand.target).await,
             Existing::Keep => self.rename(temporary, &errand.target).await,
@@ -197,6 +198,7 @@ impl SftpClient {
         if errand.existing == Existing::Keep && is_first {
             flags = flags.and(OpenFlags::EXCLUSIVE);
         }
+        progress.last_step().await?;
         let place = Place { path: &errand.target, flags, from: 0, closes_partial: false };
         self.put_to(&place, source, progress).await.map_err(end_unknown)?;
         self.check_size(&errand.target, size).await?;

@@ -143,7 +143,7 @@ impl From<ClientError> for TransferError {
             ClientError::Protocol { .. } | ClientError::TooMany { .. } => Self::retry(Cause::Partner, text),
             ClientError::SizeDiffers { .. } => Self::retry(Cause::Integrity, text),
             ClientError::Exists { .. } => Self::park(Cause::Exists, text),
-            ClientError::ToVerify { .. } => Self::park(Cause::Partner, text),
+            ClientError::ToVerify { .. } => Self::park(Cause::Unclear, text),
             ClientError::Remote { code, .. } => match code {
                 StatusCode::NoSuchFile => Self::park(Cause::NotFound, text),
                 StatusCode::PermissionDenied => Self::park(Cause::Denied, text),

@@ -53,6 +53,12 @@ pub trait Progress: Send {
     /// # Errors
     /// The transfer has to stop; it fails with this error.
     async fn reached(&mut self, octets: u64) -> Result<(), TransferError>;
+
+    /// All is there but the final name, which the next request gives: it is not sent before this returns.
+    ///
+    /// # Errors
+    /// The transfer has to stop; it fails with this error.
+    async fn last_step(&mut self) -> Result<(), TransferError>;
 }
 
 /// Nobody wants to know.
@@ -62,6 +68,9 @@ pub struct NoProgress;
 #[async_trait]
 impl Progress for NoProgress {
     async fn reached(&mut self, _octets: u64) -> Result<(), TransferError> {
+        Ok(())
+    }
+    async fn last_step(&mut self) -> Result<(), TransferError> {
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::carriers::sftp::client::{ClientError, Delivered, Errand, Found, Naming, NoProgress, SftpClient};
+use crate::carriers::sftp::client::{ClientError, Delivered, Errand, Found, Naming, NoProgress, Progress, SftpClient};
 use crate::carriers::sftp::line::Line;
 use crate::carriers::sftp::settings::{ClientOptions, Existing, Unclear};
 use crate::carriers::sftp::testing::{MemoryFolder, Raw, connect, idx, pair, pattern};
@@ -103,6 +103,29 @@ async fn a_try_whose_end_nobody_saw_is_looked_for() {
 }
 
 #[tokio::test]
+async fn a_last_step_that_cannot_be_noted_is_not_taken() {
+    // DESIGN 1.18
+    struct Refusing;
+    #[async_trait::async_trait]
+    impl Progress for Refusing {
+        async fn reached(&mut self, _octets: u64) -> Result<(), engine::TransferError> {
+            Ok(())
+        }
+        async fn last_step(&mut self) -> Result<(), engine::TransferError> {
+            Err(engine::TransferError::retry(engine::Cause::Disk, "the database is away"))
+        }
+    }
+    for naming in [errand().naming, Naming::Direct] {
+        let folder = MemoryFolder::new();
+        let errand = Errand { naming, ..errand() };
+        let mut client = connect(&folder, small()).await.unwrap();
+        let failed = client.deliver(&errand, &mut Bytes::from(pattern(100)), &mut Refusing).await.unwrap_err();
+        assert!(matches!(failed, ClientError::Local(_)), "{failed}");
+        assert_eq!(folder.file("/in/f"), None);
+    }
+}
+
+#[tokio::test]
 async fn what_is_found_is_told() {
     let folder = MemoryFolder::new().with_file("/in/f", b"12345");
     let mut client = connect(&folder, small()).await.unwrap();
@@ -112,7 +135,23 @@ async fn what_is_found_is_told() {
     assert_eq!(client.find_outcome(TARGET, b"/in/none", 6).await, Ok(Found::Part { size: 5 }));
 }
 
-/// A delivery whose line breaks after each number of answers, then a second one: once at the partner, whole.
+/// Notes whether the last step came, and whether anything had its final name by then.
+struct Noted<'a>(&'a MemoryFolder, bool);
+
+#[async_trait::async_trait]
+impl Progress for Noted<'_> {
+    async fn reached(&mut self, _octets: u64) -> Result<(), engine::TransferError> {
+        Ok(())
+    }
+    async fn last_step(&mut self) -> Result<(), engine::TransferError> {
+        assert_eq!(self.0.file("/in/f"), None, "noted before");
+        self.1 = true;
+        Ok(())
+    }
+}
+
+/// A delivery whose line breaks after each number of answers, then a second one: once at the partner, whole, and under the
+/// policy ASK nobody is asked.
 #[tokio::test]
 async fn cut_after_any_answer_the_file_arrives_once() {
     let data = pattern(9_500);
@@ -138,8 +177,9 @@ async fn cut_after_any_answer_the_file_arrives_once() {
             }
         });
         let mut first = Err(ClientError::Closed);
+        let mut noted = Noted(&folder, false);
         if let Ok(mut client) = SftpClient::start_on(ours, small()).await {
-            first = client.deliver(&errand(), &mut Bytes::from(data.clone()), &mut NoProgress).await;
+            first = client.deliver(&errand(), &mut Bytes::from(data.clone()), &mut noted).await;
         }
         forth.await.unwrap();
         back.await.unwrap();
@@ -147,7 +187,8 @@ async fn cut_after_any_answer_the_file_arrives_once() {
         if let Err(error) = &first {
             let renamed = log_of(&folder, "rename") == 1;
             assert_eq!(matches!(error, ClientError::EndUnknown { .. }), renamed, "cut after {cut} answers: {error}");
-            let again = Errand { tried_before: true, maybe_delivered: true, unclear: Unclear::Resend, ..errand() };
+            assert!(noted.1 || !renamed, "cut after {cut} answers: renamed without a note");
+            let again = Errand { tried_before: true, maybe_delivered: noted.1, ..errand() };
             deliver(&folder, &again, &data).await.unwrap();
         }
         assert!(folder.file("/in/f").unwrap() == data, "cut after {cut} answers");
