@@ -111,7 +111,7 @@ fn make_file(path: &Path) -> Result<(), DbError> {
     made.map(drop).map_err(|e| open_error(&path.display().to_string(), &e.to_string()))
 }
 
-fn sqlite_options(path: &Path) -> SqliteConnectOptions {
+pub(crate) fn sqlite_options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)

@@ -132,8 +132,27 @@ impl Jobs {
         })
     }
 
+    /// Whether the gateway may have delivered it after the backup that it was restored from: it, or the file that it
+    /// forwards, is older than the restore.
+    async fn may_have_gone_before(&self, t: &Transfer) -> Result<bool, TransferError> {
+        let frost = &self.engine.frost;
+        if frost.is_from_before(t.created_at) {
+            return Ok(true);
+        }
+        match t.route_from.filter(|_| frost.was_restored()) {
+            Some(from) => {
+                let from = self.engine.db.transfers().get(from).await.map_err(|e| db_error(&e))?;
+                Ok(from.is_some_and(|from| frost.is_from_before(from.created_at)))
+            }
+            None => Ok(false),
+        }
+    }
+
     /// Whether an earlier try ended without a word: it broke off at its last step, or the gateway died over it.
     async fn may_be_there(&self, t: &Transfer) -> Result<bool, TransferError> {
+        if self.may_have_gone_before(t).await? {
+            return Ok(true);
+        }
         if t.revision <= 2 {
             return Ok(false);
         }

@@ -94,6 +94,13 @@ impl House {
         self.engine = start(self.folder.path(), db, &self.clock, (&self.master, &self.disk)).await;
     }
 
+    /// Another machine that has this house's master key and time, on a folder of its own.
+    pub(super) async fn twin(&self, folder: TempDir) -> Self {
+        let db = open_db(folder.path(), &self.clock).await;
+        let engine = start(folder.path(), db, &self.clock, (&self.master, &self.disk)).await;
+        Self { engine, clock: self.clock.clone(), folder, disk: self.disk.clone(), master: self.master.clone() }
+    }
+
     pub(super) fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
@@ -203,7 +210,7 @@ async fn start(
     let mut parts = StoreParts::new(folder.to_owned(), master.clone(), clock.clone());
     parts.disk = disk.clone();
     let store = open_store("local", parts).unwrap();
-    let options = EngineOptions::default();
+    let options = EngineOptions { data: folder.to_owned(), ..EngineOptions::default() };
     let engine = Engine::start(EngineParts { db, store, master: master.clone(), clock, options }).await.unwrap();
     let bad: Vec<String> = engine
         .problems()
