@@ -56,21 +56,30 @@ class Gateway:
         if kind is None:
             assert code == 0, f"the gateway ended with {code}:\n{self.log()[-3000:]}"
 
-    def start(self):
+    def start(self, ready=True):
         with self.log_file.open("ab") as log:
             words = [self.program, "serve", "--data", str(self.data)]
             self.process = subprocess.Popen(
                 words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment(), preexec_fn=self.limits
             )
+        if not ready:
+            until("the gateway lives", self.is_alive)
+            return
         until("the gateway is ready", self.is_ready)
         for port in self.ports.values():
             until("the gateway listens", lambda port=port: listens(port))
 
+    def is_alive(self):
+        return self.answers("live")
+
     def is_ready(self):
+        return self.answers("ready")
+
+    def answers(self, question):
         if self.process.poll() is not None:
             pytest.fail(f"the gateway ended with {self.process.returncode}:\n{self.log()[-3000:]}")
         try:
-            with urllib.request.urlopen(f"http://{HOST}:{self.observed}/health/ready", timeout=2) as answer:
+            with urllib.request.urlopen(f"http://{HOST}:{self.observed}/health/{question}", timeout=2) as answer:
                 return answer.status == 200
         except OSError:
             return False

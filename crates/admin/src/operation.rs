@@ -76,6 +76,8 @@ pub enum Form {
     Value,
     /// Present or absent; takes no value.
     Switch,
+    /// Asked for at the terminal, or read from a file; never on the line.
+    Asked,
     /// With the path of a file that the caller reads; its octets (at most 1 MiB) travel in the input.
     File,
 }
@@ -97,6 +99,12 @@ impl Param {
     #[must_use]
     pub const fn file(field: Field) -> Self {
         Self { field, form: Form::File, positional: false }
+    }
+
+    /// A secret that never stands on the line: read from a file, from a credential of the service manager, or asked for.
+    #[must_use]
+    pub const fn asked(field: Field) -> Self {
+        Self { field, form: Form::Asked, positional: false }
     }
 
     /// The same, and it must be given.

@@ -24,6 +24,10 @@ const REQUEST_OCTETS_MAX: usize = 10 * FILE_OCTETS_MAX;
 const PASS_MAX: Duration = Duration::from_secs(10);
 /// Longest wait of a caller for the work itself.
 const WORK_MAX: Duration = Duration::from_secs(600);
+/// The same for work on everything that is stored.
+const LONG_WORK_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Operations that work on everything that is stored.
+const LONG_WORK: &[&str] = &["backup create", "master rotate", "purge"];
 /// Requests that are worked on at one time.
 const REQUESTS_MAX: usize = 16;
 
@@ -75,7 +79,8 @@ pub async fn call(path: &Path, operation: &str, input: &Input) -> Result<Output,
     let request = Request { operation: operation.to_owned(), input: input.into() };
     let text = Zeroizing::new(serde_json::to_vec(&request).map_err(io::Error::other)?);
     timed(PASS_MAX, send(&mut stream, &text)).await?;
-    let reply = timed(WORK_MAX, receive(&mut stream, usize::MAX)).await?;
+    let work_max = if LONG_WORK.contains(&operation) { LONG_WORK_MAX } else { WORK_MAX };
+    let reply = timed(work_max, receive(&mut stream, usize::MAX)).await?;
     match serde_json::from_slice(&reply).map_err(io::Error::other)? {
         Reply::Done(output) => Ok(output),
         Reply::Refused { exit_code, text } => Err(CallError::Refused { exit_code, text }),

@@ -143,6 +143,12 @@ pub enum DbError {
         /// Its number.
         version: i64,
     },
+    /// A copy could not be made.
+    #[error("the database could not be copied: {cause}")]
+    Copy {
+        /// Why, and what to do.
+        cause: String,
+    },
     /// The address of the database cannot be used.
     #[error("database {url} cannot be opened: {cause}")]
     Open {

@@ -16,6 +16,7 @@ use crate::writer::Queue;
 
 mod audit;
 mod audit_chain;
+mod backup;
 mod captures;
 mod error;
 mod events;
@@ -31,6 +32,7 @@ mod objects;
 mod open;
 mod payloads;
 mod records;
+mod restored;
 mod sql;
 mod state;
 mod transfer_rows;
@@ -40,6 +42,7 @@ mod unanswered;
 mod writer;
 
 pub use audit::{Actor, Audit, AuditFault, AuditFilter, AuditReport, AuditResult, AuditRow, Entry};
+pub use backup::{Backups, CopiedPayload, CopyFacts, look_into, users_in_copy};
 pub use captures::{Cap, CaptureCaps, CaptureOutcome, CaptureRow, Captures, NewCapture};
 pub use error::{DbError, Referrer};
 pub use events::{Event, Events};
@@ -53,6 +56,7 @@ pub use records::{
     CommitReceived, DueQuery, EntryQuery, Inserted, NewPayload, NewTransfer, Outcome, Payload, PayloadBody,
     PayloadState, Step, Transfer, TransferChange, TransferFilter,
 };
+pub use restored::{NUMBERS_LEFT_OUT, PARKED_OFFER, Reconciled, RestoreFacts};
 pub use state::{Direction, Mode, RouteState, State, TradeState, TransferType, full_state};
 pub use transfers::{Routing, Transfers};
 pub use writer::Pending;
@@ -76,6 +80,7 @@ pub struct Db {
 #[derive(Debug)]
 struct Inner {
     clock: Arc<dyn Clock>,
+    address: Address,
     readers: Pool,
     /// None once closed.
     queue: RwLock<Option<Queue>>,
@@ -114,9 +119,10 @@ impl Db {
         pool.close().await;
         migrated?;
         let readers = address.readers();
-        let (queue, ended) = writer::start(address).map_err(|e| failed(e.to_string()))?;
+        let (queue, ended) = writer::start(address.clone()).map_err(|e| failed(e.to_string()))?;
         let inner = Inner {
             clock: options.clock,
+            address,
             readers,
             queue: RwLock::new(Some(queue)),
             writer: tokio::sync::Mutex::new(Some(ended)),
@@ -212,6 +218,11 @@ impl Db {
     #[must_use]
     pub const fn meta(&self) -> Meta<'_> {
         Meta(self)
+    }
+    /// Copies of it.
+    #[must_use]
+    pub const fn backups(&self) -> Backups<'_> {
+        Backups(self)
     }
     /// Events for others.
     #[must_use]

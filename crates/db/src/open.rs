@@ -73,6 +73,14 @@ impl Address {
         matches!(self.place, Place::Postgres(_))
     }
 
+    /// The file, if the database is one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Sqlite(path) => Some(path),
+            Place::Postgres(_) => None,
+        }
+    }
+
     /// The one connection that writes. Makes the file, readable by its owner only.
     pub(crate) fn writer(&self) -> Result<Pool, DbError> {
         let links = match &self.place {
@@ -105,6 +113,12 @@ impl Address {
 impl From<Place> for Address {
     fn from(place: Place) -> Self {
         Self { place, hook: Hook::default() }
+    }
+}
+
+impl From<SqlitePool> for Pool {
+    fn from(pool: SqlitePool) -> Self {
+        Self { links: Links::Sqlite(pool), hook: Hook::default() }
     }
 }
 
@@ -142,7 +156,7 @@ fn make_file(path: &Path) -> Result<(), DbError> {
     made.map(drop).map_err(|e| open_error(&path.display().to_string(), &e.to_string()))
 }
 
-fn sqlite_options(path: &Path) -> SqliteConnectOptions {
+pub(crate) fn sqlite_options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)

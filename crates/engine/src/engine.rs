@@ -1,6 +1,7 @@
 //! The engine: what a running gateway is, besides its sockets.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ use crate::transfer::{Downloads, Uploads};
 /// Settings of an engine.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct EngineOptions {
+    /// The data folder; empty for an engine that has none.
+    pub data: PathBuf,
     /// Name of this node: what was under way under this name is recovered at its start.
     pub node: String,
     /// Settle time of uploads whose gate says nothing (DESIGN 1.2).
@@ -45,6 +48,7 @@ pub struct EngineOptions {
 impl Default for EngineOptions {
     fn default() -> Self {
         Self {
+            data: PathBuf::new(),
             node: "main".to_owned(),
             settle: Duration::from_secs(2),
             retry_count_max: 10,
@@ -111,6 +115,9 @@ pub struct Engine {
     pub(crate) queue: Queue,
     pub(crate) records: RecordLocks,
     pub(crate) alarms: Mutex<crate::admit::Told>,
+    pub(crate) frost: crate::care::Frost,
+    /// Held by housekeeping, backup and change of the master key: one at a time.
+    pub(crate) tending: tokio::sync::Mutex<()>,
     gateway_id: String,
     recovered: Recovered,
     stop: watch::Sender<bool>,
@@ -132,6 +139,7 @@ impl Engine {
         let EngineParts { db, store, master, clock, options } = parts;
         let gateway_id = gateway_id(&db).await?;
         let loaded = load::load(&db).await?;
+        let frost = crate::care::Frost::load(&db).await?;
         let recovered = recover(&db, &options.node, clock.as_ref()).await?;
         let events = Events::default();
         events.emit(Event::ConfigChanged { revision: loaded.revision, problems: loaded.problems.len() });
@@ -152,6 +160,8 @@ impl Engine {
             settling: Settling::default(),
             queue: Queue::default(),
             records: RecordLocks::default(),
+            frost,
+            tending: tokio::sync::Mutex::default(),
             gateway_id,
             recovered,
             stop: watch::Sender::new(false),

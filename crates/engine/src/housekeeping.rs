@@ -55,6 +55,7 @@ impl Engine {
     /// # Errors
     /// What disk or database say; the next round finds the rest.
     pub async fn tidy(&self) -> Result<Tidied, TransferError> {
+        let _alone = self.tending.lock().await;
         let now = self.clock.now();
         let mut purged = 0;
         loop {

@@ -31,6 +31,8 @@ pub(crate) enum DataDirError {
     Open { path: String, mode: u32 },
     #[error("data folder {path} belongs to uid {owner}, and this is uid {us}: run as its owner")]
     Foreign { path: String, owner: u32, us: u32 },
+    #[error("data folder {path} holds half a backup: run the same `gatehouse restore` again")]
+    Restoring { path: String },
     #[error("data folder {path} is in use by process {holder}: stop it first")]
     InUse { path: String, holder: String },
     #[error("data folder {path}: {source}")]
@@ -65,6 +67,14 @@ impl DataDir {
         match meta.mode() & 0o7777 {
             mode if mode & 0o077 != 0 => Err(DataDirError::Open { path: shown, mode }),
             _ => Ok(Self(path)),
+        }
+    }
+
+    /// Refuses a folder into which a restore broke off.
+    pub(crate) fn check_whole(&self) -> Result<(), DataDirError> {
+        match self.0.join(engine::care::RESTORING_FILE).exists() {
+            true => Err(DataDirError::Restoring { path: self.0.display().to_string() }),
+            false => Ok(()),
         }
     }
 

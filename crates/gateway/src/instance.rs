@@ -31,6 +31,7 @@ impl Instance {
     pub(crate) async fn open(dir: DataDir, create: bool) -> Result<Self, String> {
         let text = dir.settings_text().map_err(|e| format!("gatehouse.toml: {e}"))?;
         let settings = Settings::read(&text)?;
+        dir.check_whole().map_err(|e| e.to_string())?;
         let lock = dir.lock().map_err(|e| e.to_string())?;
         let master = Arc::new(master_key(&dir, create)?);
         let clock: Arc<dyn base::Clock> = Arc::new(SystemClock::default());
@@ -43,7 +44,8 @@ impl Instance {
         let mut parts = StoreParts::new(dir.path().to_path_buf(), wrap, Arc::clone(&clock));
         parts.options = StoreOptions { seal: settings.store.seal, hash: settings.store.hash };
         let store = open_store("local", parts).map_err(|e| format!("payload store: {e}"))?;
-        let parts = EngineParts { db, store, master, clock, options: EngineOptions::default() };
+        let options = EngineOptions { data: dir.path().to_path_buf(), ..EngineOptions::default() };
+        let parts = EngineParts { db, store, master, clock, options };
         let engine = Engine::start(parts).await.map_err(|e| e.to_string())?;
         let instance = Self { engine, settings, dir, _lock: lock };
         instance.first_start().await?;

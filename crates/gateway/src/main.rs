@@ -3,6 +3,7 @@
 //! Read `accept.rs` and `deliver.rs` first: they are the way of a file in and out.
 
 mod accept;
+mod care;
 mod cli;
 mod data_dir;
 mod deliver;
@@ -56,6 +57,8 @@ async fn answer(asked: Asked) -> Result<(), Failure> {
         Asked::Serve(matches) => serve::serve(serve_options(&matches)?).await.map_err(failed),
         Asked::Demo(matches) => demo::demo(matches.get_flag("keep")).await.map_err(failed),
         Asked::Links(folder) => cli::make_links(&folder).map_err(failed),
+        Asked::Verify(matches) => care::verify(&matches).await.map_err(failed),
+        Asked::Restore(matches) => care::restore(&matches).await.map_err(failed),
         Asked::Operation(call) => operation(*call).await,
     }
 }

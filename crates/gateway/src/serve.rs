@@ -29,7 +29,7 @@ pub(crate) struct Running {
     stop: watch::Sender<bool>,
     acceptors: JoinHandle<()>,
     tasks: JoinSet<()>,
-    admin: JoinHandle<()>,
+    admin: AdminDoor,
     pub(crate) instance: Instance,
 }
 
@@ -37,16 +37,13 @@ impl Running {
     /// Starts all tasks of an opened gateway.
     ///
     /// # Errors
-    /// A sentence, if the administration socket cannot be opened.
-    pub(crate) async fn start(instance: Instance) -> Result<Self, String> {
+    /// A sentence, if a task cannot be started.
+    pub(crate) async fn start(instance: Instance, admin: AdminDoor) -> Result<Self, String> {
         let engine = Arc::clone(&instance.engine);
         let vault = Arc::new(Vault::default());
         // Made once, so that the first unknown login takes no longer than the next (SSH-32).
         let decoy = tokio::task::spawn_blocking(keys::PasswordHash::decoy);
         decoy.await.map_err(|e| e.to_string())?;
-        let socket = admin::socket::listen(&instance.dir.socket()).map_err(|e| format!("admin.sock: {e}"))?;
-        let uid = rustix::process::geteuid().as_raw();
-        let admin = tokio::spawn(admin::socket::serve(socket, instance.context("", "local socket"), uid));
         let mut tasks = JoinSet::new();
         tasks.spawn(engine::run_routing(Arc::clone(&engine)));
         tasks.spawn(engine::run_housekeeping(Arc::clone(&engine)));
@@ -76,9 +73,29 @@ impl Running {
         if tokio::time::timeout(drain.saturating_add(END_MAX), end).await.is_err() {
             tracing::warn!("tasks cut off at the end of the drain time");
         }
-        self.admin.abort();
-        self.engine.db().close().await;
-        if let Err(error) = std::fs::remove_file(self.instance.dir.socket()) {
+        self.admin.close(&self.instance).await;
+    }
+}
+
+/// The door for commands; open from the start to the end, also while the gateway is frozen.
+pub(crate) struct AdminDoor(JoinHandle<()>);
+
+impl AdminDoor {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// A sentence, if the socket cannot be opened.
+    pub(crate) fn open(instance: &Instance) -> Result<Self, String> {
+        let socket = admin::socket::listen(&instance.dir.socket()).map_err(|e| format!("admin.sock: {e}"))?;
+        let uid = rustix::process::geteuid().as_raw();
+        Ok(Self(tokio::spawn(admin::socket::serve(socket, instance.context("", "local socket"), uid))))
+    }
+
+    /// Closes it, and the database, as the last things.
+    async fn close(self, instance: &Instance) {
+        self.0.abort();
+        instance.engine.db().close().await;
+        if let Err(error) = std::fs::remove_file(instance.dir.socket()) {
             tracing::debug!(%error, "admin.sock was not removed");
         }
     }
@@ -133,7 +150,21 @@ pub(crate) async fn serve(options: Options) -> Result<(), String> {
     for problem in instance.engine.problems().iter() {
         tracing::warn!(%problem, "configuration");
     }
-    let running = Running::start(instance).await?;
+    let admin = AdminDoor::open(&instance)?;
+    if let Some(why) = instance.engine.frozen() {
+        tracing::warn!(
+            why,
+            "the gateway is frozen: it takes and sends nothing; look at it, then run `gatehouse unfreeze`"
+        );
+        tokio::select! {
+            () = instance.engine.until_unfrozen() => tracing::info!("the gateway is no longer frozen"),
+            told = until_told_to_stop() => {
+                admin.close(&instance).await;
+                return told;
+            }
+        }
+    }
+    let running = Running::start(instance, admin).await?;
     observed.set_ready(true);
     tracing::info!(data = %path.display(), metrics = %observed.address, version = env!("CARGO_PKG_VERSION"), "gateway is ready");
     until_told_to_stop().await?;

@@ -49,6 +49,7 @@
 
 mod algorithm;
 mod error;
+mod escrow;
 mod fingerprint;
 mod formats;
 mod limits;
@@ -63,6 +64,7 @@ mod words;
 
 pub use algorithm::KeyAlgorithm;
 pub use error::KeyError;
+pub use escrow::{EscrowError, LooseKey, PASSPHRASE_CHARS_MIN, escrow_key_id, open_escrow, seal_escrow};
 pub use fingerprint::Fingerprint;
 pub use formats::{KeyFileFormat, read_key, recognise_key, write_key};
 pub use limits::{

@@ -4,6 +4,7 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, MAX_TAG_LEN, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::digest::{Context, SHA256};
@@ -70,7 +71,8 @@ pub enum SealError {
     },
 }
 
-/// The key that seals every secret at rest. It is never printed or cloned; its id is no secret.
+/// The key that seals every secret at rest, and older ones that still open what they sealed while a change of the key is
+/// under way. It is never printed or cloned; its id is no secret.
 ///
 /// A sealed value is `GHSEAL`, a version octet, a zero octet, the id of the key (8 octets), a random salt (16 octets), a
 /// random nonce (12 octets), the ciphertext, and a tag (16 octets). What stands before the salt and the caller's `aad` are
@@ -78,6 +80,12 @@ pub enum SealError {
 /// expanded from the master key and the salt (HKDF, RFC 5869), so that the bound of 2^32 random nonces for one key (NIST
 /// SP 800-38D section 8.3) is never near, although every stored payload is sealed once.
 pub struct MasterKey {
+    /// The first seals, all open. Never empty.
+    ring: RwLock<Vec<Arc<Key>>>,
+}
+
+/// One key of the ring.
+struct Key {
     root: Prk,
     id: String,
     id_octets: [u8; ID_OCTETS],
@@ -89,8 +97,7 @@ impl MasterKey {
     /// # Errors
     /// [`SealError::Engine`].
     pub fn generate() -> Result<Self, SealError> {
-        let octets = fresh()?;
-        Self::from_octets(&octets)
+        Key::from_octets(&*fresh()?).map(Self::of)
     }
 
     /// Makes a key and its file, readable by its owner only. The file appears whole or not at all, is on the disk when
@@ -99,11 +106,15 @@ impl MasterKey {
     /// # Errors
     /// [`SealError::File`], with [`io::ErrorKind::AlreadyExists`] if there is such a file; [`SealError::Engine`].
     pub fn create(path: &Path) -> Result<Self, SealError> {
-        let octets = fresh()?;
-        let key = Self::from_octets(&octets)?;
+        Self::write(path, &*fresh()?)
+    }
+
+    /// Makes the file of a key whose octets are known.
+    pub(crate) fn write(path: &Path, octets: &[u8; KEY_OCTETS]) -> Result<Self, SealError> {
+        let key = Key::from_octets(octets)?;
         let text = Zeroizing::new(format!("{FILE_HEAD} {} {}\n", key.id, *Zeroizing::new(hex(octets.as_slice()))));
         write_new(path, text.as_bytes()).map_err(|source| SealError::File { path: path.to_owned(), source })?;
-        Ok(key)
+        Ok(Self::of(key))
     }
 
     /// Reads the file that [`Self::create`] wrote. It must be a plain file, no link, of the user that runs this program,
@@ -112,30 +123,56 @@ impl MasterKey {
     /// # Errors
     /// [`SealError::File`], [`SealError::Unsafe`], [`SealError::Damaged`].
     pub fn load(path: &Path) -> Result<Self, SealError> {
-        let file_error = |source| SealError::File { path: path.to_owned(), source };
-        // NONBLOCK: a pipe in its place must not hold up the start.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file = match rustix::fs::open(path, flags, Mode::empty()) {
-            Ok(file) => File::from(file),
-            Err(rustix::io::Errno::LOOP) => {
-                return Err(not_safe(path, "is a symbolic link: put the file itself there"));
-            }
-            Err(other) => return Err(file_error(other.into())),
-        };
-        check_safe(path, &file.metadata().map_err(file_error)?)?;
-        let mut text = Zeroizing::new(String::with_capacity(FILE_OCTETS + 1));
-        let limit = u64::try_from(FILE_OCTETS).unwrap_or(u64::MAX).saturating_add(1);
-        file.take(limit).read_to_string(&mut text).map_err(file_error)?;
-        Self::from_file_text(&text).map_err(|why| match why {
-            Ok(why) => SealError::Damaged { path: path.to_owned(), why },
-            Err(other) => other,
-        })
+        read_file(path).and_then(|octets| Key::from_octets(&octets)).map(Self::of)
     }
 
-    /// A short name of the key, to tell several apart: 16 hexadecimal digits, computed from the key, not secret.
+    fn of(key: Key) -> Self {
+        Self { ring: RwLock::new(vec![Arc::new(key)]) }
+    }
+
+    /// A short name of the key that seals, to tell several apart: 16 hexadecimal digits, computed from the key, not
+    /// secret.
     #[must_use]
-    pub fn id(&self) -> &str {
-        &self.id
+    pub fn id(&self) -> String {
+        self.ids().into_iter().next().unwrap_or_default()
+    }
+
+    /// Names of all keys that open, that of the one that seals first.
+    #[must_use]
+    pub fn ids(&self) -> Vec<String> {
+        self.ring.read().unwrap_or_else(PoisonError::into_inner).iter().map(|key| key.id.clone()).collect()
+    }
+
+    /// Lets the keys of `other` open what they sealed.
+    pub fn admit(&self, other: Self) {
+        let other = other.ring.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+        for key in other {
+            if !ring.iter().any(|known| known.id == key.id) {
+                ring.push(key);
+            }
+        }
+    }
+
+    /// From now on the key called `id`, which must have been admitted, seals; the others open. `false` if it is none of
+    /// them.
+    pub fn seal_with(&self, id: &str) -> bool {
+        let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+        let at = ring.iter().position(|key| key.id == id);
+        if let Some(part) = at.and_then(|at| ring.get_mut(..=at)) {
+            part.rotate_right(1);
+        }
+        at.is_some()
+    }
+
+    /// Forgets every key but the one that seals.
+    pub fn forget_others(&self) {
+        self.ring.write().unwrap_or_else(PoisonError::into_inner).truncate(1);
+    }
+
+    fn key(&self, id: Option<&str>) -> Option<Arc<Key>> {
+        let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
+        ring.iter().find(|key| id.is_none_or(|id| key.id == id)).cloned()
     }
 
     /// Seals `plain` for the place that `aad` names.
@@ -143,6 +180,62 @@ impl MasterKey {
     /// # Errors
     /// [`SealError::TooLong`], [`SealError::Engine`].
     pub fn seal(&self, aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, SealError> {
+        self.key(None).ok_or(SealError::Engine { what: "finding the master key" })?.seal(aad, plain)
+    }
+
+    /// Opens what [`Self::seal`] made for the same `aad`.
+    ///
+    /// # Errors
+    /// [`SealError::NotSealed`], [`SealError::OtherKey`], [`SealError::Forged`].
+    pub fn open(&self, aad: &[u8], sealed: &[u8]) -> Result<Secret<Vec<u8>>, SealError> {
+        let theirs = sealed_key_id(sealed).ok_or(SealError::NotSealed)?;
+        match self.key(Some(&theirs)) {
+            Some(key) => key.open(aad, sealed),
+            None => Err(SealError::OtherKey { theirs, ours: self.id() }),
+        }
+    }
+}
+
+/// Reads the octets of the key in a file, and checks file and key (STO-7).
+pub(crate) fn read_file(path: &Path) -> Result<Zeroizing<[u8; KEY_OCTETS]>, SealError> {
+    let file_error = |source| SealError::File { path: path.to_owned(), source };
+    // NONBLOCK: a pipe in its place must not hold up the start.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(rustix::io::Errno::LOOP) => {
+            return Err(not_safe(path, "is a symbolic link: put the file itself there"));
+        }
+        Err(other) => return Err(file_error(other.into())),
+    };
+    check_safe(path, &file.metadata().map_err(file_error)?)?;
+    let mut text = Zeroizing::new(String::with_capacity(FILE_OCTETS + 1));
+    let limit = u64::try_from(FILE_OCTETS).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(limit).read_to_string(&mut text).map_err(file_error)?;
+    from_file_text(&text).map_err(|why| match why {
+        Ok(why) => SealError::Damaged { path: path.to_owned(), why },
+        Err(other) => other,
+    })
+}
+
+/// The key of a file's text; what is wrong with the text is `Err(Ok(..))`.
+fn from_file_text(text: &str) -> Result<Zeroizing<[u8; KEY_OCTETS]>, Result<&'static str, SealError>> {
+    if text.len() != FILE_OCTETS {
+        return Err(Ok("it has not the right length: restore it from a copy"));
+    }
+    let body = text.strip_prefix(FILE_HEAD).and_then(|t| t.strip_suffix('\n')).and_then(|t| t.strip_prefix(' '));
+    let Some((id, digits)) = body.and_then(|t| t.split_once(' ')) else {
+        return Err(Ok("it is no master key of a version that is known"));
+    };
+    let octets = unhex(digits).map(Zeroizing::new).ok_or(Ok("it holds something else than digits"))?;
+    let octets: Zeroizing<[u8; KEY_OCTETS]> =
+        Zeroizing::new(octets.as_slice().try_into().map_err(|_| Ok("its key has not 256 bits"))?);
+    let key = Key::from_octets(&octets).map_err(Err)?;
+    if key.id == id { Ok(octets) } else { Err(Ok("its id does not fit its key: restore it from a copy")) }
+}
+
+impl Key {
+    fn seal(&self, aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, SealError> {
         if plain.len() > SEAL_OCTETS_MAX {
             return Err(SealError::TooLong { len: plain.len() });
         }
@@ -158,15 +251,7 @@ impl MasterKey {
         Ok([head.as_slice(), &salt, &nonce, &body].concat())
     }
 
-    /// Opens what [`Self::seal`] made for the same `aad`.
-    ///
-    /// # Errors
-    /// [`SealError::NotSealed`], [`SealError::OtherKey`], [`SealError::Forged`].
-    pub fn open(&self, aad: &[u8], sealed: &[u8]) -> Result<Secret<Vec<u8>>, SealError> {
-        let theirs = sealed_key_id(sealed).ok_or(SealError::NotSealed)?;
-        if theirs != self.id {
-            return Err(SealError::OtherKey { theirs, ours: self.id.clone() });
-        }
+    fn open(&self, aad: &[u8], sealed: &[u8]) -> Result<Secret<Vec<u8>>, SealError> {
         let rest = sealed.get(HEAD_OCTETS..).ok_or(SealError::NotSealed)?;
         let (salt, rest) = rest.split_first_chunk::<SALT_OCTETS>().ok_or(SealError::NotSealed)?;
         let (nonce, body) = rest.split_first_chunk::<NONCE_LEN>().ok_or(SealError::NotSealed)?;
@@ -199,22 +284,6 @@ impl MasterKey {
         Ok(Self { root, id: hex(&id_octets), id_octets })
     }
 
-    /// The key of a file's text; what is wrong with the text is `Err(Ok(..))`.
-    fn from_file_text(text: &str) -> Result<Self, Result<&'static str, SealError>> {
-        if text.len() != FILE_OCTETS {
-            return Err(Ok("it has not the right length: restore it from a copy"));
-        }
-        let body = text.strip_prefix(FILE_HEAD).and_then(|t| t.strip_suffix('\n')).and_then(|t| t.strip_prefix(' '));
-        let Some((id, digits)) = body.and_then(|t| t.split_once(' ')) else {
-            return Err(Ok("it is no master key of a version that is known"));
-        };
-        let octets = unhex(digits).map(Zeroizing::new).ok_or(Ok("it holds something else than digits"))?;
-        let octets: Zeroizing<[u8; KEY_OCTETS]> =
-            Zeroizing::new(octets.as_slice().try_into().map_err(|_| Ok("its key has not 256 bits"))?);
-        let key = Self::from_octets(&octets).map_err(Err)?;
-        if key.id == id { Ok(key) } else { Err(Ok("its id does not fit its key: restore it from a copy")) }
-    }
-
     fn head(&self) -> [u8; HEAD_OCTETS] {
         let mut head = [0; HEAD_OCTETS];
         head.iter_mut().zip(SEALED_HEAD.iter().chain(&self.id_octets)).for_each(|(to, from)| *to = *from);
@@ -224,7 +293,7 @@ impl MasterKey {
 
 impl std::fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "MasterKey({}, redacted)", self.id)
+        write!(f, "MasterKey({}, redacted)", self.id())
     }
 }
 
@@ -285,7 +354,7 @@ fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 /// Octets of an AES-256 key.
-const KEY_OCTETS: usize = 32;
+pub(crate) const KEY_OCTETS: usize = 32;
 /// Octets of a key's id.
 const ID_OCTETS: usize = 8;
 /// What is hashed before the key, so that the id is good for nothing else.
@@ -329,6 +398,24 @@ mod tests {
         assert!(
             !format!("{key:?}").contains(std::fs::read_to_string(&path).unwrap().split(' ').nth(3).unwrap().trim())
         );
+    }
+
+    // STO-25: while the key is changed both open, the new one seals; then the old one is gone.
+    #[test]
+    fn a_ring_opens_with_all_its_keys_and_seals_with_one() {
+        let (ring, old) = (MasterKey::generate().unwrap(), MasterKey::generate().unwrap());
+        let new = ring.id();
+        let before = old.seal(b"place", b"secret").unwrap();
+        let old_id = old.id();
+        ring.admit(old);
+        assert_eq!(ring.ids(), [new.clone(), old_id.clone()]);
+        assert_eq!(ring.open(b"place", &before).unwrap().expose(), b"secret");
+        assert_eq!(sealed_key_id(&ring.seal(b"", b"").unwrap()).unwrap(), new);
+        assert!(ring.seal_with(&old_id) && !ring.seal_with("none"));
+        assert_eq!(sealed_key_id(&ring.seal(b"", b"").unwrap()).unwrap(), old_id);
+        assert!(ring.seal_with(&new));
+        ring.forget_others();
+        assert!(matches!(ring.open(b"place", &before), Err(SealError::OtherKey { .. })));
     }
 
     #[test]
@@ -384,7 +471,7 @@ mod tests {
     fn a_damaged_file_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = file_in(&folder);
-        let id = MasterKey::create(&path).unwrap().id().to_owned();
+        let id = MasterKey::create(&path).unwrap().id();
         let good = std::fs::read(&path).unwrap();
         assert_eq!(good.len(), FILE_OCTETS);
         let refused = |content: &[u8]| {
@@ -406,7 +493,7 @@ mod tests {
     fn a_value_opens_in_its_place_under_its_key_only() {
         let (key, other) = (MasterKey::generate().unwrap(), MasterKey::generate().unwrap());
         let sealed = key.seal(b"credential|a", b"secret").unwrap();
-        assert_eq!(sealed_key_id(&sealed).as_deref(), Some(key.id()));
+        assert_eq!(sealed_key_id(&sealed).as_deref(), Some(key.id().as_str()));
         assert!(matches!(key.open(b"credential|b", &sealed), Err(SealError::Forged)));
         assert!(
             matches!(other.open(b"credential|a", &sealed), Err(SealError::OtherKey { theirs, .. }) if theirs == key.id())
@@ -435,7 +522,7 @@ mod tests {
         fn any_octets_give_an_error_and_no_panic(octets in proptest::collection::vec(any::<u8>(), 0..128)) {
             let key = MasterKey::generate().unwrap();
             prop_assert!(key.open(b"", &octets).is_err());
-            let headed = [key.head().as_slice(), &octets].concat();
+            let headed = [key.key(None).unwrap().head().as_slice(), &octets].concat();
             prop_assert!(key.open(b"", &headed).is_err());
         }
     }

@@ -166,7 +166,8 @@ impl Jobs {
             TransferError::park(Cause::NotFound, format!("transfer {} has no content: submit it again", t.id))
         })?;
         let source = self.engine.open_payload(payload).await?;
-        let tried_before = self.was_begun_before(&t).await?;
+        let gone_before = self.may_have_gone_before(&t).await?;
+        let tried_before = gone_before || self.was_begun_before(&t).await?;
         let temp_name = self.site.temporary_name(&t.file_name, t.id);
         let extra = Extra::of(&t);
         Ok(OutgoingJob {
@@ -180,9 +181,25 @@ impl Jobs {
             source,
             attempt: u32::try_from(t.retries.saturating_add(1)).unwrap_or(u32::MAX),
             tried_before,
-            maybe_delivered: extra.open_end,
+            maybe_delivered: gone_before || extra.open_end,
             done_octets: u64::try_from(t.done_octets).unwrap_or(0),
         })
+    }
+
+    /// Whether the gateway may have delivered it after the backup that it was restored from: it, or the file that it
+    /// forwards, is older than the restore.
+    async fn may_have_gone_before(&self, t: &Transfer) -> Result<bool, TransferError> {
+        let frost = &self.engine.frost;
+        if frost.is_from_before(t.created_at) {
+            return Ok(true);
+        }
+        match t.route_from.filter(|_| frost.was_restored()) {
+            Some(from) => {
+                let from = self.engine.db.transfers().get(from).await.map_err(|e| db_error(&e))?;
+                Ok(from.is_some_and(|from| frost.is_from_before(from.created_at)))
+            }
+            None => Ok(false),
+        }
     }
 
     /// Whether it was taken before, by this gateway or by one that died over it.

@@ -27,6 +27,7 @@ mod tests;
 mod window;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -169,6 +170,12 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// # Errors
     /// As for `open`; after an error the old or the new wrapping opens.
     async fn rewrap(&self, uuid: FileUuid) -> Result<(), StoreError>;
+
+    /// Where a committed file of this name lies, or would lie, on a disk of this machine, to be copied as it is; `None` for a
+    /// backend that keeps its files elsewhere.
+    fn path_of(&self, _uuid: FileUuid) -> Option<PathBuf> {
+        None
+    }
 
     /// Staged files that are there.
     ///

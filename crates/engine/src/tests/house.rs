@@ -109,6 +109,14 @@ impl House {
         open_db(self.folder.path(), &self.clock, None).await
     }
 
+    /// Another machine that has this house's master key and time, on a folder of its own.
+    pub(super) async fn twin(&self, folder: TempDir) -> Self {
+        let db = open_db(folder.path(), &self.clock, None).await;
+        let engine = start(folder.path(), db, &self.clock, (&self.master, &self.disk)).await;
+        let (clock, disk, master) = (self.clock.clone(), self.disk.clone(), self.master.clone());
+        Self { engine, clock, folder, disk, master, faults: self.faults.clone() }
+    }
+
     pub(super) fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
@@ -223,7 +231,7 @@ async fn start(
     let mut parts = StoreParts::new(folder.to_owned(), master.clone(), clock.clone());
     parts.disk = disk.clone();
     let store = open_store("local", parts).unwrap();
-    let options = EngineOptions::default();
+    let options = EngineOptions { data: folder.to_owned(), ..EngineOptions::default() };
     let engine = Engine::start(EngineParts { db, store, master: master.clone(), clock, options }).await.unwrap();
     let bad: Vec<String> = engine
         .problems()

@@ -28,6 +28,10 @@ pub(crate) enum Asked {
     Demo(ArgMatches),
     /// `gatehouse links DIR`.
     Links(String),
+    /// `gatehouse backup verify FOLDER`.
+    Verify(ArgMatches),
+    /// `gatehouse restore FOLDER`.
+    Restore(ArgMatches),
     /// An operation with its input.
     Operation(Box<Call>),
 }
@@ -88,6 +92,10 @@ fn sort(matches: &ArgMatches) -> Asked {
     match matches.subcommand() {
         Some(("serve", m)) => Asked::Serve(m.clone()),
         Some(("demo", m)) => Asked::Demo(m.clone()),
+        Some(("restore", m)) => Asked::Restore(m.clone()),
+        Some(("backup", m)) if m.subcommand_name() == Some("verify") => {
+            Asked::Verify(m.subcommand_matches("verify").cloned().unwrap_or_default())
+        }
         Some(("links", m)) => Asked::Links(m.get_one::<String>("folder").cloned().unwrap_or_default()),
         _ => {
             let mut words = Vec::new();
@@ -149,6 +157,10 @@ fn take(input: &mut Input, param: &Param, matches: &ArgMatches) -> Result<(), St
             }
             None => Ok(()),
         },
+        Form::Asked => {
+            let value = asked_secret(param.name(), param.field.help, matches)?;
+            input.give(param, value.expose()).map_err(|e| e.to_string())
+        }
         Form::Value if param.is_secret() => match secret(param, matches)? {
             Some(value) => input.give(param, value.expose()).map_err(|e| e.to_string()),
             None => Ok(()),
@@ -165,9 +177,7 @@ fn take(input: &mut Input, param: &Param, matches: &ArgMatches) -> Result<(), St
 fn secret(param: &Param, matches: &ArgMatches) -> Result<Option<Secret<String>>, String> {
     let file = format!("{}{}", param.name(), tree::FROM_FILE);
     if let Some(path) = matches.get_one::<String>(&file) {
-        let octets = Secret::new(read_file(path)?);
-        let text = std::str::from_utf8(octets.expose()).map_err(|_| format!("{path}: not text"))?;
-        return Ok(Some(Secret::new(text.lines().next().unwrap_or_default().to_owned())));
+        return first_line(path).map(Some);
     }
     if let Some(text) = matches.get_one::<String>(param.name()) {
         let hint = format!(
@@ -187,7 +197,30 @@ fn secret(param: &Param, matches: &ArgMatches) -> Result<Option<Secret<String>>,
     Ok(Some(Secret::new(text)))
 }
 
-fn read_file(path: &str) -> Result<Vec<u8>, String> {
+/// A secret that never stands on the line: the first line of a file, of the credential `gatehouse.NAME` of the service
+/// manager, or asked for.
+pub(crate) fn asked_secret(name: &str, help: &str, matches: &ArgMatches) -> Result<Secret<String>, String> {
+    let file = format!("{name}{}", tree::FROM_FILE);
+    if let Some(path) = matches.get_one::<String>(&file) {
+        return first_line(path);
+    }
+    let folder = std::env::var_os("CREDENTIALS_DIRECTORY").map(std::path::PathBuf::from);
+    if let Some(path) = folder.map(|folder| folder.join(format!("gatehouse.{name}"))).filter(|path| path.is_file()) {
+        return first_line(&path.display().to_string());
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(format!("no terminal to ask for -{name}: give -{file}"));
+    }
+    rpassword::prompt_password(format!("{help}: ")).map(Secret::new).map_err(|e| e.to_string())
+}
+
+fn first_line(path: &str) -> Result<Secret<String>, String> {
+    let octets = Secret::new(read_file(path)?);
+    let text = std::str::from_utf8(octets.expose()).map_err(|_| format!("{path}: not text"))?;
+    Ok(Secret::new(text.lines().next().unwrap_or_default().to_owned()))
+}
+
+pub(crate) fn read_file(path: &str) -> Result<Vec<u8>, String> {
     use std::io::Read;
     let file = std::fs::File::open(path).map_err(|e| format!("{path}: {e}"))?;
     let mut octets = Vec::new();

@@ -47,7 +47,9 @@ pub(crate) fn command_tree() -> Command {
         .arg(Arg::new("json").long("json").global(true).action(ArgAction::SetTrue).help("print JSON, for programs"))
         .subcommand(serve_command())
         .subcommand(demo_command())
-        .subcommand(links_command());
+        .subcommand(links_command())
+        .subcommand(restore_command())
+        .subcommand(backup_command());
     for operation in OPERATIONS.iter().copied().flatten() {
         let words: Vec<&'static str> = operation.name.split(' ').collect();
         root = with_operation(root, &words, operation);
@@ -72,6 +74,37 @@ fn links_command() -> Command {
     Command::new("links")
         .about("Make the documented program names (secadm, peladm, …) as links to gatehouse in a folder")
         .arg(Arg::new("folder").value_name("DIR").required(true))
+}
+
+/// What works without a gateway; the operations of the family join it.
+fn backup_command() -> Command {
+    let folder = Arg::new("folder").value_name("FOLDER").required(true).help("the backup");
+    let verify = Command::new("verify").about("Check every file of a backup where it lies").arg(folder);
+    Command::new("backup")
+        .about(family("backup"))
+        .subcommand_required(true)
+        .disable_help_subcommand(true)
+        .subcommand(verify)
+}
+
+fn restore_command() -> Command {
+    let secret_file = format!("passphrase{FROM_FILE}");
+    Command::new("restore")
+        .about("Restore a backup into an empty data folder; the gateway then starts frozen")
+        .arg(Arg::new("folder").value_name("FOLDER").required(true).help("the backup"))
+        .arg(Arg::new("key_file").long("key_file").value_name("FILE").help("copy of the master key"))
+        .arg(
+            Arg::new("escrow")
+                .long("escrow")
+                .value_name("FILE")
+                .help("escrow of the master key; asks for its passphrase"),
+        )
+        .arg(
+            Arg::new(secret_file.clone())
+                .long(secret_file)
+                .value_name("FILE")
+                .help("file whose first line is the passphrase"),
+        )
 }
 
 fn with_operation(parent: Command, words: &[&'static str], operation: &'static Operation) -> Command {
@@ -103,6 +136,7 @@ fn family(word: &str) -> &'static str {
         "route" => "Where received files go",
         "explain" => "Say how the gateway would decide, and why",
         "audit" => "The record of every change",
+        "backup" => "Make and check backups, keep the master key safe",
         _ => "",
     }
 }
@@ -138,6 +172,7 @@ fn argument(param: &Param) -> Arg {
     }
     match (param.form, field.kind) {
         (Form::Switch, _) => arg.action(ArgAction::SetTrue).allow_hyphen_values(false),
+        (Form::Asked, _) => arg.action(ArgAction::SetTrue).allow_hyphen_values(false),
         (Form::File, _) => arg.value_name("FILE"),
         _ if param.is_secret() => arg.num_args(0..=1).allow_hyphen_values(false).value_name("SECRET"),
         (_, FieldKind::List { .. } | FieldKind::RefList(..)) => arg.value_name("LIST"),

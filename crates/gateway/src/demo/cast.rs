@@ -17,7 +17,7 @@ use tokio::sync::broadcast;
 
 use crate::data_dir::DataDir;
 use crate::instance::{Instance, input, run};
-use crate::serve::Running;
+use crate::serve::{AdminDoor, Running};
 
 /// Login of partner A.
 pub(super) const LOGIN_A: &str = "partner_a";
@@ -48,7 +48,9 @@ impl Gateway {
     pub(super) async fn start(name: &str, folder: &Path) -> Result<Self, String> {
         let told = |text: String| format!("{name}: {text}");
         let dir = DataDir::open(folder, true).map_err(|e| told(e.to_string()))?;
-        let running = Running::start(Instance::open(dir, true).await.map_err(told)?).await.map_err(told)?;
+        let instance = Instance::open(dir, true).await.map_err(told)?;
+        let admin = AdminDoor::open(&instance).map_err(told)?;
+        let running = Running::start(instance, admin).await.map_err(told)?;
         let address = free_address().map_err(|e| told(e.to_string()))?;
         let entry = running
             .engine

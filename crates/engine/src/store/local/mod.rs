@@ -129,6 +129,10 @@ impl Store for LocalStore {
         blocking(move || rewrap(&staging, uuid, &path)).await
     }
 
+    fn path_of(&self, uuid: FileUuid) -> Option<PathBuf> {
+        Some(self.shelves.path(uuid))
+    }
+
     async fn staged_files(&self) -> Result<Vec<Found>, StoreError> {
         let staging = self.staging.clone();
         blocking(move || {
