@@ -106,6 +106,23 @@ async fn a_running_delivery_is_stopped_and_goes_on_later() {
 }
 
 #[tokio::test]
+async fn a_restart_stops_no_try() {
+    // A try that had just begun again took the restart for a wish to stop, and the transfer was suspended.
+    let house = House::new().await;
+    let id = house.engine.submit(house.request("B", "x", b"x")).await.unwrap();
+    let carrier = Pretender::new(&[Act::Break]);
+    let mut running = Running::start(&house, &carrier);
+    running.event("retried").await;
+    until("its end is recorded", async || !lock(&house.engine.running).contains_key(&id)).await;
+    let next = std::sync::Arc::new(crate::queue::Running::default());
+    lock(&house.engine.running).insert(id, next.clone());
+    assert_eq!(house.engine.control(id, Control::Restart, &actor()).await, Ok(State::ToRestart));
+    assert_eq!(next.asked(), None);
+    running.event("delivered").await;
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn an_upload_is_cancelled_under_its_session() {
     let house = House::new().await;
     let a = partner("A");

@@ -114,27 +114,40 @@ impl Engine {
     /// [`Cause::NotFound`]; [`Cause::Invalid`] if the state does not permit it: nothing changes then (TRF-3);
     /// [`Cause::Busy`] if it did not stop in time.
     pub async fn control(&self, id: TransferId, action: Control, actor: &Actor) -> Result<State, TransferError> {
-        let t = self.db.transfers().get(id).await.map_err(|e| db_error(&e))?;
-        let t = t.ok_or_else(|| db_error(&DbError::NoTransfer(id)))?;
-        let now = self.clock.now();
-        let to = controlled(action, t.state, t.direction, t.retries > 0, Window::of(&t, now));
-        let to = to.ok_or_else(|| refused(&t, action))?;
+        let (mut t, mut to) = self.controllable(id, action).await?;
         let running = lock(&self.running).get(&id).cloned();
-        if let Some(running) = running {
+        // A restart has nothing to stop: a try that is ending leaves a record that can be restarted, or is over.
+        if let Some(running) = running.filter(|_| action != Control::Restart) {
             running.ask(action);
             let mut end = running.end();
             if tokio::time::timeout(STOP_WAIT, end.wait_for(|over| *over)).await.is_err() {
                 let text = format!("transfer {id} was asked to stop and has not yet: look again soon");
                 return Err(TransferError::retry(Cause::Busy, text));
             }
-            let now = self.db.transfers().get(id).await.map_err(|e| db_error(&e))?;
-            return Ok(now.map_or(to, |t| t.state));
+            // It ended as asked, or was faster; or its try was over already, and asking it changed nothing.
+            match self.controllable(id, action).await {
+                Ok((now, next)) if now.state != to => (t, to) = (now, next),
+                Ok((now, _)) => return Ok(now.state),
+                Err(_) => {
+                    let now = self.db.transfers().get(id).await.map_err(|e| db_error(&e))?;
+                    return Ok(now.map_or(to, |t| t.state));
+                }
+            }
         }
+        let now = self.clock.now();
         self.cancel_upload(id);
         self.cancel_download(id);
         let state = self.apply_control(&t, to, (action, actor), now).await?;
         self.queue.new_work(&t.site);
         Ok(state)
+    }
+
+    /// A transfer as it is now, and what the action makes of it.
+    async fn controllable(&self, id: TransferId, action: Control) -> Result<(Transfer, State), TransferError> {
+        let t = self.db.transfers().get(id).await.map_err(|e| db_error(&e))?;
+        let t = t.ok_or_else(|| db_error(&DbError::NoTransfer(id)))?;
+        let to = controlled(action, t.state, t.direction, t.retries > 0, Window::of(&t, self.clock.now()));
+        to.map(|to| (t.clone(), to)).ok_or_else(|| refused(&t, action))
     }
 
     async fn apply_control(

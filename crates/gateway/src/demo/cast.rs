@@ -85,7 +85,7 @@ pub(super) async fn operate(on: &Gateway, name: &str, values: &[(&str, &str)]) -
 
 /// Configures both gateways.
 pub(super) async fn set_the_stage(ours: &Gateway, server_b: &Gateway, a: &Partner) -> Result<(), String> {
-    open_for(ours, "A_KEY", &a.public(), LOGIN_A).await?;
+    open_for_a(ours, a).await?;
     open_for(server_b, "GATEWAY_KEY", &ours.host_key, "gateway").await?;
     import(ours, "B_HOST", &server_b.host_key).await?;
     let (host, port) = (server_b.address.ip(), server_b.address.port());
@@ -100,6 +100,11 @@ pub(super) async fn set_the_stage(ours: &Gateway, server_b: &Gateway, a: &Partne
     ];
     operate(ours, "peladm create_site", &site).await?;
     operate(ours, "route add", &[("name", "TO_B"), ("from_dir", "/in"), ("to", "PARTNER_B")]).await
+}
+
+/// Opens a gateway for partner A.
+pub(super) async fn open_for_a(ours: &Gateway, a: &Partner) -> Result<(), String> {
+    open_for(ours, "A_KEY", &a.public(), LOGIN_A).await
 }
 
 /// A listener, a folder `/in` and a gate for one login with one key.
@@ -170,6 +175,11 @@ impl Partner {
     }
 
     pub(super) async fn log_in(&self, to: &Gateway) -> Result<SshClient, String> {
+        self.log_in_at(to, to.address).await
+    }
+
+    /// Logs in at another address that leads to the gateway.
+    pub(super) async fn log_in_at(&self, to: &Gateway, address: SocketAddr) -> Result<SshClient, String> {
         let snapshot = to.running.engine.snapshot();
         let profile = snapshot.ssh_profile(model::SFTP_OUT).cloned().ok_or("SFTP_OUT is gone")?;
         let params = ClientParams {
@@ -180,7 +190,7 @@ impl Partner {
             checker: Arc::new(Known(to.host_key.clone())),
             connect_timeout: Duration::from_secs(10),
         };
-        let target = Target { host: to.address.ip().to_string(), port: to.address.port() };
+        let target = Target { host: address.ip().to_string(), port: address.port() };
         connect_ssh(&target, params).await.map_err(|e| e.to_string())
     }
 

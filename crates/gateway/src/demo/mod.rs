@@ -5,6 +5,8 @@
 
 mod cast;
 mod show;
+#[cfg(test)]
+mod sockets;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
