@@ -180,11 +180,11 @@ pub(crate) async fn change(conn: &mut Conn, task: &Task, tag: i64, change: Chang
         secrets,
         ..old.clone()
     };
-    write(conn, &object, task).await?;
     if let Some(credential) = change.credential {
         conn.run("DELETE FROM credential WHERE object_id = $1", args![object.id]).await?;
         write_credential(conn, object.id, credential).await?;
     }
+    write(conn, &object, task).await?;
     if object.name != old.name {
         follow(conn, &object, &old.name, (task, tag)).await?;
     }
@@ -299,6 +299,13 @@ const WRITE: &str = "UPDATE object SET name = $2, lower_name = $3, grp = $4, sta
 
 /// History, and the notice that makes others load the configuration again.
 async fn note(conn: &mut Conn, object: &Object, task: &Task, op: &str) -> Result<(), DbError> {
+    let mut body = object.body.clone();
+    if object.kind == Kind::Key {
+        let row = conn.row("SELECT public_blob FROM credential WHERE object_id = $1", args![object.id]).await?;
+        if let Some(mut row) = row {
+            body.insert(PUBLIC_BLOB.to_owned(), Value::Text(base::hex(&row.blob()?)));
+        }
+    }
     let args = args![
         object.id,
         object.revision,
@@ -309,10 +316,13 @@ async fn note(conn: &mut Conn, object: &Object, task: &Task, op: &str) -> Result
         object.name.as_str(),
         object.group.as_str(),
         object.state.letter().to_string(),
-        json(&object.body)?,
+        json(&body)?,
     ];
     conn.script(NOTE, args).await.map(drop)
 }
+
+/// Where the history of a key keeps the public key beside the values; no field is called so.
+pub(crate) const PUBLIC_BLOB: &str = "public_blob";
 
 const NOTE: &str = "\
     INSERT INTO object_history (object_id, revision, at, actor, op, kind, name, grp, state, body_json) \
