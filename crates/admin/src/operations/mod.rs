@@ -1,5 +1,6 @@
 //! All operations. A new one is a function and a line in its family's list.
 
+mod config;
 mod family;
 mod keys;
 mod listeners;
@@ -32,6 +33,7 @@ pub static OPERATIONS: &[&[Operation]] = &[
     routes::OPERATIONS,
     transfers::OPERATIONS,
     observe::OPERATIONS,
+    config::OPERATIONS,
 ];
 
 /// The operation called `name`.
