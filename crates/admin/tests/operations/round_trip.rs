@@ -53,7 +53,7 @@ fn value(field: &Field, pick: u16, names: &[(Kind, String)]) -> Option<Value> {
             Some(Value::List(TEXTS.iter().skip(pick % TEXTS.len()).take(2).map(|t| (*t).to_owned()).collect()))
         }
         FieldKind::Ref(kind) => of(kind).get(pick % of(kind).len().max(1)).cloned().map(Value::Text),
-        FieldKind::RefList(kind, _) => Some(of(kind).into_iter().skip(pick % 3).take(2).collect()).map(Value::List),
+        FieldKind::RefList(kind, _) => Some(Value::List(of(kind).into_iter().skip(pick % 3).take(2).collect())),
         FieldKind::Secret { .. } | FieldKind::PasswordHash { .. } => None,
     }
 }
@@ -67,7 +67,7 @@ fn least(kind: Kind, n: usize, names: &[(Kind, String)]) -> Option<Body> {
         Kind::NetworkProfile => {
             [text("security_option", "SSH"), ("sprof_name".to_owned(), first(Kind::SshProfile)?)].into()
         }
-        Kind::SshProfile => [text("type", if n % 2 == 0 { "SERVER" } else { "CLIENT" })].into(),
+        Kind::SshProfile => [text("type", if n.is_multiple_of(2) { "SERVER" } else { "CLIENT" })].into(),
         Kind::CgateGroup => [("template_site".to_owned(), first(Kind::RemoteSite)?)].into(),
         Kind::Cgate => {
             [("cgategroup".to_owned(), first(Kind::CgateGroup)?), text("login_user", &format!("u{n}"))].into()
@@ -75,7 +75,7 @@ fn least(kind: Kind, n: usize, names: &[(Kind, String)]) -> Option<Body> {
         Kind::DecisionRule => [("model".to_owned(), first(Kind::TransferModel)?)].into(),
         Kind::RuleTable => [("rules".to_owned(), Value::List(vec![first(Kind::DecisionRule)?.to_string()]))].into(),
         Kind::TransferModel => [("dest_alias".to_owned(), first(Kind::RemoteSite)?)].into(),
-        Kind::RemoteSite => [("template".to_owned(), Value::Flag(n % 3 == 0))].into(),
+        Kind::RemoteSite => [("template".to_owned(), Value::Flag(n.is_multiple_of(3)))].into(),
         _ => Body::new(),
     })
 }
