@@ -199,7 +199,8 @@ fn changed(object: &Object, change: &Change) -> Object {
         };
     }
     let (group, body) = (change.group.clone(), change.body.clone());
-    Object { group, body, state: change.state, secrets, ..object.clone() }
+    let name = change.new_name.clone().unwrap_or_else(|| object.name.clone());
+    Object { name, group, body, state: change.state, secrets, ..object.clone() }
 }
 
 /// Refuses deletions of what is still named by what stays (OBJ-3), and says by whom.

@@ -102,7 +102,7 @@ impl Asked<'_> {
         let tag = audit.append(self.entry(None, AuditResult::Attempt, self.asked())).await.map_err(failed)?;
         let result = (self.operation.run)(self.context, input).await;
         let (outcome, after) = match &result {
-            Ok(output) => (AuditResult::Success, output.json()),
+            Ok(output) => (AuditResult::Success, kept(output)),
             Err(error) => (AuditResult::Failed, told(error)),
         };
         if let Err(error) = audit.append(self.entry(Some(tag), outcome, after)).await {
@@ -165,6 +165,15 @@ async fn pair(context: &Context, attempt: Entry, end: impl FnOnce(i64) -> Entry)
     };
     if let Err(error) = written {
         tracing::error!(%error, actor = context.actor.name, "a refused attempt could not be audited");
+    }
+}
+
+/// What an operation gave. Of what it hands out only the length: the audit is no copy of an export.
+fn kept(output: &Output) -> Json {
+    let json = output.json();
+    match output {
+        Output::Done { .. } => json,
+        _ => json!({ "octets": json.to_string().len() }),
     }
 }
 

@@ -7,6 +7,7 @@ use model::{FieldKind, Value};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::config::{Bundle, BundleError, WireBundle};
 use crate::{Form, Param};
 
 /// Most octets of a file that travels with an input.
@@ -18,6 +19,7 @@ pub struct Input {
     values: BTreeMap<String, Value>,
     secrets: BTreeMap<String, Secret<String>>,
     files: BTreeMap<String, Secret<Vec<u8>>>,
+    bundles: BTreeMap<String, Bundle>,
 }
 
 /// What is wrong with an input; each names the parameter (gui-and-remote-cli.md section 4, GUI-28).
@@ -45,6 +47,8 @@ pub enum InputError {
     AboveMaximum { name: &'static str, got: i64, max: i64 },
     #[error("value of -{name} is {got:?}: give one of {}", allowed.join(", "))]
     Incorrect { name: &'static str, got: String, allowed: Vec<String> },
+    #[error("{0}")]
+    Bundle(#[from] BundleError),
     #[error("{0}")]
     Together(String),
 }
@@ -92,6 +96,12 @@ impl Input {
         self.files.get(name)
     }
 
+    /// The files given as `name` that declare objects.
+    #[must_use]
+    pub fn bundle(&self, name: &str) -> Option<&Bundle> {
+        self.bundles.get(name)
+    }
+
     /// All values but secrets and files.
     pub fn values(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.values.iter().map(|(name, value)| (name.as_str(), value))
@@ -100,7 +110,9 @@ impl Input {
     /// What was given, for the audit: values as text, `None` for secrets and files.
     pub(crate) fn given(&self) -> Vec<(String, Option<String>)> {
         let hidden = self.secrets.keys().chain(self.files.keys()).map(|name| (name.clone(), None));
-        self.values.iter().map(|(name, value)| (name.clone(), Some(value.to_string()))).chain(hidden).collect()
+        let titles = self.bundles.iter().map(|(name, bundle)| (name.clone(), Some(bundle.title())));
+        let values = self.values.iter().map(|(name, value)| (name.clone(), Some(value.to_string())));
+        values.chain(titles).chain(hidden).collect()
     }
 
     /// Takes a typed text for `param`, checked against its kind.
@@ -143,12 +155,18 @@ impl Input {
         self.files.insert(param.name().to_owned(), Secret::new(octets));
     }
 
+    /// Takes files that declare objects for `param`.
+    pub fn give_bundle(&mut self, param: &Param, bundle: Bundle) {
+        self.bundles.insert(param.name().to_owned(), bundle);
+    }
+
     /// Checks that every value belongs to a parameter and every mandatory one is there.
     ///
     /// # Errors
     /// [`InputError::Unknown`], [`InputError::Absent`], or what is wrong with a value.
     pub fn check(&self, params: &[Param]) -> Result<(), InputError> {
-        for name in self.values.keys().chain(self.secrets.keys()).chain(self.files.keys()) {
+        let given = self.values.keys().chain(self.secrets.keys()).chain(self.files.keys());
+        for name in given.chain(self.bundles.keys()) {
             if !params.iter().any(|p| p.name() == name) {
                 return Err(InputError::Unknown(name.clone()));
             }
@@ -164,7 +182,10 @@ impl Input {
     /// Whether `name` was given in any form.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
-        self.values.contains_key(name) || self.secrets.contains_key(name) || self.files.contains_key(name)
+        self.values.contains_key(name)
+            || self.secrets.contains_key(name)
+            || self.files.contains_key(name)
+            || self.bundles.contains_key(name)
     }
 }
 
@@ -174,6 +195,8 @@ pub(crate) struct Wire {
     values: BTreeMap<String, Value>,
     secrets: BTreeMap<String, Zeroizing<String>>,
     files: BTreeMap<String, Zeroizing<Vec<u8>>>,
+    #[serde(default)]
+    bundles: BTreeMap<String, WireBundle>,
 }
 
 impl From<&Input> for Wire {
@@ -182,6 +205,7 @@ impl From<&Input> for Wire {
             values: input.values.clone(),
             secrets: input.secrets.iter().map(|(k, v)| (k.clone(), Zeroizing::new(v.expose().clone()))).collect(),
             files: input.files.iter().map(|(k, v)| (k.clone(), Zeroizing::new(v.expose().clone()))).collect(),
+            bundles: input.bundles.iter().map(|(k, v)| (k.clone(), v.into())).collect(),
         }
     }
 }
@@ -190,7 +214,9 @@ impl Wire {
     /// As [`Input::given`], of what is not checked yet.
     pub(crate) fn given(&self) -> Vec<(String, Option<String>)> {
         let hidden = self.secrets.keys().chain(self.files.keys()).map(|name| (name.clone(), None));
-        self.values.iter().map(|(name, value)| (name.clone(), Some(value.to_string()))).chain(hidden).collect()
+        let titles = self.bundles.iter().map(|(name, bundle)| (name.clone(), Some(bundle.title())));
+        let values = self.values.iter().map(|(name, value)| (name.clone(), Some(value.to_string())));
+        values.chain(titles).chain(hidden).collect()
     }
 
     /// The input, each value checked against `params`.
@@ -209,6 +235,9 @@ impl Wire {
             }
             input.give_file(param, octets.to_vec());
         }
+        for (name, bundle) in self.bundles {
+            input.give_bundle(named(params, &name)?, bundle.into_bundle()?);
+        }
         Ok(input)
     }
 }
@@ -221,7 +250,7 @@ fn parse(param: &Param, text: &str) -> Result<Value, InputError> {
     let name = param.name();
     let text = meant(param, text);
     match param.field.kind {
-        _ if param.form == Form::File => Err(InputError::NoValue(name)),
+        _ if !matches!(param.form, Form::Value | Form::Switch) => Err(InputError::NoValue(name)),
         FieldKind::Int { min, max, .. } => parse_int(name, text, (min, max)),
         FieldKind::Flag => parse_flag(name, text),
         FieldKind::Choice(words) => one_of(name, text, words).map(Value::Text),

@@ -4,11 +4,13 @@
 //! an [`Input`]; none of them holds a rule of its own. `operations/` has one file for each family.
 
 mod changes;
+pub mod config;
 mod execute;
 mod input;
 mod operation;
 mod operations;
 mod output;
+mod sealing;
 pub mod socket;
 
 pub use execute::{Context, execute};

@@ -54,7 +54,7 @@ pub enum Effect {
     Read,
     /// Changes objects: audited, and the running snapshot is rebuilt.
     Change,
-    /// Acts on transfers or the running gateway: audited.
+    /// Acts on transfers or the running gateway, or hands out what is configured: audited.
     Control,
 }
 
@@ -80,6 +80,13 @@ pub enum Form {
     Asked,
     /// With the path of a file that the caller reads; its octets (at most 1 MiB) travel in the input.
     File,
+    /// With the path of a file or folder that declares objects, or `-`: the caller reads all of it, and the secrets that
+    /// it names.
+    Bundle,
+    /// With the path of a file into which the caller writes what comes back. The operation does not see it.
+    Output,
+    /// Present or absent: whether the caller adds to that file. The operation does not see it.
+    Append,
 }
 
 impl Param {
@@ -105,6 +112,26 @@ impl Param {
     #[must_use]
     pub const fn asked(field: Field) -> Self {
         Self { field, form: Form::Asked, positional: false }
+    }
+
+    /// Files that declare objects, which the caller reads.
+    #[must_use]
+    pub const fn bundle(field: Field) -> Self {
+        Self { field, form: Form::Bundle, positional: false }
+    }
+
+    /// `-output FILE`.
+    #[must_use]
+    pub const fn output() -> Self {
+        let field = Field::text("output", 4095, "file to write into; standard output where not given").shorts(&["f"]);
+        Self { field, form: Form::Output, positional: false }
+    }
+
+    /// `-append`, beside [`Self::output`].
+    #[must_use]
+    pub const fn append() -> Self {
+        let field = Field::new("append", FieldKind::Flag, "add to the file, instead of replacing it").shorts(&["ap"]);
+        Self { field, form: Form::Append, positional: false }
     }
 
     /// The same, and it must be given.

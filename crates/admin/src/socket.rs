@@ -18,8 +18,8 @@ use crate::execute::execute_wire;
 use crate::input::{FILE_OCTETS_MAX, Wire};
 use crate::{Context, Input, OpError, Output};
 
-/// Most octets of a request: two files as JSON numbers, and the values.
-const REQUEST_OCTETS_MAX: usize = 10 * FILE_OCTETS_MAX;
+/// Most octets of a request: files that declare objects as JSON texts, or two others as JSON numbers, and the values.
+const REQUEST_OCTETS_MAX: usize = 32 * FILE_OCTETS_MAX;
 /// Longest wait for a request or a reply to pass over the socket.
 const PASS_MAX: Duration = Duration::from_secs(10);
 /// Longest wait of a caller for the work itself.

@@ -26,6 +26,7 @@ mod faults;
 mod ids;
 mod logins;
 mod migrate;
+mod object_followers;
 mod object_sets;
 mod object_writes;
 mod objects;

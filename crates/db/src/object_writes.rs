@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::audit::{AuditResult, Entry};
 use crate::audit_chain;
+use crate::object_followers::{amend, follow, replace};
 use crate::objects::{Change, Deletion, NewCredential, NewObject};
 use crate::sql::{Columns, Conn, args};
 use crate::{Actor, DbError, Referrer};
@@ -180,11 +181,11 @@ pub(crate) async fn change(conn: &mut Conn, task: &Task, tag: i64, change: Chang
         secrets,
         ..old.clone()
     };
-    write(conn, &object, task).await?;
     if let Some(credential) = change.credential {
         conn.run("DELETE FROM credential WHERE object_id = $1", args![object.id]).await?;
         write_credential(conn, object.id, credential).await?;
     }
+    write(conn, &object, task).await?;
     if object.name != old.name {
         follow(conn, &object, &old.name, (task, tag)).await?;
     }
@@ -216,70 +217,8 @@ pub(crate) async fn delete(
     Ok(Done { value: by.into_iter().map(|(_, r)| r).collect(), before: Some(shown(&object)), after: None })
 }
 
-/// A new name: whoever holds the old one follows (KEY-7), stored objects and waiting transfers.
-async fn follow(conn: &mut Conn, object: &Object, old: &str, by: (&Task, i64)) -> Result<(), DbError> {
-    let referring = referring(conn, object.id).await?;
-    for id in referring.iter().map(|(id, _)| *id).filter(|id| *id != object.id).collect::<BTreeSet<_>>() {
-        let fields = referring.iter().filter(|(from, _)| *from == id).map(|(_, r)| r.field.as_str());
-        amend(conn, id, by, |body| fields.for_each(|field| replace(body, field, old, Some(&object.name)))).await?;
-    }
-    if object.kind == Kind::RemoteSite {
-        conn.script(RENAME_SITE, args![old, object.name.as_str()]).await?;
-    }
-    Ok(())
-}
-
-/// Transfers that are not over, and entries of the site's folder.
-const RENAME_SITE: &str = "\
-    UPDATE transfer SET site = $2, revision = revision + 1 \
-      WHERE site = $1 AND state <> 'E' AND state IN ('F', 'D', 'B', 'R', 'T', 'G', 'P', 'V', 'S', 'I'); \
-    UPDATE transfer SET gate = $2, revision = revision + 1 WHERE gate = $1 AND listed = 1";
-
-/// Changes the body of an object that refers to another one, with history and audit of its own.
-async fn amend(
-    conn: &mut Conn,
-    id: ObjectId,
-    (task, tag): (&Task, i64),
-    edit: impl FnOnce(&mut Body),
-) -> Result<(), DbError> {
-    let sql = concat!("SELECT ", columns!(), " FROM object AS o WHERE o.id = $1");
-    let row =
-        conn.row(sql, args![id]).await?.ok_or_else(|| DbError::Corrupt { what: format!("a reference of {id}") })?;
-    let mut old = object(row)?;
-    old.secrets = secrets(conn, old.id).await?;
-    let mut new = Object { revision: old.revision.saturating_add(1), updated_at: task.now, ..old.clone() };
-    edit(&mut new.body);
-    write(conn, &new, task).await?;
-    let task = task.of("UPDATE", new.kind, &new.name);
-    let entry = task.entry(Some(tag), AuditResult::Success, Some(shown(&old)), Some(shown(&new)));
-    audit_chain::append(conn, entry, task.now).await.map(drop)
-}
-
-/// Puts `to` where `field` names `from`; nothing: removes it.
-fn replace(body: &mut Body, field: &str, from: &str, to: Option<&str>) {
-    let empty = match (body.get_mut(field), to) {
-        (Some(Value::Text(text)), Some(to)) if text == from => {
-            to.clone_into(text);
-            false
-        }
-        (Some(Value::Text(text)), None) => text == from,
-        (Some(Value::List(items)), Some(to)) => {
-            items.iter_mut().filter(|item| *item == from).for_each(|item| to.clone_into(item));
-            false
-        }
-        (Some(Value::List(items)), None) => {
-            items.retain(|item| item != from);
-            items.is_empty()
-        }
-        _ => false,
-    };
-    if empty {
-        body.remove(field);
-    }
-}
-
 /// Stores an object as it is now, with its history.
-async fn write(conn: &mut Conn, object: &Object, task: &Task) -> Result<(), DbError> {
+pub(crate) async fn write(conn: &mut Conn, object: &Object, task: &Task) -> Result<(), DbError> {
     let args = args![
         object.id,
         object.name.as_str(),
@@ -299,6 +238,13 @@ const WRITE: &str = "UPDATE object SET name = $2, lower_name = $3, grp = $4, sta
 
 /// History, and the notice that makes others load the configuration again.
 async fn note(conn: &mut Conn, object: &Object, task: &Task, op: &str) -> Result<(), DbError> {
+    let mut body = object.body.clone();
+    if object.kind == Kind::Key {
+        let row = conn.row("SELECT public_blob FROM credential WHERE object_id = $1", args![object.id]).await?;
+        if let Some(mut row) = row {
+            body.insert(PUBLIC_BLOB.to_owned(), Value::Text(base::hex(&row.blob()?)));
+        }
+    }
     let args = args![
         object.id,
         object.revision,
@@ -309,10 +255,13 @@ async fn note(conn: &mut Conn, object: &Object, task: &Task, op: &str) -> Result
         object.name.as_str(),
         object.group.as_str(),
         object.state.letter().to_string(),
-        json(&object.body)?,
+        json(&body)?,
     ];
     conn.script(NOTE, args).await.map(drop)
 }
+
+/// Where the history of a key keeps the public key beside the values; no field is called so.
+pub(crate) const PUBLIC_BLOB: &str = "public_blob";
 
 const NOTE: &str = "\
     INSERT INTO object_history (object_id, revision, at, actor, op, kind, name, grp, state, body_json) \
@@ -330,6 +279,15 @@ pub(crate) async fn free_name(conn: &mut Conn, kind: Kind, name: &str, own: Opti
         Some(existing) if existing == name => Err(DbError::Exists { kind: kind.as_str(), name: existing }),
         Some(existing) => Err(DbError::CaseClash { kind: kind.as_str(), name: name.to_owned(), existing }),
     }
+}
+
+/// An object that another one refers to, or is referred to by.
+pub(crate) async fn by_id(conn: &mut Conn, id: ObjectId) -> Result<Object, DbError> {
+    let sql = concat!("SELECT ", columns!(), " FROM object AS o WHERE o.id = $1");
+    let row = conn.row(sql, args![id]).await?;
+    let mut object = object(row.ok_or_else(|| DbError::Corrupt { what: format!("a reference of {id}") })?)?;
+    object.secrets = secrets(conn, object.id).await?;
+    Ok(object)
 }
 
 async fn find(conn: &mut Conn, kind: Kind, name: &str) -> Result<Object, DbError> {
@@ -389,7 +347,7 @@ const REFER: &str = "INSERT INTO object_ref (from_id, field, pos, to_id) \
     SELECT $1, $2, $3, o.id FROM object AS o WHERE o.kind = $4 AND o.name = $5";
 
 /// Who refers to an object, except itself.
-async fn referring(conn: &mut Conn, id: ObjectId) -> Result<Vec<(ObjectId, Referrer)>, DbError> {
+pub(crate) async fn referring(conn: &mut Conn, id: ObjectId) -> Result<Vec<(ObjectId, Referrer)>, DbError> {
     conn.rows(REFERRING, args![id]).await?.into_iter().map(referrer).collect()
 }
 

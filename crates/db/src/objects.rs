@@ -1,7 +1,7 @@
 //! Configured objects: each change with its history, references, notice and audit in one transaction (OBJ-35).
 
 use base::{ObjectId, UtcMicros};
-use model::{Body, Kind, Object, ObjectState};
+use model::{Body, Kind, Object, ObjectState, Value};
 
 use crate::audit_chain::octets;
 use crate::object_sets::{self as sets, ChangeSet, ObjectChange};
@@ -95,6 +95,10 @@ pub struct NewCredential {
 pub struct HistoryRow {
     /// Object.
     pub id: ObjectId,
+    /// Its kind.
+    pub kind: Kind,
+    /// The point: revision of the whole configuration at which it came to be like this.
+    pub point: i64,
     /// Revision, from 1; a deletion has one of its own.
     pub revision: i64,
     /// When.
@@ -111,6 +115,8 @@ pub struct HistoryRow {
     pub state: ObjectState,
     /// Values then.
     pub body: Body,
+    /// The public key that it was then, in SSH form. Private parts and other secrets have no history.
+    pub public_blob: Option<Vec<u8>>,
 }
 
 /// Objects of a [`Db`].
@@ -230,6 +236,24 @@ impl Objects<'_> {
         rows.into_iter().map(history).collect()
     }
 
+    /// The newest changes of any object, newest first.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn changes(self, limit: u32) -> Result<Vec<HistoryRow>, DbError> {
+        let rows = self.0.read().rows(CHANGES, args![i64::from(limit)]).await?;
+        rows.into_iter().map(history).collect()
+    }
+
+    /// Every object as it was at a point, and where each is now called otherwise, under the name of then.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn as_of(self, point: i64) -> Result<Vec<HistoryRow>, DbError> {
+        let rows = self.0.read().rows(AS_OF, args![point]).await?;
+        rows.into_iter().map(history).collect()
+    }
+
     /// The sealed secret of a field, and the uid that it is bound to.
     ///
     /// # Errors
@@ -300,15 +324,41 @@ impl Credentials<'_> {
     }
 }
 
-/// By name through the index; a renamed object's older revisions through its number.
-const HISTORY: &str = "SELECT object_id, revision, at, actor, op, name, grp, state, body_json FROM object_history \
-    WHERE object_id IN (SELECT h.object_id FROM object_history AS h WHERE h.kind = $1 AND h.name = $2) \
-    ORDER BY object_id, revision";
+macro_rules! history_columns {
+    () => {
+        "SELECT h.object_id, h.kind, c.seq, h.revision, h.at, h.actor, h.op, h.name, h.grp, h.state, h.body_json \
+         FROM object_history AS h JOIN "
+    };
+}
+
+/// By name through the index; a renamed object's older revisions through its number. Each revision of an object has its
+/// change, in the same order.
+const HISTORY: &str = concat!(
+    history_columns!(),
+    "(SELECT seq, object_id, ROW_NUMBER() OVER (PARTITION BY object_id ORDER BY seq) AS n FROM change \
+      WHERE object_id IN (SELECT o.object_id FROM object_history AS o WHERE o.kind = $1 AND o.name = $2)) AS c \
+     ON c.object_id = h.object_id AND c.n = h.revision ORDER BY c.seq"
+);
+
+const CHANGES: &str = concat!(
+    history_columns!(),
+    "(SELECT seq, object_id, ROW_NUMBER() OVER (PARTITION BY object_id ORDER BY seq) AS n FROM change) AS c \
+     ON c.object_id = h.object_id AND c.n = h.revision ORDER BY c.seq DESC LIMIT $1"
+);
+
+/// As many changes as an object had by then, that many is its revision.
+const AS_OF: &str = concat!(
+    history_columns!(),
+    "(SELECT MAX(seq) AS seq, object_id, COUNT(*) AS n FROM change WHERE seq <= $1 GROUP BY object_id) AS c \
+     ON c.object_id = h.object_id AND c.n = h.revision WHERE h.op <> 'DELETE' ORDER BY h.kind, h.name"
+);
 
 fn history(mut row: Columns) -> Result<HistoryRow, DbError> {
     let row = &mut row;
-    Ok(HistoryRow {
+    let mut row = HistoryRow {
         id: ObjectId(row.int()?),
+        kind: writes::kind(row)?,
+        point: row.int()?,
         revision: row.int()?,
         at: UtcMicros(row.int()?),
         actor: row.text()?,
@@ -317,7 +367,12 @@ fn history(mut row: Columns) -> Result<HistoryRow, DbError> {
         group: row.text()?,
         state: writes::state(row)?,
         body: writes::body(row)?,
-    })
+        public_blob: None,
+    };
+    if let Some(Value::Text(blob)) = row.body.remove(writes::PUBLIC_BLOB) {
+        row.public_blob = base::unhex(&blob);
+    }
+    Ok(row)
 }
 
 fn credential(mut row: Columns) -> Result<CredentialRow, DbError> {

@@ -86,7 +86,10 @@ async fn operation(asked: Call) -> Result<(), Failure> {
         Err(CallError::Refused { exit_code, text }) => return Err((exit_code, format!("{name}: {text}"))),
         Err(error) => return Err(failed(format!("{name}: {error}"))),
     };
-    print::output(&output, asked.json).map_err(|e| failed(e.to_string()))
+    match &asked.output {
+        Some(target) => print::into_file(&output, asked.json, target).map_err(failed),
+        None => print::output(&output, asked.json).map_err(|e| failed(e.to_string())),
+    }
 }
 
 async fn alone(dir: DataDir, asked: &Call) -> Result<Output, Failure> {

@@ -13,6 +13,7 @@ mod glob;
 mod group_chain;
 mod inbound;
 mod kinds;
+mod nearest;
 mod object;
 mod problems;
 mod read;
@@ -44,6 +45,7 @@ pub use kinds::rule_table::{RuleTable, TableLimits};
 pub use kinds::ssh_profile::{SshCertificates, SshProfile, SshRole};
 pub use kinds::transfer_model::TransferModel;
 pub use kinds::vfd_dir::{DirType, DisplayOption, DuplicatePolicy, VfdDir};
+pub use nearest::nearest;
 pub use object::{
     Body, DEFAULT_GROUP, Draft, KeyEntry, Kind, KindError, Object, ObjectState, Problem, Severity, StateError, Value,
 };

@@ -1,14 +1,13 @@
 //! Bare keys: import, make, change, delete, show (certificates-and-keys.md section 3.4).
 
-use base::Secret;
-use db::{Change, NewCredential};
-use keys::{KeyAlgorithm, KeyFileFormat, KeyMaterial, PrivateKey, SizeLimits, check_size, read_key};
-use model::{Field, FieldKind, Kind, Object, ObjectState, Value};
+use db::Change;
+use keys::{KeyAlgorithm, KeyFileFormat, KeyMaterial, PrivateKey, read_key};
+use model::{Field, FieldKind, Kind, Object, ObjectState};
 
 use super::objects;
 use super::objects::{cell, delete_params, name_of, name_params, stored};
 use crate::changes::{self, blank, creation, new_uid, recorded};
-use crate::{Cell, Context, Effect, Input, InputError, OpError, Operation, Output, Param, Resource, Right};
+use crate::{Cell, Context, Effect, Input, InputError, OpError, Operation, Output, Param, Resource, Right, sealing};
 
 const fn right(letter: char) -> Right {
     Right { resource: Resource::SecurityObjects, letter }
@@ -139,20 +138,14 @@ async fn import(context: &Context, input: &Input) -> Result<Output, OpError> {
 
 /// What was stated must be what the file holds (KEY-3).
 fn agrees(material: &KeyMaterial, input: &Input) -> Result<(), OpError> {
-    let found = [("algorithm", material.public().algorithm().to_string()), ("type", type_of(material).to_owned())];
+    let found =
+        [("algorithm", material.public().algorithm().to_string()), ("type", sealing::type_of(material).to_owned())];
     for (name, found) in found {
         if let Some(stated) = input.text(name).filter(|stated| *stated != found) {
             return Err(OpError::Refused(format!("-{name} says {stated}, and the file holds {found}")));
         }
     }
     Ok(())
-}
-
-const fn type_of(material: &KeyMaterial) -> &'static str {
-    match material {
-        KeyMaterial::Private(_) => "PRIVATE",
-        KeyMaterial::Public(_) => "PUBLIC",
-    }
 }
 
 async fn create(context: &Context, input: &Input) -> Result<Output, OpError> {
@@ -168,15 +161,12 @@ async fn create(context: &Context, input: &Input) -> Result<Output, OpError> {
 }
 
 async fn store(context: &Context, input: &Input, material: &KeyMaterial, what: &str) -> Result<Output, OpError> {
-    check_size(material.public(), &SizeLimits::default()).map_err(|e| OpError::Refused(e.to_string()))?;
     let name = name_of(input, Kind::Key)?;
-    model::check_name(Kind::Key, &name).map_err(|p| OpError::Refused(p.to_string()))?;
     let mut object = blank(Kind::Key, name);
     put(&mut object, input)?;
-    object.body.insert("algorithm".to_owned(), Value::Text(material.public().algorithm().to_string()));
-    object.body.insert("type".to_owned(), Value::Text(type_of(material).to_owned()));
+    sealing::note_key(&mut object.body, material);
     let uid = new_uid()?;
-    let credential = credential(context, material, &uid)?;
+    let credential = sealing::credential(context, material, &uid)?;
     let made = changes::commit(context, ("", ""), vec![creation(object, uid, Vec::new(), Some(credential))]).await?;
     let stored = made.objects.first().ok_or_else(|| OpError::Failed("a change gave no key".to_owned()))?;
     let fingerprint = material.public().fingerprint();
@@ -185,36 +175,9 @@ async fn store(context: &Context, input: &Input, material: &KeyMaterial, what: &
         ("fingerprint".to_owned(), fingerprint.to_string().into()),
         ("state".to_owned(), stored.state.as_str().into()),
     ];
-    let kind = if type_of(material) == "PRIVATE" { "private" } else { "public" };
+    let kind = if sealing::type_of(material) == "PRIVATE" { "private" } else { "public" };
     let text = format!("key {} {what}: {kind} {}, {fingerprint}", stored.name, material.public().algorithm());
     Ok(Output::Done { text, facts, warnings: made.warnings })
-}
-
-fn credential(context: &Context, material: &KeyMaterial, uid: &str) -> Result<NewCredential, OpError> {
-    let public = material.public();
-    let private_sealed = match material {
-        KeyMaterial::Private(key) => {
-            let aad = format!("credential|{uid}");
-            let octets: Secret<Vec<u8>> = key.to_bytes();
-            Some(
-                context
-                    .engine
-                    .master()
-                    .seal(aad.as_bytes(), octets.expose())
-                    .map_err(|e| OpError::Failed(e.to_string()))?,
-            )
-        }
-        KeyMaterial::Public(_) => None,
-    };
-    Ok(NewCredential {
-        class: "KEY".to_owned(),
-        algorithm: public.algorithm().to_string(),
-        bits: public.bits(),
-        fingerprint: public.fingerprint().0,
-        spki_sha256: public.spki_sha256(),
-        public_blob: public.ssh_blob().to_vec(),
-        private_sealed,
-    })
 }
 
 /// Group, state and comment as given.

@@ -1,12 +1,10 @@
 //! Create, update, delete and show objects of any kind, by the field list of the kind alone.
 
-use base::Secret;
 use db::ObjectChange;
-use keys::PasswordHash;
 use model::{Draft, Field, FieldKind, Kind, Object, ObjectState, Place, Value};
 
 use crate::changes::{self, blank, creation, failed, new_uid, recorded};
-use crate::{Cell, Context, Input, OpError, Output, Param};
+use crate::{Cell, Context, Input, OpError, Output, Param, sealing};
 
 /// Name and every field.
 pub(super) fn create_params(kind: Kind) -> Vec<Param> {
@@ -215,7 +213,7 @@ fn take_values(object: &mut Object, input: &Input) -> Result<(), OpError> {
     Ok(())
 }
 
-/// Secrets of the input, sealed for the object `uid`: what must be presented as it is, what is only checked as a hash.
+/// Secrets of the input, sealed for the object `uid`.
 async fn sealed_secrets(
     context: &Context,
     kind: Kind,
@@ -225,23 +223,9 @@ async fn sealed_secrets(
     let mut sealed = Vec::new();
     for field in kind.descriptor().fields.iter().filter(|f| f.is_secret()) {
         let Some(secret) = input.secret(field.name) else { continue };
-        let aad = format!("object_secret|{uid}|{}", field.name);
-        let plain = match field.kind {
-            FieldKind::PasswordHash { .. } => hashed(secret).await?,
-            _ => Secret::new(secret.expose().clone().into_bytes()),
-        };
-        let octets =
-            context.engine.master().seal(aad.as_bytes(), plain.expose()).map_err(|e| OpError::Failed(e.to_string()))?;
-        sealed.push((field.name.to_owned(), octets));
+        sealed.push((field.name.to_owned(), sealing::secret(context, uid, field, secret).await?));
     }
     Ok(sealed)
-}
-
-async fn hashed(secret: &Secret<String>) -> Result<Secret<Vec<u8>>, OpError> {
-    let given = Secret::new(secret.expose().clone());
-    let hash = tokio::task::spawn_blocking(move || PasswordHash::hash(&given)).await;
-    let hash = hash.map_err(|e| OpError::Failed(e.to_string()))?.map_err(|e| OpError::Refused(e.to_string()))?;
-    Ok(Secret::new(hash.as_str().as_bytes().to_vec()))
 }
 
 fn done(what: &str, object: &Object, warnings: Vec<String>) -> Output {

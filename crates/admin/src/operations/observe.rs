@@ -29,10 +29,10 @@ pub(super) static OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "history",
-        title: "List every revision of an object, and who made it",
+        title: "List every revision of an object, or the newest changes of all, and who made them",
         right: Right { resource: Resource::Configuration, letter: 'R' },
         effect: Effect::Read,
-        params: || vec![Param::of(KIND).positional(), Param::of(NAME).positional()],
+        params: history_params,
         run: |context, input| Box::pin(history(context, input)),
     },
     Operation {
@@ -53,8 +53,8 @@ pub(super) static OPERATIONS: &[Operation] = &[
     },
 ];
 
-const KIND: Field = Field::text("kind", 31, "kind of object, as SSH_PROFILE").required();
-const NAME: Field = Field::text("name", 255, "name of the object").required();
+const KIND: Field = Field::text("kind", 31, "kind of object, as SSH_PROFILE");
+const NAME: Field = Field::text("name", 255, "name of the object");
 
 async fn check(context: &Context) -> Result<Output, OpError> {
     let problems = context.engine.problems();
@@ -141,27 +141,56 @@ pub(super) fn reasons(why: &[Reason]) -> Vec<String> {
     why.iter().map(|r| format!("  {r}")).collect()
 }
 
+/// The kind called so, or what was probably meant.
+pub(super) fn kind_of(word: &str) -> Result<Kind, OpError> {
+    Kind::parse(word).map_err(|error| {
+        let meant = model::nearest(word, Kind::ALL.iter().map(|kind| kind.as_str()));
+        let hint = meant.map(|kind| format!("; did you mean {kind}?")).unwrap_or_default();
+        OpError::Syntax(InputError::Together(format!("{error}{hint}")))
+    })
+}
+
+/// Revisions of one object from the first on, or the newest changes of all of them.
 async fn history(context: &Context, input: &Input) -> Result<Output, OpError> {
-    let (kind, name) = (input.text("kind").unwrap_or_default(), input.text("name").unwrap_or_default());
-    let kind = Kind::parse(kind).map_err(|e| OpError::Syntax(InputError::Together(e.to_string())))?;
-    let rows = context.engine.db().objects().history(kind, name).await.map_err(failed)?;
-    if rows.is_empty() {
-        return Err(OpError::NotFound(format!("no {kind} was ever called {name}")));
-    }
-    let columns = ["Revision", "Time", "Who", "Change", "Group", "State", "Values"];
+    let objects = context.engine.db().objects();
+    let kind = input.text("kind").map(kind_of).transpose()?;
+    let rows = match (kind, input.text("name")) {
+        (Some(kind), Some(name)) => {
+            let rows = objects.history(kind, name).await.map_err(failed)?;
+            if rows.is_empty() {
+                return Err(OpError::NotFound(format!("no {kind} was ever called {name}")));
+            }
+            rows
+        }
+        (None, _) => {
+            let last = input.int("last").and_then(|n| u32::try_from(n).ok()).unwrap_or(50);
+            let mut rows = objects.changes(last).await.map_err(failed)?;
+            rows.reverse();
+            rows
+        }
+        (Some(_), None) => return Err(InputError::Absent("name").into()),
+    };
+    let columns = ["Point", "Revision", "Time", "Who", "Change", "Object", "Group", "State", "Values"];
     let row = |r: HistoryRow| {
         let values = r.body.iter().map(|(field, value)| format!("{field}='{value}'")).collect();
         vec![
-            Cell::from(r.revision),
+            Cell::from(r.point),
+            r.revision.into(),
             r.at.to_string().into(),
             r.actor.into(),
             r.op.into(),
+            format!("{} {}", r.kind, r.name).into(),
             r.group.into(),
             r.state.into(),
             Cell::List(values),
         ]
     };
     Ok(Output::Table { columns: columns.map(str::to_owned).to_vec(), rows: rows.into_iter().map(row).collect() })
+}
+
+fn history_params() -> Vec<Param> {
+    let last = Field::int("last", (1, 10_000), "", "how many, the newest, where no object is named").default("50");
+    vec![Param::of(KIND).positional(), Param::of(NAME).positional(), Param::of(last)]
 }
 
 fn audit_params() -> Vec<Param> {

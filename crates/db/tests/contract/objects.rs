@@ -18,6 +18,7 @@ on_both! {
     a_set_with_one_wrong_change_changes_nothing;
     a_set_is_refused_if_the_configuration_moved;
     a_key_takes_the_place_of_another;
+    the_past_is_told_by_points;
 }
 
 mod bodies {
@@ -383,5 +384,36 @@ mod bodies {
         assert_eq!(db.credentials().by_fingerprint(&[1; 32]).await.unwrap(), []);
         assert_eq!(db.credentials().by_fingerprint(&[2; 32]).await.unwrap(), [key.id]);
         assert_eq!(db.objects().referrers(Kind::Key, "k").await.unwrap().len(), 1);
+    }
+
+    pub(super) async fn the_past_is_told_by_points(house: House) {
+        let db = house.open().await;
+        let key = NewObject { credential: Some(credential(1)), ..new(Kind::Key, "k") };
+        let key = db.objects().create(key, &actor()).await.unwrap();
+        let first = db.objects().revision().await.unwrap();
+        db.objects().create(profile("P", &["k"]), &actor()).await.unwrap();
+        let other = Change { credential: Some(credential(2)), new_name: Some("k2".to_owned()), ..change(&key) };
+        db.objects().update(other, &actor()).await.unwrap();
+        let second = db.objects().revision().await.unwrap();
+        db.objects().delete(Kind::SshProfile, "P", false, &actor()).await.unwrap();
+        db.objects().create(new(Kind::SshProfile, "P"), &actor()).await.unwrap();
+        let titles =
+            |rows: Vec<db::HistoryRow>| rows.iter().map(|r| format!("{} {}", r.kind, r.name)).collect::<Vec<_>>();
+        assert_eq!(titles(db.objects().as_of(0).await.unwrap()), [""; 0]);
+        let then = db.objects().as_of(first).await.unwrap();
+        assert_eq!((then[0].id, then[0].public_blob.as_deref(), then.len()), (key.id, Some(&[1; 51][..]), 1));
+        assert!(then[0].body.is_empty(), "the public key is no field");
+        let now = db.objects().as_of(second).await.unwrap();
+        assert_eq!(titles(now.clone()), ["KEY k2", "SSH_PROFILE P"]);
+        assert_eq!(now[0].public_blob.as_deref(), Some(&[2; 51][..]));
+        let points: Vec<i64> =
+            db.objects().history(Kind::SshProfile, "P").await.unwrap().iter().map(|r| r.point).collect();
+        assert_eq!(points.len(), 4, "created, changed by the key's new name, deleted, created again");
+        assert!(points.is_sorted() && points[3] == db.objects().revision().await.unwrap());
+        let newest = db.objects().changes(2).await.unwrap();
+        assert_eq!(
+            newest.iter().map(|r| (r.point, r.op.as_str())).collect::<Vec<_>>(),
+            [(points[3], "CREATE"), (points[2], "DELETE")]
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! The command line: documented names and forms, prompts, files, exit codes 0, 1 and 2 (objects.md section 14).
 
+mod bundle;
 pub(crate) mod print;
 mod tree;
 
@@ -42,6 +43,14 @@ pub(crate) struct Call {
     pub(crate) input: Input,
     pub(crate) data: Option<String>,
     pub(crate) json: bool,
+    /// Where the result goes, if not to standard output.
+    pub(crate) output: Option<Target>,
+}
+
+/// A file for the result.
+pub(crate) struct Target {
+    pub(crate) path: String,
+    pub(crate) append: bool,
 }
 
 /// Reads the arguments; the first is the program's name, which may be that of a link.
@@ -143,13 +152,27 @@ fn call(operation: &'static Operation, matches: &ArgMatches) -> Asked {
         input,
         data: matches.get_one::<String>("data").cloned(),
         json: matches.get_flag("json"),
+        output: target(&(operation.params)(), matches),
     }))
+}
+
+fn target(params: &[Param], matches: &ArgMatches) -> Option<Target> {
+    let path = params.iter().find(|p| p.form == Form::Output).and_then(|p| tree::given(matches, p))?;
+    let append = params.iter().any(|p| p.form == Form::Append && matches.get_flag(p.name()));
+    Some(Target { path: path.clone(), append })
 }
 
 fn take(input: &mut Input, param: &Param, matches: &ArgMatches) -> Result<(), String> {
     match param.form {
         Form::Switch if matches.get_flag(param.name()) => input.give(param, "Y").map_err(|e| e.to_string()),
-        Form::Switch => Ok(()),
+        Form::Switch | Form::Output | Form::Append => Ok(()),
+        Form::Bundle => match tree::given(matches, param) {
+            Some(path) => {
+                input.give_bundle(param, bundle::read(path)?);
+                Ok(())
+            }
+            None => Ok(()),
+        },
         Form::File => match tree::given(matches, param) {
             Some(path) => {
                 input.give_file(param, read_file(path)?);

@@ -24,6 +24,27 @@ pub(crate) fn output(output: &Output, as_json: bool) -> io::Result<()> {
     }
 }
 
+/// Writes `output` into a file of the caller, closed to others if it is new.
+///
+/// # Errors
+/// A sentence that names the file.
+pub(crate) fn into_file(output: &Output, as_json: bool, target: &super::Target) -> Result<(), String> {
+    let failed = |e: io::Error| format!("{}: {e}", target.path);
+    let text = match output {
+        _ if as_json => serde_json::to_string_pretty(&output.json()).map_err(|e| e.to_string())?,
+        Output::Story { lines, .. } => lines.join("\n"),
+        Output::Done { text, .. } => text.clone(),
+        Output::Table { columns, rows } => table(columns, rows),
+        Output::Record { fields } => {
+            fields.iter().map(|(n, cell)| format!("{n}='{cell}'")).collect::<Vec<_>>().join("\n")
+        }
+    };
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).append(target.append).truncate(!target.append);
+    let mut file = options.open(&target.path).map_err(failed)?;
+    writeln!(file, "{text}").and_then(|()| file.sync_all()).map_err(failed)
+}
+
 fn table(columns: &[String], rows: &[Vec<Cell>]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(columns);

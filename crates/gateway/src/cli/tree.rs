@@ -171,9 +171,9 @@ fn argument(param: &Param) -> Arg {
         arg = arg.long_help(format!("{}\n{}", help_line(param), field.detail));
     }
     match (param.form, field.kind) {
-        (Form::Switch, _) => arg.action(ArgAction::SetTrue).allow_hyphen_values(false),
-        (Form::Asked, _) => arg.action(ArgAction::SetTrue).allow_hyphen_values(false),
-        (Form::File, _) => arg.value_name("FILE"),
+        (Form::Switch | Form::Append | Form::Asked, _) => arg.action(ArgAction::SetTrue).allow_hyphen_values(false),
+        (Form::File | Form::Output, _) => arg.value_name("FILE"),
+        (Form::Bundle, _) => arg.value_name("FILE|DIR|-"),
         _ if param.is_secret() => arg.num_args(0..=1).allow_hyphen_values(false).value_name("SECRET"),
         (_, FieldKind::List { .. } | FieldKind::RefList(..)) => arg.value_name("LIST"),
         (_, FieldKind::Int { .. }) => arg.value_name("NUMBER"),

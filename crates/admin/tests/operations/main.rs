@@ -3,68 +3,14 @@
 // What keeps panics out of the program is no rule for tests: here a panic is how a test fails.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::sync::Arc;
+mod config;
+mod house;
+mod round_trip;
 
-use admin::{Context, Input, OpError, Output, create_object, execute, find};
-use base::{Clock, SystemClock};
-use db::{Actor, CaptureCaps, CaptureOutcome, Db, DbOptions, NewCapture};
-use engine::store::{KeyWrap, StoreParts, open_store};
-use engine::{Engine, EngineOptions, EngineParts};
-use keys::{KeyAlgorithm, KeyFileFormat, KeyMaterial, MasterKey, PrivateKey, write_key};
-
-struct House {
-    context: Context,
-    _folder: tempfile::TempDir,
-}
-
-impl House {
-    /// A fresh installation.
-    async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let url = folder.path().join("db").display().to_string();
-        let db = Db::open(DbOptions { url, clock: Arc::clone(&clock) }).await.unwrap();
-        let master = Arc::new(MasterKey::generate().unwrap());
-        let wrap: Arc<dyn KeyWrap> = master.clone();
-        let store =
-            open_store("local", StoreParts::new(folder.path().to_path_buf(), wrap, Arc::clone(&clock))).unwrap();
-        let parts = EngineParts { db, store, master, clock, options: EngineOptions::default() };
-        let engine = Engine::start(parts).await.unwrap();
-        let actor = Actor { name: "uid:1000".to_owned(), origin: "test".to_owned() };
-        let house = Self { context: Context { engine, actor, weaknesses: Arc::new([]) }, _folder: folder };
-        house.run("secadm create_key", &[("name", model::GATEHOUSE_KEY)]).await.unwrap();
-        for draft in model::default_objects() {
-            create_object(&house.context, draft).await.unwrap();
-        }
-        house
-    }
-
-    async fn run(&self, name: &str, values: &[(&str, &str)]) -> Result<Output, OpError> {
-        execute(&self.context, name, &input(name, values)).await
-    }
-
-    async fn import(&self, values: &[(&str, &str)], file: &[u8]) -> Result<Output, OpError> {
-        let name = "secadm import_key";
-        let mut given = input(name, values);
-        let params = (find(name).unwrap().params)();
-        given.give_file(params.iter().find(|p| p.name() == "file_name").unwrap(), file.to_vec());
-        execute(&self.context, name, &given).await
-    }
-}
-
-fn input(name: &str, values: &[(&str, &str)]) -> Input {
-    let params = (find(name).unwrap().params)();
-    let mut input = Input::default();
-    for (wanted, text) in values {
-        let param = params.iter().find(|p| p.name() == *wanted).unwrap_or_else(|| panic!("{name} -{wanted}"));
-        input.give(param, text).unwrap();
-    }
-    input
-}
-
-fn text(result: Result<Output, OpError>) -> String {
-    result.unwrap_err().to_string()
-}
+use admin::{OpError, Output};
+use db::{CaptureCaps, CaptureOutcome, NewCapture};
+use house::{House, text};
+use keys::{KeyAlgorithm, KeyFileFormat, KeyMaterial, PrivateKey, write_key};
 
 #[tokio::test]
 async fn an_object_is_created_changed_shown_and_deleted() {

@@ -1,0 +1,55 @@
+//! What was, as something that can be wanted again. A point is a revision of the whole configuration.
+
+use std::collections::BTreeMap;
+
+use db::HistoryRow;
+use keys::{KeyMaterial, PublicKey};
+use model::{Kind, Object};
+
+use super::{Material, SecretWanted, Wanted};
+use crate::changes::{blank, failed};
+use crate::{Context, OpError};
+
+/// An object as it was.
+pub(crate) fn at_point(row: &HistoryRow) -> Object {
+    let HistoryRow { kind, name, group, state, body, id, .. } = row.clone();
+    Object { id, group, state, body, ..blank(kind, name) }
+}
+
+/// Every object as it was at a point. Secrets have no history: they stay as they are.
+///
+/// # Errors
+/// [`OpError::NotFound`] if the point is still to come.
+pub(crate) async fn wanted_at(context: &Context, point: i64) -> Result<Vec<Wanted>, OpError> {
+    let objects = context.engine.db().objects();
+    let newest = objects.revision().await.map_err(failed)?;
+    if point > newest {
+        return Err(OpError::NotFound(format!("point {point} is still to come: the newest is {newest}")));
+    }
+    let rows = objects.as_of(point).await.map_err(failed)?;
+    rows.into_iter().map(|row| wanted(row, point)).collect()
+}
+
+fn wanted(row: HistoryRow, point: i64) -> Result<Wanted, OpError> {
+    let fields = row.kind.descriptor().fields.iter().filter(|f| f.is_secret());
+    let secrets: BTreeMap<_, _> = fields.map(|f| (f.name, SecretWanted::Leave)).collect();
+    let public = row.public_blob.as_deref().map(PublicKey::from_ssh_blob).transpose();
+    let public = public.map_err(|e| OpError::Failed(format!("{} {}: {e}", row.kind, row.name)))?;
+    let private = row.body.get("type").is_some_and(|v| v.to_string() == "PRIVATE");
+    let material = match (row.kind, public) {
+        (Kind::Key, Some(public)) if !private => Material::Is(Box::new(KeyMaterial::Public(public))),
+        (Kind::Key, public) if private => Material::Private(public),
+        _ => Material::None,
+    };
+    Ok(Wanted {
+        kind: row.kind,
+        name: row.name,
+        place: format!("point {point}"),
+        id: Some(row.id),
+        group: row.group,
+        state: row.state,
+        body: row.body,
+        secrets,
+        material,
+    })
+}

@@ -1,0 +1,154 @@
+//! From what documents declare to what is wanted: secrets and keys are fetched from where they are named.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::PathBuf;
+
+use base::{ObjectId, Secret};
+use keys::{KeyMaterial, PublicKey, read_key};
+use model::{Body, Kind, ObjectState};
+
+use super::read::{Declared, Given};
+use super::{Bundle, Declarations, Reference};
+use crate::OpError;
+
+/// Environment variable by which systemd tells where credentials are.
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+/// Most octets of a credential.
+const CREDENTIAL_OCTETS_MAX: u64 = 64 << 10;
+
+/// An object as it shall be.
+pub(crate) struct Wanted {
+    pub(crate) kind: Kind,
+    pub(crate) name: String,
+    /// Where that is said, for messages.
+    pub(crate) place: String,
+    /// Which stored object it is, if that may have another name.
+    pub(crate) id: Option<ObjectId>,
+    pub(crate) group: String,
+    pub(crate) state: ObjectState,
+    pub(crate) body: Body,
+    /// By field; a secret that is not here shall not be.
+    pub(crate) secrets: BTreeMap<&'static str, SecretWanted>,
+    pub(crate) material: Material,
+}
+
+/// What a secret shall be.
+pub(crate) enum SecretWanted {
+    /// What it is; it must be set.
+    Keep,
+    /// What it is, set or not.
+    Leave,
+    /// This.
+    Is(Secret<String>),
+}
+
+/// What a key shall be.
+pub(crate) enum Material {
+    /// The object is no key.
+    None,
+    /// The private key that is there, and if this is said, the one with that public part.
+    Private(Option<PublicKey>),
+    /// This.
+    Is(Box<KeyMaterial>),
+}
+
+/// Fetches what the declarations name.
+///
+/// # Errors
+/// [`OpError::Refused`] with every secret that is not to be had and every key that can't be read.
+pub(crate) fn resolve(declared: Declarations, bundle: &Bundle) -> Result<Vec<Wanted>, OpError> {
+    let (mut done, mut wrong) = (Vec::new(), Vec::new());
+    for object in declared.objects {
+        let title = format!("{}: {} {}", object.place, object.kind, object.name);
+        match one(object, bundle) {
+            Ok(wanted) => done.push(wanted),
+            Err(text) => wrong.push(format!("{title}: {text}")),
+        }
+    }
+    if wrong.is_empty() { Ok(done) } else { Err(OpError::Refused(wrong.join("\n"))) }
+}
+
+fn one(object: Declared, bundle: &Bundle) -> Result<Wanted, String> {
+    let fetch = |given: &Given| match given {
+        Given::Set => Ok(None),
+        Given::From(reference) => fetched(bundle, object.document, reference).map(Some),
+    };
+    let mut secrets = BTreeMap::new();
+    for (field, given) in &object.secrets {
+        let wanted = match fetch(given)? {
+            None => SecretWanted::Keep,
+            Some(octets) => SecretWanted::Is(first_line(field, &octets)?),
+        };
+        secrets.insert(*field, wanted);
+    }
+    let material = match object.kind {
+        Kind::Key => {
+            let password = object.key_password.as_ref().map(&fetch).transpose()?.flatten();
+            let password = password.map(|octets| first_line("key_password", &octets)).transpose()?;
+            let private = object.private_key.as_ref().map(&fetch).transpose()?;
+            material(object.public_key.as_deref(), private, password.as_ref())?
+        }
+        _ => Material::None,
+    };
+    let Declared { kind, name, place, group, state, body, .. } = object;
+    Ok(Wanted { kind, name, place, id: None, group, state, body, secrets, material })
+}
+
+/// The outer option of `private` is whether it is spoken of, the inner one whether it is given.
+fn material(
+    public: Option<&str>,
+    private: Option<Option<Secret<Vec<u8>>>>,
+    password: Option<&Secret<String>>,
+) -> Result<Material, String> {
+    let stated = match public.map(|text| read_key(text.as_bytes(), None, None)).transpose() {
+        Ok(Some(KeyMaterial::Private(_))) => Err("public_key: a private key does not stand in the file".to_owned()),
+        Ok(Some(KeyMaterial::Public(key))) => Ok(Some(key)),
+        Ok(None) => Ok(None),
+        Err(error) => Err(format!("public_key: {error}")),
+    }?;
+    match (private, stated) {
+        (None, None) => Err("it has no key: give public_key or private_key".to_owned()),
+        (None, Some(key)) => Ok(Material::Is(Box::new(KeyMaterial::Public(key)))),
+        (Some(None), stated) => Ok(Material::Private(stated)),
+        (Some(Some(octets)), stated) => {
+            let key = read_key(octets.expose(), None, password).map_err(|e| format!("private_key: {e}"))?;
+            match (&key, stated) {
+                (KeyMaterial::Public(_), _) => Err("private_key: what was found there is a public key".to_owned()),
+                (key, Some(stated)) if *key.public() != stated => {
+                    Err("private_key: what was found there does not belong to public_key".to_owned())
+                }
+                _ => Ok(Material::Is(Box::new(key))),
+            }
+        }
+    }
+}
+
+/// What a reference holds: as the command read it, or a credential of this program.
+fn fetched(bundle: &Bundle, document: usize, reference: &Reference) -> Result<Secret<Vec<u8>>, String> {
+    if let Some(octets) = bundle.secret(document, reference) {
+        return Ok(Secret::new(octets.expose().clone()));
+    }
+    match reference {
+        Reference::Credential(name) => credential(name),
+        other => Err(format!("{other} was not handed over by the command")),
+    }
+}
+
+fn credential(name: &str) -> Result<Secret<Vec<u8>>, String> {
+    let folder = std::env::var_os(CREDENTIALS).map(PathBuf::from);
+    let folder = folder.ok_or_else(|| {
+        format!("credential {name} is not there: this program was given none ({CREDENTIALS} is not set)")
+    })?;
+    let failed = |e: std::io::Error| format!("credential {name}: {e}");
+    let mut octets = Vec::new();
+    let file = std::fs::File::open(folder.join(name)).map_err(failed)?;
+    file.take(CREDENTIAL_OCTETS_MAX).read_to_end(&mut octets).map_err(failed)?;
+    Ok(Secret::new(octets))
+}
+
+/// A password is the first line of what holds it, as with `-login_password_from_file`.
+fn first_line(field: &str, octets: &Secret<Vec<u8>>) -> Result<Secret<String>, String> {
+    let text = std::str::from_utf8(octets.expose()).map_err(|_| format!("{field}: what was found is no text"))?;
+    Ok(Secret::new(text.lines().next().unwrap_or_default().to_owned()))
+}

@@ -1,0 +1,94 @@
+//! Secrets and keys on their way into the database, sealed for the object that they belong to.
+
+use base::{ObjectId, Secret};
+use db::NewCredential;
+use keys::{KeyMaterial, PasswordHash, SizeLimits, check_size};
+use model::{Body, Field, FieldKind, Value};
+
+use crate::changes::failed;
+use crate::{Context, OpError};
+
+/// A secret sealed for a field of the object `uid`: what must be presented as it is, what is only checked as a hash.
+pub(crate) async fn secret(
+    context: &Context,
+    uid: &str,
+    field: &Field,
+    secret: &Secret<String>,
+) -> Result<Vec<u8>, OpError> {
+    let plain = match field.kind {
+        FieldKind::PasswordHash { .. } => hashed(secret).await?,
+        _ => Secret::new(secret.expose().clone().into_bytes()),
+    };
+    sealed(context, &place_of(uid, field), plain.expose())
+}
+
+/// Whether the secret that is stored in a field is this one.
+pub(crate) async fn is_same(
+    context: &Context,
+    id: ObjectId,
+    field: &Field,
+    secret: &Secret<String>,
+) -> Result<bool, OpError> {
+    let stored = context.engine.db().objects().secret(id, field.name).await.map_err(failed)?;
+    let Some((uid, sealed)) = stored else { return Ok(false) };
+    let opened = context.engine.master().open(place_of(&uid, field).as_bytes(), &sealed);
+    let opened = opened.map_err(|e| OpError::Failed(format!("{}: {e}", field.name)))?;
+    if !matches!(field.kind, FieldKind::PasswordHash { .. }) {
+        return Ok(base::same_octets(opened.expose(), secret.expose().as_bytes()));
+    }
+    let given = Secret::new(secret.expose().clone());
+    let verified = tokio::task::spawn_blocking(move || {
+        let text = std::str::from_utf8(opened.expose()).ok()?;
+        Some(PasswordHash::parse(text).ok()?.verify(&given))
+    });
+    // A hash that can't be read is none: it is replaced.
+    Ok(verified.await.map_err(|e| OpError::Failed(e.to_string()))?.unwrap_or(false))
+}
+
+/// The parts of a key as they are stored, the private one sealed for the object `uid`.
+pub(crate) fn credential(context: &Context, material: &KeyMaterial, uid: &str) -> Result<NewCredential, OpError> {
+    let public = material.public();
+    check_size(public, &SizeLimits::default()).map_err(|e| OpError::Refused(e.to_string()))?;
+    let private_sealed = match material {
+        KeyMaterial::Private(key) => Some(sealed(context, &format!("credential|{uid}"), key.to_bytes().expose())?),
+        KeyMaterial::Public(_) => None,
+    };
+    Ok(NewCredential {
+        class: "KEY".to_owned(),
+        algorithm: public.algorithm().to_string(),
+        bits: public.bits(),
+        fingerprint: public.fingerprint().0,
+        spki_sha256: public.spki_sha256(),
+        public_blob: public.ssh_blob().to_vec(),
+        private_sealed,
+    })
+}
+
+/// Writes into the body of a key what kind of key it is.
+pub(crate) fn note_key(body: &mut Body, material: &KeyMaterial) {
+    body.insert("algorithm".to_owned(), Value::Text(material.public().algorithm().to_string()));
+    body.insert("type".to_owned(), Value::Text(type_of(material).to_owned()));
+}
+
+/// The documented word for what there is of a key.
+pub(crate) const fn type_of(material: &KeyMaterial) -> &'static str {
+    match material {
+        KeyMaterial::Private(_) => "PRIVATE",
+        KeyMaterial::Public(_) => "PUBLIC",
+    }
+}
+
+fn place_of(uid: &str, field: &Field) -> String {
+    format!("object_secret|{uid}|{}", field.name)
+}
+
+fn sealed(context: &Context, place: &str, plain: &[u8]) -> Result<Vec<u8>, OpError> {
+    context.engine.master().seal(place.as_bytes(), plain).map_err(|e| OpError::Failed(e.to_string()))
+}
+
+async fn hashed(secret: &Secret<String>) -> Result<Secret<Vec<u8>>, OpError> {
+    let given = Secret::new(secret.expose().clone());
+    let hash = tokio::task::spawn_blocking(move || PasswordHash::hash(&given)).await;
+    let hash = hash.map_err(|e| OpError::Failed(e.to_string()))?.map_err(|e| OpError::Refused(e.to_string()))?;
+    Ok(Secret::new(hash.as_str().as_bytes().to_vec()))
+}
