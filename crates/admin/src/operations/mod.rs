@@ -1,6 +1,7 @@
 //! All operations. A new one is a function and a line in its family's list.
 
 mod config;
+mod exchange;
 mod family;
 mod keys;
 mod listeners;
@@ -34,6 +35,7 @@ pub static OPERATIONS: &[&[Operation]] = &[
     transfers::OPERATIONS,
     observe::OPERATIONS,
     config::OPERATIONS,
+    exchange::OPERATIONS,
 ];
 
 /// The operation called `name`.
