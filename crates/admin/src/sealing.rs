@@ -22,21 +22,41 @@ pub(crate) async fn secret(
     sealed(context, &place_of(uid, field), plain.expose())
 }
 
-/// Whether the secret that is stored in a field is this one.
-pub(crate) async fn is_same(
-    context: &Context,
-    id: ObjectId,
-    field: &Field,
-    secret: &Secret<String>,
-) -> Result<bool, OpError> {
-    let stored = context.engine.db().objects().secret(id, field.name).await.map_err(failed)?;
-    let Some((uid, sealed)) = stored else { return Ok(false) };
-    let opened = context.engine.master().open(place_of(&uid, field).as_bytes(), &sealed);
-    let opened = opened.map_err(|e| OpError::Failed(format!("{}: {e}", field.name)))?;
-    if !matches!(field.kind, FieldKind::PasswordHash { .. }) {
-        return Ok(base::same_octets(opened.expose(), secret.expose().as_bytes()));
+/// A secret before it is sealed.
+pub(crate) enum Clear {
+    /// As a person gives it.
+    Given(Secret<String>),
+    /// As it is stored: the hash of a password that is only checked, else the same.
+    Stored(Secret<Vec<u8>>),
+}
+
+/// As [`secret`], in either form.
+pub(crate) async fn clear(context: &Context, uid: &str, field: &Field, clear: &Clear) -> Result<Vec<u8>, OpError> {
+    match clear {
+        Clear::Given(given) => secret(context, uid, field, given).await,
+        Clear::Stored(octets) => sealed(context, &place_of(uid, field), octets.expose()),
     }
-    let given = Secret::new(secret.expose().clone());
+}
+
+/// What is stored in a secret field.
+pub(crate) async fn opened(context: &Context, id: ObjectId, field: &Field) -> Result<Option<Secret<Vec<u8>>>, OpError> {
+    let stored = context.engine.db().objects().secret(id, field.name).await.map_err(failed)?;
+    let Some((uid, sealed)) = stored else { return Ok(None) };
+    let opened = context.engine.master().open(place_of(&uid, field).as_bytes(), &sealed);
+    opened.map(Some).map_err(|e| OpError::Failed(format!("{}: {e}", field.name)))
+}
+
+/// Whether the secret that is stored in a field is this one.
+pub(crate) async fn is_same(context: &Context, id: ObjectId, field: &Field, clear: &Clear) -> Result<bool, OpError> {
+    let Some(opened) = opened(context, id, field).await? else { return Ok(false) };
+    let given = match clear {
+        Clear::Stored(octets) => return Ok(base::same_octets(opened.expose(), octets.expose())),
+        Clear::Given(given) => given,
+    };
+    if !matches!(field.kind, FieldKind::PasswordHash { .. }) {
+        return Ok(base::same_octets(opened.expose(), given.expose().as_bytes()));
+    }
+    let given = Secret::new(given.expose().clone());
     let verified = tokio::task::spawn_blocking(move || {
         let text = std::str::from_utf8(opened.expose()).ok()?;
         Some(PasswordHash::parse(text).ok()?.verify(&given))

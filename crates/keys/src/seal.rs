@@ -27,6 +27,12 @@ pub enum SealError {
         /// What the system said.
         source: io::Error,
     },
+    /// An operator's file that is no key for exports.
+    #[error("a file of {len} octets is no key: give it 32 octets, or 64 hexadecimal digits")]
+    NotKey {
+        /// Its length.
+        len: usize,
+    },
     /// Who else could read the file (STO-7).
     #[error("master key file {} {why}", path.display())]
     Unsafe {
@@ -272,6 +278,20 @@ impl Key {
         let info = [VALUE_PURPOSE, salt.as_slice()];
         self.root.expand(&info, &AES_256_GCM).and_then(|okm| okm.fill(octets.as_mut_slice())).map_err(failed)?;
         UnboundKey::new(&AES_256_GCM, octets.as_slice()).map(LessSafeKey::new).map_err(failed)
+    }
+
+    /// The key that an operator's file holds for exports: 32 octets as they are, or as 64 hexadecimal digits.
+    ///
+    /// # Errors
+    /// [`SealError::NotKey`].
+    pub fn from_key_file(file: &[u8]) -> Result<Self, SealError> {
+        if let Ok(octets) = file.try_into() {
+            return Self::from_octets(octets);
+        }
+        let text = std::str::from_utf8(file.trim_ascii()).ok();
+        let octets = Zeroizing::new(text.and_then(unhex).unwrap_or_default());
+        let octets = octets.as_slice().try_into().map_err(|_| SealError::NotKey { len: file.len() })?;
+        Self::from_octets(octets)
     }
 
     fn from_octets(octets: &[u8; KEY_OCTETS]) -> Result<Self, SealError> {

@@ -3,6 +3,7 @@
 
 mod bundle;
 mod export;
+mod fields;
 mod past;
 mod plan;
 mod read;
@@ -12,6 +13,7 @@ mod show;
 pub(crate) use bundle::WireBundle;
 pub use bundle::{Bundle, BundleError, DOCUMENT_OCTETS_MAX, DOCUMENTS_MAX, Document, Reference, references};
 pub(crate) use export::{exported, text};
+pub(crate) use fields::{Layout, Listed, read as read_fields, write as write_fields};
 pub(crate) use past::{at_point, wanted_at};
 pub(crate) use plan::{Change, FieldChange, Plan, Prune, differences, plan};
 pub(crate) use read::{Declarations, read};

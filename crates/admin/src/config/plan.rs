@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use base::{ObjectId, Secret};
+use base::ObjectId;
 use db::{CredentialRow, ObjectChange};
 use engine::Stored;
 use keys::{Fingerprint, KeyMaterial};
@@ -10,7 +10,8 @@ use model::{Body, Field, FieldKind, Kind, Object, Place, Value};
 
 use super::{Material, SecretWanted, Wanted};
 use crate::changes::{self, blank, failed};
-use crate::{Context, OpError, sealing};
+use crate::sealing::{self, Clear};
+use crate::{Context, OpError};
 
 /// Which objects that are not wanted go.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -41,6 +42,9 @@ pub(crate) struct FieldChange {
     pub(crate) default: Option<&'static str>,
 }
 
+/// Secrets that are set, or taken away.
+type SecretChanges = Vec<(&'static str, Option<Clear>)>;
+
 /// An object that changes.
 pub(crate) struct Step {
     pub(crate) change: Change,
@@ -48,8 +52,7 @@ pub(crate) struct Step {
     pub(crate) object: Object,
     pub(crate) new_name: Option<String>,
     pub(crate) fields: Vec<FieldChange>,
-    /// Secrets that are set, or taken away.
-    secrets: Vec<(&'static str, Option<Secret<String>>)>,
+    secrets: SecretChanges,
     material: Option<Box<KeyMaterial>>,
 }
 
@@ -160,7 +163,7 @@ impl Step {
             let field =
                 object.kind.descriptor().field(name).ok_or_else(|| OpError::Failed(format!("no field {name}")))?;
             let sealed = match secret {
-                Some(secret) if real => Some(sealing::secret(context, &uid, field, secret).await?),
+                Some(clear) if real => Some(sealing::clear(context, &uid, field, clear).await?),
                 Some(_) => Some(Vec::new()),
                 None => None,
             };
@@ -247,11 +250,10 @@ impl Planner<'_> {
         old: &Object,
         name: &str,
         mut wanted: std::collections::BTreeMap<&'static str, SecretWanted>,
-    ) -> Result<(Vec<(&'static str, Option<Secret<String>>)>, Vec<FieldChange>), OpError> {
+    ) -> Result<(SecretChanges, Vec<FieldChange>), OpError> {
         let (mut all, mut fields) = (Vec::new(), Vec::new());
         for field in old.kind.descriptor().fields.iter().filter(|f| f.is_secret()) {
             let is_set = old.secrets.contains(field.name);
-            let shown = |set: bool, text: &'static str| set.then_some(text);
             match wanted.remove(field.name) {
                 Some(SecretWanted::Leave) if old.revision == 0 => {
                     let text = "secrets have no history: set it again if it was set";
@@ -271,10 +273,10 @@ impl Planner<'_> {
                 Some(SecretWanted::Is(secret)) => {
                     model::check_secret(old.kind, field, secret.expose())
                         .map_err(|p| OpError::Refused(format!("{}: {}; {}", field.name, p.text, p.fix)))?;
-                    if !is_set || !sealing::is_same(self.context, old.id, field, &secret).await? {
-                        fields.push(changed(field.name, shown(is_set, "***"), Some("*** (new)")));
-                        all.push((field.name, Some(secret)));
-                    }
+                    self.set(old, field, Clear::Given(secret), (&mut all, &mut fields)).await?;
+                }
+                Some(SecretWanted::Stored(octets)) => {
+                    self.set(old, field, Clear::Stored(octets), (&mut all, &mut fields)).await?;
                 }
                 None if is_set => {
                     fields.push(changed(field.name, Some("***"), None));
@@ -284,6 +286,22 @@ impl Planner<'_> {
             }
         }
         Ok((all, fields))
+    }
+
+    /// Notes a secret, if it is not what is stored.
+    async fn set(
+        &self,
+        old: &Object,
+        field: &'static Field,
+        secret: Clear,
+        (all, fields): (&mut SecretChanges, &mut Vec<FieldChange>),
+    ) -> Result<(), OpError> {
+        let is_set = old.secrets.contains(field.name);
+        if !is_set || !sealing::is_same(self.context, old.id, field, &secret).await? {
+            fields.push(changed(field.name, is_set.then_some("***"), Some("*** (new)")));
+            all.push((field.name, Some(secret)));
+        }
+        Ok(())
     }
 }
 

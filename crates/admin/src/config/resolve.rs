@@ -41,6 +41,8 @@ pub(crate) enum SecretWanted {
     Leave,
     /// This.
     Is(Secret<String>),
+    /// This, in the form in which it is stored: the hash of a password that is only checked.
+    Stored(Secret<Vec<u8>>),
 }
 
 /// What a key shall be.

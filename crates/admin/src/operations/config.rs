@@ -139,7 +139,7 @@ async fn of_files(
 }
 
 /// Makes the changes of a plan, or looks whether they could be made.
-async fn carry_out(
+pub(super) async fn carry_out(
     context: &Context,
     (action, name): (&str, &str),
     plan: Plan,

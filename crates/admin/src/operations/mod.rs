@@ -2,6 +2,7 @@
 
 mod care;
 mod config;
+mod exchange;
 mod family;
 mod keys;
 mod listeners;
@@ -36,6 +37,7 @@ pub static OPERATIONS: &[&[Operation]] = &[
     observe::OPERATIONS,
     care::OPERATIONS,
     config::OPERATIONS,
+    exchange::OPERATIONS,
 ];
 
 /// The operation called `name`.

@@ -146,12 +146,12 @@ pub(super) async fn status(context: &Context, input: &Input, kind: Kind) -> Resu
 
 async fn fitting(context: &Context, input: &Input, kind: Kind) -> Result<Vec<Object>, OpError> {
     let (all, _) = context.engine.db().objects().load_all().await.map_err(failed)?;
-    Ok(all.into_iter().filter(|o| o.kind == kind && fits(o, input)).collect())
+    Ok(all.into_iter().filter(|o| o.kind == kind && fits(o, input.values())).collect())
 }
 
 /// Texts are prefixes (objects.md section 14), all else is compared whole.
-fn fits(object: &Object, input: &Input) -> bool {
-    input.values().all(|(name, wanted)| {
+pub(super) fn fits<'a>(object: &Object, mut criteria: impl Iterator<Item = (&'a str, &'a Value)>) -> bool {
+    criteria.all(|(name, wanted)| {
         let Some((place, field)) = object.kind.descriptor().parameter(name) else { return false };
         let found = match place {
             // `-state D` is DISABLED only, C is TO_CHECK (certificates-and-keys.md section 4).

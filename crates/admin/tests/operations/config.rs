@@ -2,7 +2,9 @@
 
 use keys::{KeyAlgorithm, KeyFileFormat, KeyMaterial, PrivateKey, write_key};
 
-use crate::house::{House, bundle, lines, text};
+use admin::{OpError, Output, execute, find};
+
+use crate::house::{House, bundle, input, lines, text};
 
 /// A partner, spread over two files in an order in which nothing could be created one by one.
 const FILES: [&str; 2] = [
@@ -282,4 +284,115 @@ async fn exports_are_whole_or_of_what_is_named_and_are_audited() {
     let rows = house.run("audit list", &[("action", "export")]).await.unwrap().json();
     assert!(rows.as_array().unwrap().len() >= 4);
     assert!(!rows.to_string().contains("GATEHOUSE_SSH"), "the audit is no copy of the export");
+}
+
+/// Hands an operation the files of its parameters.
+async fn with_files(
+    house: &House,
+    name: &str,
+    values: &[(&str, &str)],
+    files: &[(&str, &[u8])],
+) -> Result<Output, OpError> {
+    let mut given = input(name, values);
+    let params = (find(name).unwrap().params)();
+    for (wanted, octets) in files {
+        given.give_file(params.iter().find(|p| p.name() == *wanted).unwrap(), octets.to_vec());
+    }
+    execute(&house.context, name, &given).await
+}
+
+#[tokio::test]
+async fn the_documented_text_form_goes_out_and_comes_in() {
+    // OBJ-32, NET-12, SSH-25, STO-8, STO-10, STO-11, STO-12
+    let house = House::new().await;
+    house.with("apply", &[], bundle(&FILES, &SECRETS)).await.unwrap();
+    house
+        .run("secadm create_netprof", &[("nprof_name", "N"), ("security_option", "SSH"), ("sprof_name", "SFTP_IN")])
+        .await
+        .unwrap();
+    let before = house.export().await;
+    let key: (&str, &[u8]) = ("encryption_key_file", &[7; 32]);
+    let hex = base::hex(&[7; 32]).into_bytes();
+    assert!(matches!(house.run("pelbase export_site", &[]).await, Err(OpError::Syntax(_))), "STO-10");
+    let exports = ["secbase export_sshprof", "secbase export_netprof", "pelbase export_site", "pelbase export_lsite"];
+    let more = ["pelbase export_appli", "pelbase export_model", "pelbase export_cgate", "pelbase export_cgategroup"];
+    let rest = ["pelbase export_decisionrule", "pelbase export_ruletable", "vfdbase export"];
+    for format in ["S", "C"] {
+        let mut texts = Vec::new();
+        for name in exports.into_iter().chain(more).chain(rest) {
+            let out = with_files(&house, name, &[("format", format)], &[key]).await.unwrap().json();
+            let text = out["text"].as_str().unwrap().to_owned();
+            assert!(!text.contains("battery") && !text.contains("argon2"), "{text}");
+            texts.push((name, text));
+        }
+        // Another installation has the key alone; what is there is made the same.
+        let other = House::bare().await;
+        let public = before.lines().find(|l| l.starts_with("public_key")).unwrap();
+        let private = PrivateKey::generate(KeyAlgorithm::Ed25519, None).unwrap();
+        let file = write_key(&KeyMaterial::Private(private), KeyFileFormat::OpenSsh, None).unwrap().expose().clone();
+        let name = "[key.GATEHOUSE_SSH]\ncomments = \"\"\nprivate_key = { file = \"id\" }";
+        other.with("apply", &[], bundle(&[name], &[("id", &file)])).await.unwrap();
+        for name in ["secbase", "pelbase", "vfdbase"] {
+            let of: Vec<&str> = texts.iter().filter(|(n, _)| n.starts_with(name)).map(|(_, t)| t.as_str()).collect();
+            let text = of.join("\n");
+            let import = format!("{name} import");
+            if name == "pelbase" {
+                // The wrong key changes nothing; nor does a file with passwords and no key.
+                let point = other.point().await;
+                let wrong =
+                    with_files(&other, &import, &[], &[("input", text.as_bytes()), ("encryption_key_file", &[8; 32])])
+                        .await;
+                assert!(crate::house::text(wrong).contains("login_password"), "STO-11");
+                let none = with_files(&other, &import, &[], &[("input", text.as_bytes())]).await;
+                assert!(crate::house::text(none).contains("-encryption_key_file"));
+                assert_eq!(other.point().await, point);
+                // Rules name folders and folders sites: they come first.
+                let folders = texts.iter().find(|(n, _)| n.starts_with("vfdbase")).unwrap();
+                with_files(&other, "vfdbase import", &[], &[("input", folders.1.as_bytes())]).await.unwrap();
+            }
+            let files = [("input", text.as_bytes()), ("encryption_key_file", hex.as_slice())];
+            with_files(&other, &import, &[], &files).await.unwrap_or_else(|e| panic!("{import}: {e}\n{text}"));
+            let again = with_files(&other, &import, &[], &files).await.unwrap().json();
+            assert_eq!(again["changes"].as_array().unwrap().len(), 0, "{again}");
+        }
+        let after = other.export().await;
+        let there = after.lines().find(|l| l.starts_with("public_key")).unwrap();
+        assert_eq!(after.replace(there, public), before, "{format}");
+    }
+    // A user's own format, and a selection.
+    let own = house.run("secbase export_netprof", &[("format", "U"), ("user_fmt", "%N is %V")]).await.unwrap().json();
+    assert!(own["text"].as_str().unwrap().contains("np_sprof_name is SFTP_IN"), "{own}");
+    let none = house.run("secbase export_netprof", &[("nprof_name", "X")]).await.unwrap().json();
+    assert_eq!(none["objects"], 0);
+}
+
+#[tokio::test]
+async fn an_import_tells_what_it_leaves_out() {
+    let house = House::new().await;
+    let text: (&str, &[u8]) = ("input", b"s_alias='A'\ns_template='Y'\ns_colour='red'\ns_login_password='clear words'\n\ns_alias='B'\ns_retry_count_max='x'\n");
+    let refused = crate::house::text(with_files(&house, "pelbase import", &[], &[text]).await);
+    assert!(refused.contains("line 7: retry_count_max") || refused.contains("-encryption_key_file"), "{refused}");
+    let both = with_files(
+        &house,
+        "pelbase import",
+        &[("import_pwd_cleartext", "Y")],
+        &[text, ("encryption_key_file", &[7; 32])],
+    )
+    .await;
+    assert!(matches!(both, Err(OpError::Syntax(_))), "TLS-31");
+    let switches = [("import_pwd_cleartext", "Y"), ("error_free", "Y")];
+    let done = lines(&with_files(&house, "pelbase import", &switches, &[text]).await.unwrap());
+    for part in [
+        "+ create SITE A",
+        "SITE A: unknown field left out: line 3: s_colour",
+        "line 6: SITE B: line 7: retry_count_max",
+    ] {
+        assert!(done.iter().any(|l| l.contains(part)), "{part} in {done:#?}");
+    }
+    let site = house.run("peldsp display_site", &[("alias", "A")]).await.unwrap().json();
+    assert_eq!(site["login_password"], "***");
+    let audit = house.run("audit list", &[("last", "1000")]).await.unwrap().json().to_string();
+    assert!(!audit.contains("clear words"));
+    let wrong = crate::house::text(with_files(&house, "secbase import", &[], &[text]).await);
+    assert!(wrong.contains("takes no such objects"), "{wrong}");
 }
