@@ -1,8 +1,10 @@
 //! What became of a commit that was not answered.
 //!
 //! With PostgreSQL a connection can break while it commits: the transaction is then either there or not, and callers must
-//! not be told the wrong thing. So each transaction takes its number before the commit, and another connection asks
-//! what became of that number. SQLite is in this process and answers always: what it did not commit is not there.
+//! not be told the wrong thing. So each transaction leaves its number in a row of its writer's own, and if the answer is
+//! lost, another connection looks whether it is there. (The server's own transaction numbers do not tell: after a crash
+//! it may give one again that it never got to its disk.) SQLite is in this process and answers always: what it did not
+//! commit is not there.
 
 use std::time::Duration;
 
@@ -17,43 +19,60 @@ const TELL_MAX: Duration = Duration::from_secs(60);
 /// Pause between two questions.
 const ASK_EVERY: Duration = Duration::from_millis(200);
 
-/// The number of a transaction.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Ticket {
-    /// PostgreSQL's own.
-    Postgres(i64),
-    /// For tests that lose answers of SQLite: the number that the transaction leaves in the file.
-    Sqlite(i64),
+/// Numbers the transactions of one writer.
+#[derive(Debug, Default)]
+pub(crate) struct Numbers {
+    key: Option<String>,
+    last: i64,
+}
+
+/// The number of a transaction, and where it stands.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    key: String,
+    number: String,
+}
+
+impl Numbers {
+    /// Leaves the next number in the transaction that is open on `conn`, where an answer can get lost.
+    pub(crate) async fn next(&mut self, conn: &mut Conn) -> Result<Option<Ticket>, DbError> {
+        // Tests lose answers of SQLite, too.
+        if !conn.is_postgres() && !conn.is_armed() {
+            return Ok(None);
+        }
+        let key = match &self.key {
+            Some(key) => key.clone(),
+            None => {
+                let random = base::random::<8>().map_err(|e| DbError::Sql(e.to_string()))?;
+                self.key.insert(format!("commit.{}", base::hex(&random))).clone()
+            }
+        };
+        self.last = self.last.saturating_add(1);
+        let ticket = Ticket { key, number: self.last.to_string() };
+        conn.script(LEAVE, args![ticket.key.as_str(), ticket.number.as_str()]).await?;
+        Ok(Some(ticket))
+    }
+
+    /// The writer ends: its row goes. A writer that dies leaves one short row.
+    pub(crate) async fn forget(&self, conn: &mut Conn) -> Result<(), DbError> {
+        match &self.key {
+            Some(key) => conn.script("DELETE FROM meta WHERE key = $1", args![key.as_str()]).await.map(drop),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Ticket {
-    /// Of the transaction that is open on `conn`.
-    pub(crate) async fn of(conn: &mut Conn) -> Result<Option<Self>, DbError> {
-        if conn.is_postgres() {
-            let row = conn.row("SELECT txid_current()", Vec::new()).await?;
-            return row.map(|mut row| row.int().map(Self::Postgres)).transpose();
-        }
-        if !conn.is_armed() {
-            return Ok(None);
-        }
-        let row = conn.row("PRAGMA user_version", Vec::new()).await?;
-        let next = row.map_or(Ok(0), |mut row| row.int())?.saturating_add(1);
-        conn.script(format!("PRAGMA user_version = {next}"), Vec::new()).await?;
-        Ok(Some(Self::Sqlite(next)))
-    }
-
-    /// What became of it; `error` is why the commit was not answered.
+    /// What became of the transaction; `error` is why its commit was not answered.
     pub(crate) async fn outcome(self, pool: &Pool, error: DbError) -> Result<(), DbError> {
         let until = Instant::now() + TELL_MAX;
         loop {
-            match self.ask(pool).await {
-                Ok(Some(true)) => {
+            match self.is_there(pool).await {
+                Ok(true) => {
                     tracing::warn!(%error, "the answer to a commit was lost: it is there");
                     return Ok(());
                 }
-                Ok(Some(false)) => return Err(error),
-                // Not decided yet, or the database does not answer.
-                Ok(None) => {}
+                Ok(false) => return Err(error),
                 Err(still) => tracing::debug!(error = %still, "what became of a commit is not known yet"),
             }
             if Instant::now() >= until {
@@ -63,21 +82,14 @@ impl Ticket {
         }
     }
 
-    async fn ask(self, pool: &Pool) -> Result<Option<bool>, DbError> {
-        match self {
-            Self::Postgres(number) => {
-                let row = pool.row("SELECT txid_status($1)", args![number]).await?;
-                let word = row.map(|mut row| row.opt_text()).transpose()?.flatten();
-                Ok(match word.as_deref() {
-                    Some("committed") => Some(true),
-                    Some("in progress") => None,
-                    _ => Some(false),
-                })
-            }
-            Self::Sqlite(number) => {
-                let row = pool.row("PRAGMA user_version", Vec::new()).await?;
-                Ok(Some(row.map_or(Ok(0), |mut row| row.int())? >= number))
-            }
-        }
+    async fn is_there(&self, pool: &Pool) -> Result<bool, DbError> {
+        // The lock waits for a server that is still busy with the transaction.
+        let lock = if pool.is_postgres() { " FOR UPDATE" } else { "" };
+        let sql = format!("SELECT value FROM meta WHERE key = $1{lock}");
+        let row = pool.row(sql, args![self.key.as_str()]).await?;
+        Ok(row.map(|mut row| row.text()).transpose()? == Some(self.number.clone()))
     }
 }
+
+const LEAVE: &str =
+    "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::DbError;
 use crate::open::{Address, Pool};
 use crate::sql::Conn;
-use crate::unanswered::Ticket;
+use crate::unanswered::{Numbers, Ticket};
 
 /// Operations that may wait in the queue; then callers wait.
 const QUEUE_MAX: usize = 1024;
@@ -89,9 +89,8 @@ pub(crate) fn start(address: Address) -> io::Result<(Queue, oneshot::Receiver<()
         runtime.block_on(async {
             match address.writer() {
                 Ok(pool) => {
-                    Writer { pool, conn: None, queue, waiting: VecDeque::new(), waiting_since: Instant::now() }
-                        .work()
-                        .await
+                    let (waiting, waiting_since, numbers) = (VecDeque::new(), Instant::now(), Numbers::default());
+                    Writer { pool, conn: None, queue, waiting, waiting_since, numbers }.work().await;
                 }
                 Err(error) => tracing::error!(%error, "the database cannot be written"),
             }
@@ -162,12 +161,18 @@ struct Writer {
     queue: mpsc::Receiver<Box<dyn Job>>,
     waiting: VecDeque<Box<dyn Job>>,
     waiting_since: Instant,
+    numbers: Numbers,
 }
 
 impl Writer {
     async fn work(mut self) {
         while self.gather().await {
             self.batch().await;
+        }
+        if let Some(conn) = &mut self.conn
+            && let Err(error) = self.numbers.forget(conn).await
+        {
+            tracing::debug!(%error, "the row of the last transaction stays");
         }
         drop(self.conn.take());
         self.pool.close().await;
@@ -250,7 +255,7 @@ impl Writer {
         }
         // A beginning that nothing followed needs no end.
         if conn.take_first() != Some(IMMEDIATE) {
-            let ticket = Ticket::of(conn).await?;
+            let ticket = self.numbers.next(conn).await?;
             conn.script("COMMIT", Vec::new()).await.map_err(|error| Broken { error, unanswered: ticket })?;
         }
         Ok(())
