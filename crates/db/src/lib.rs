@@ -36,6 +36,7 @@ mod state;
 mod transfer_rows;
 mod transfer_writes;
 mod transfers;
+mod usage;
 mod writer;
 
 pub use audit::{Actor, Audit, AuditFault, AuditFilter, AuditReport, AuditResult, AuditRow, Entry};
@@ -54,6 +55,7 @@ pub use restored::{NUMBERS_LEFT_OUT, PARKED_OFFER, Reconciled, RestoreFacts};
 pub use state::{Direction, Mode, RouteState, State, TradeState, TransferType, full_state};
 pub use transfer_writes::STOPPED_NOTE;
 pub use transfers::{Routing, Transfers};
+pub use usage::{Usage, UsageScope, Usages};
 pub use writer::Pending;
 use writer::Urgency;
 
@@ -95,7 +97,16 @@ impl Db {
         let failed = |cause: String| open::open_error(&options.url, &cause);
         let pool = address.writer()?;
         let mut conn = pool.acquire().await.map_err(|e| failed(e.to_string()))?;
-        let migrated = migrate::migrate(&mut conn, options.clock.now()).await;
+        let now = options.clock.now();
+        let copied = match &address {
+            Address::Sqlite(file) => migrate::copy_before(&mut conn, file, now).await,
+            // Its own means are better, and may not be ours to use.
+            Address::Postgres(_) => Ok(()),
+        };
+        let migrated = match copied {
+            Ok(()) => migrate::migrate(&mut conn, now).await,
+            Err(error) => Err(error),
+        };
         conn.discard().await;
         pool.close().await;
         migrated?;
@@ -199,6 +210,11 @@ impl Db {
     #[must_use]
     pub const fn meta(&self) -> Meta<'_> {
         Meta(self)
+    }
+    /// What is stored of each partner.
+    #[must_use]
+    pub const fn usage(&self) -> Usages<'_> {
+        Usages(self)
     }
     /// Copies of it.
     #[must_use]
