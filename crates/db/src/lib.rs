@@ -31,6 +31,8 @@ mod open;
 mod payloads;
 mod records;
 mod restored;
+mod retention;
+mod sealed;
 mod sql;
 mod state;
 mod transfer_rows;
@@ -52,6 +54,8 @@ pub use records::{
     PayloadState, Step, Transfer, TransferChange, TransferFilter,
 };
 pub use restored::{NUMBERS_LEFT_OUT, PARKED_OFFER, Reconciled, RestoreFacts};
+pub use retention::{EndedAfter, Retention};
+pub use sealed::{SealedKind, SealedValue, SealedValues};
 pub use state::{Direction, Mode, RouteState, State, TradeState, TransferType, full_state};
 pub use transfer_writes::STOPPED_NOTE;
 pub use transfers::{Routing, Transfers};
@@ -215,6 +219,16 @@ impl Db {
     #[must_use]
     pub const fn usage(&self) -> Usages<'_> {
         Usages(self)
+    }
+    /// Records of transfers that ended long ago.
+    #[must_use]
+    pub const fn retention(&self) -> Retention<'_> {
+        Retention(self)
+    }
+    /// Sealed values.
+    #[must_use]
+    pub const fn sealed(&self) -> SealedValues<'_> {
+        SealedValues(self)
     }
     /// Copies of it.
     #[must_use]
