@@ -34,12 +34,15 @@ mod open;
 mod payloads;
 mod records;
 mod restored;
+mod retention;
+mod sealed;
 mod sql;
 mod state;
 mod transfer_rows;
 mod transfer_writes;
 mod transfers;
 mod unanswered;
+mod usage;
 mod writer;
 
 pub use audit::{Actor, Audit, AuditFault, AuditFilter, AuditReport, AuditResult, AuditRow, Entry};
@@ -58,8 +61,11 @@ pub use records::{
     PayloadState, Step, Transfer, TransferChange, TransferFilter,
 };
 pub use restored::{NUMBERS_LEFT_OUT, PARKED_OFFER, Reconciled, RestoreFacts};
+pub use retention::{EndedAfter, Retention};
+pub use sealed::{SealedKind, SealedValue, SealedValues};
 pub use state::{Direction, Mode, RouteState, State, TradeState, TransferType, full_state};
 pub use transfers::{Routing, Transfers};
+pub use usage::{Usage, UsageScope, Usages};
 pub use writer::Pending;
 use writer::Urgency;
 
@@ -115,7 +121,16 @@ impl Db {
         let failed = |cause: String| open::open_error(&options.url, &cause);
         let pool = address.writer()?;
         let mut conn = pool.acquire().await.map_err(|e| failed(e.to_string()))?;
-        let migrated = migrate::migrate(&mut conn, options.clock.now()).await;
+        let now = options.clock.now();
+        let copied = match address.file() {
+            Some(file) => migrate::copy_before(&mut conn, file, now).await,
+            // Its own means are better, and may not be ours to use.
+            None => Ok(()),
+        };
+        let migrated = match copied {
+            Ok(()) => migrate::migrate(&mut conn, now).await,
+            Err(error) => Err(error),
+        };
         conn.discard().await;
         pool.close().await;
         migrated?;
@@ -219,6 +234,21 @@ impl Db {
     #[must_use]
     pub const fn meta(&self) -> Meta<'_> {
         Meta(self)
+    }
+    /// What is stored of each partner.
+    #[must_use]
+    pub const fn usage(&self) -> Usages<'_> {
+        Usages(self)
+    }
+    /// Records of transfers that ended long ago.
+    #[must_use]
+    pub const fn retention(&self) -> Retention<'_> {
+        Retention(self)
+    }
+    /// Sealed values.
+    #[must_use]
+    pub const fn sealed(&self) -> SealedValues<'_> {
+        SealedValues(self)
     }
     /// Copies of it.
     #[must_use]

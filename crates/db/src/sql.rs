@@ -164,6 +164,20 @@ impl Conn {
         Ok(changed.into_iter().skip(skipped).collect())
     }
 
+    /// Runs statements without parameters that may hold statements themselves.
+    pub(crate) async fn whole(&mut self, sql: String) -> Result<(), DbError> {
+        let (sql, _) = self.joined(Sql::Built(sql));
+        let text = match sql {
+            Sql::Fixed(text) => text.to_owned(),
+            Sql::Built(text) => text,
+        };
+        match &mut self.link {
+            Link::Sqlite(conn) => sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut **conn).await.map(drop)?,
+            Link::Postgres(conn) => sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut **conn).await.map(drop)?,
+        }
+        Ok(())
+    }
+
     /// Runs one statement. Returns how many rows it changed.
     pub(crate) async fn run(&mut self, sql: impl Into<Sql>, args: Args) -> Result<u64, DbError> {
         Ok(self.script(sql, args).await?.into_iter().sum())

@@ -205,6 +205,25 @@ pub(crate) const TO_ROUTE: &str = concat!(
     "ORDER BY next_try_at, id LIMIT $2"
 );
 
+/// Ended long ago, and nothing that comes from it is still to do.
+pub(crate) const ENDED_BEFORE: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM transfer WHERE ended_at IS NOT NULL AND ended_at < $1 AND ended_at >= $2 AND (ended_at > $2 OR id > $3) \
+     AND state IN ('E', 'A', 'U', 'X', 'C', 'Z') AND route_state NOT IN ('T', 'P') AND trade_state NOT IN ('T', 'P', 'W') \
+     AND NOT EXISTS (SELECT 1 FROM transfer AS child WHERE child.route_from = transfer.id AND child.ended_at IS NULL) \
+     AND NOT EXISTS (SELECT 1 FROM transfer AS part WHERE part.master = transfer.id AND part.ended_at IS NULL) \
+     ORDER BY ended_at, id LIMIT $4"
+);
+
+/// Nobody fetched it, or went on with it.
+pub(crate) const ABANDONED: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM transfer WHERE state <> 'E' AND state IN ('B', 'R', 'D', 'I') AND mode = 'R' AND created_at < $1 \
+     ORDER BY id LIMIT $2"
+);
+
 /// How many are in each state that is no end.
 pub(crate) const LIVE_COUNTS: &str = "SELECT state, COUNT(*) FROM transfer \
      WHERE state <> 'E' AND state IN ('F', 'D', 'B', 'R', 'T', 'G', 'P', 'V', 'S', 'I') GROUP BY state";

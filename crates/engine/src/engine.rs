@@ -26,6 +26,8 @@ use crate::transfer::{Downloads, Uploads};
 pub struct EngineOptions {
     /// The data folder; empty for an engine that has none.
     pub data: PathBuf,
+    /// How long ended transfers are kept.
+    pub retention: crate::care::RetentionRules,
     /// Name of this node: what was under way under this name is recovered at its start.
     pub node: String,
     /// Settle time of uploads whose gate says nothing (DESIGN 1.2).
@@ -49,6 +51,7 @@ impl Default for EngineOptions {
     fn default() -> Self {
         Self {
             data: PathBuf::new(),
+            retention: crate::care::RetentionRules::default(),
             node: "main".to_owned(),
             settle: Duration::from_secs(2),
             retry_count_max: 10,
@@ -115,6 +118,8 @@ pub struct Engine {
     pub(crate) queue: Queue,
     pub(crate) records: RecordLocks,
     pub(crate) alarms: Mutex<crate::admit::Told>,
+    /// Held while an upload that has a limit is committed, so that no two of them take the same room.
+    pub(crate) limited: tokio::sync::Mutex<()>,
     pub(crate) frost: crate::care::Frost,
     /// Held by housekeeping, backup and change of the master key: one at a time.
     pub(crate) tending: tokio::sync::Mutex<()>,
@@ -160,6 +165,7 @@ impl Engine {
             settling: Settling::default(),
             queue: Queue::default(),
             records: RecordLocks::default(),
+            limited: tokio::sync::Mutex::default(),
             frost,
             tending: tokio::sync::Mutex::default(),
             gateway_id,

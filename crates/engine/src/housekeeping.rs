@@ -26,25 +26,37 @@ pub struct Tidied {
     pub swept: Swept,
     /// Contents that nobody used.
     pub purged: u64,
+    /// Records of transfers that ended long ago.
+    pub retired: u64,
 }
+
+/// Time between two looks at what `/metrics` shows.
+const LOOK: Duration = Duration::from_secs(30);
 
 /// Tidies at once and then daily, until the engine stops.
 pub async fn run_housekeeping(engine: Arc<Engine>) {
     let mut stopping = engine.stopping();
     while !engine.is_stopping() {
         match engine.tidy().await {
-            Ok(done) if done == Tidied { swept: Swept { seen: done.swept.seen, ..Swept::default() }, purged: 0 } => {}
+            Ok(done)
+                if done
+                    == Tidied { swept: Swept { seen: done.swept.seen, ..Swept::default() }, ..Tidied::default() } => {}
             Ok(done) => tracing::info!(
                 files = done.swept.removed,
                 octets = done.swept.octets,
                 purged = done.purged,
+                retired = done.retired,
                 "the store was tidied"
             ),
             Err(e) => tracing::warn!(error = %e, "the store could not be tidied"),
         }
-        tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
-            _ = stopping.changed() => {}
+        let next = tokio::time::Instant::now() + EVERY;
+        while !engine.is_stopping() && tokio::time::Instant::now() < next {
+            engine.gauge().await;
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                _ = stopping.changed() => {}
+            }
         }
     }
 }
@@ -57,6 +69,7 @@ impl Engine {
     pub async fn tidy(&self) -> Result<Tidied, TransferError> {
         let _alone = self.tending.lock().await;
         let now = self.clock.now();
+        let retired = self.retire().await?.values().fold(0_u64, |sum, one| sum.saturating_add(one.transfers));
         let mut purged = 0;
         loop {
             let unused = self.db.payloads().purge(now, PURGE_MAX).await.map_err(|e| db_error(&e))?;
@@ -71,7 +84,31 @@ impl Engine {
         let open: Vec<FileUuid> = lock(&self.uploads).values().map(|slot| slot.uuid).collect();
         let known = KnownPayloads { db: self.db.clone(), open };
         let swept = sweep(self.store.as_ref(), &known, now, LEFT_ALONE).await.map_err(|e| store_error(&e))?;
-        Ok(Tidied { swept, purged })
+        if self.rotation_pending() {
+            // Killed, or held up by uploads that may have ended by now.
+            if let Err(error) = self.rotate_by(&mut || true).await {
+                tracing::warn!(%error, "the change of the master key could not be finished");
+            }
+        }
+        self.db.retention().sweep(now).await.map_err(|e| db_error(&e))?;
+        Ok(Tidied { swept, purged, retired })
+    }
+
+    /// Shows room and waiting work in `/metrics`, and sums up what other nodes counted.
+    async fn gauge(&self) {
+        if let Ok(space) = self.store.space().await {
+            metrics::gauge!("gatehouse_store_free_octets").set(as_number(space.free));
+            metrics::gauge!("gatehouse_store_total_octets").set(as_number(space.total));
+            metrics::gauge!("gatehouse_store_reserve_octets").set(as_number(self.store.reserve_octets()));
+        }
+        if let Err(error) = self.db.usage().fold().await {
+            tracing::warn!(%error, "usage could not be summed up");
+        }
+        let Ok(counts) = self.db.transfers().live_counts().await else { return };
+        for state in db::State::ALL.iter().filter(|state| !state.is_end()) {
+            let count = counts.iter().find(|(of, _)| of == state).map_or(0, |(_, count)| *count);
+            metrics::gauge!("gatehouse_transfers", "state" => state.word()).set(as_number(count.unsigned_abs()));
+        }
     }
 
     async fn remove_content(&self, payload: &Payload) -> Result<(), TransferError> {
@@ -82,6 +119,13 @@ impl Engine {
         };
         removed.map_err(|e| store_error(&e))
     }
+}
+
+/// For a gauge, which has 53 bits.
+fn as_number(n: u64) -> f64 {
+    let high = u32::try_from(n >> 32).unwrap_or(u32::MAX);
+    let low = u32::try_from(n & u64::from(u32::MAX)).unwrap_or(u32::MAX);
+    f64::from(high) * 4_294_967_296.0 + f64::from(low)
 }
 
 /// What the database knows, and uploads that are open but too young for it.

@@ -44,7 +44,8 @@ impl Instance {
         let mut parts = StoreParts::new(dir.path().to_path_buf(), wrap, Arc::clone(&clock));
         parts.options = StoreOptions { seal: settings.store.seal, hash: settings.store.hash };
         let store = open_store("local", parts).map_err(|e| format!("payload store: {e}"))?;
-        let options = EngineOptions { data: dir.path().to_path_buf(), ..EngineOptions::default() };
+        let retention = settings.retention.rules()?;
+        let options = EngineOptions { data: dir.path().to_path_buf(), retention, ..EngineOptions::default() };
         let parts = EngineParts { db, store, master, clock, options };
         let engine = Engine::start(parts).await.map_err(|e| e.to_string())?;
         let instance = Self { engine, settings, dir, _lock: lock };
@@ -92,7 +93,7 @@ fn master_key(dir: &DataDir, create: bool) -> Result<MasterKey, String> {
     let path = dir.master_key();
     let made = dir.database().exists();
     match path.exists() {
-        true => MasterKey::load(&path).map_err(|e| format!("master key {}: {e}", path.display())),
+        true => engine::care::load_master(dir.path()).map_err(|e| format!("master key {}: {e}", path.display())),
         false if made => {
             Err(format!("master key {} is gone: put it back from where you keep its copy", path.display()))
         }

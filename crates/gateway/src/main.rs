@@ -9,6 +9,7 @@ mod data_dir;
 mod deliver;
 mod demo;
 mod instance;
+mod log_file;
 mod observe;
 mod serve;
 mod settings;

@@ -1,6 +1,7 @@
 //! What the gateway shows of itself: log lines, `/metrics`, `/health/live`, `/health/ready`.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,23 +13,36 @@ use axum::routing::get;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
+use crate::log_file::{LogFile, Rotation};
 use crate::settings::{Log, LogFormat};
 
 /// How often old samples of histograms are folded together.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// Sends log lines to standard output in the form that the settings ask for.
+/// Sends log lines to standard output, or to the file in or below `data` that the settings name, in the form that they
+/// ask for.
 ///
 /// # Errors
-/// A sentence, if the level is none.
-pub(crate) fn start_log(log: &Log) -> Result<(), String> {
+/// A sentence, if the level is none, or the file can't be written.
+pub(crate) fn start_log(log: &Log, data: &Path) -> Result<(), String> {
     // The SSH library's own lines hold text of the peer; ours say the same, made safe.
     let filter = EnvFilter::try_new(format!("russh=off,{}", log.level))
         .map_err(|e| format!("[log] level {:?}: {e}", log.level))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stdout);
+    let writer = match log.file.as_str() {
+        "" => BoxMakeWriter::new(std::io::stdout),
+        name => {
+            let path = data.join(name);
+            let octets_max = u64::from(log.max_mib).saturating_mul(1 << 20);
+            let rotation = Rotation { octets_max, daily: log.daily, keep: log.keep };
+            let file = LogFile::open(&path, rotation).map_err(|e| format!("[log] file {}: {e}", path.display()))?;
+            BoxMakeWriter::new(file)
+        }
+    };
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(writer);
     let started = match log.format {
-        LogFormat::Text => lines.with_ansi(false).try_init(),
+        LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     };
     started.map_err(|e| e.to_string())

@@ -141,7 +141,7 @@ pub(crate) async fn serve(options: Options) -> Result<(), String> {
     let dir = DataDir::open(&path, true).map_err(|e| e.to_string())?;
     let mut settings = Settings::read(&dir.settings_text().map_err(|e| format!("gatehouse.toml: {e}"))?)?;
     settings.log.format = options.log.unwrap_or(settings.log.format);
-    observe::start_log(&settings.log)?;
+    observe::start_log(&settings.log, dir.path())?;
     let observed = Observed::start(options.metrics.unwrap_or(settings.metrics.address)).await?;
     for warning in settings.warnings() {
         tracing::warn!(warning, "setting");

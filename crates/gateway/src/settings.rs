@@ -1,7 +1,10 @@
 //! Settings of the instance: `gatehouse.toml` in the data folder. Objects are in the database, not here (DESIGN 1.7).
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
+use db::State;
+use engine::care::RetentionRules;
 use serde::Deserialize;
 
 /// All settings; every one has a default, unknown names are errors.
@@ -13,6 +16,7 @@ pub(crate) struct Settings {
     pub(crate) database: Database,
     pub(crate) store: Store,
     pub(crate) shutdown: Shutdown,
+    pub(crate) retention: Retention,
 }
 
 /// `[log]`
@@ -22,6 +26,61 @@ pub(crate) struct Log {
     pub(crate) format: LogFormat,
     /// `error`, `warn`, `info`, `debug`, or directives such as `info,channel=debug`.
     pub(crate) level: String,
+    /// File that log lines go to; empty for standard output. A relative path is below the data folder.
+    pub(crate) file: String,
+    /// Size in MiB after which a new file begins; 0 for any size.
+    pub(crate) max_mib: u32,
+    /// Whether a new file begins with each day (UTC).
+    pub(crate) daily: bool,
+    /// Old files that are kept.
+    pub(crate) keep: u32,
+}
+
+/// `[retention]`: days, 0 for ever.
+#[derive(Debug, Deserialize, Eq, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Retention {
+    /// Ended transfers with their files.
+    pub(crate) days: u32,
+    /// The same for some end states: `acknowledged`, `cancelled`, `deleted`, `ended`, `refused_by_gateway`,
+    /// `refused_by_user`.
+    pub(crate) states: BTreeMap<String, u32>,
+    /// Received files that went nowhere.
+    pub(crate) unrouted_days: u32,
+    /// Files at a partner's disposal and interrupted uploads: then they are cancelled.
+    pub(crate) waiting_days: u32,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        let RetentionRules { days, unrouted_days, waiting_days, .. } = RetentionRules::default();
+        Self { days, states: BTreeMap::new(), unrouted_days, waiting_days }
+    }
+}
+
+impl Retention {
+    /// The rules, checked.
+    ///
+    /// # Errors
+    /// A sentence that names the state that is none.
+    pub(crate) fn rules(&self) -> Result<RetentionRules, String> {
+        let mut states = BTreeMap::new();
+        for (word, days) in &self.states {
+            let state = State::parse(&word.replace('_', " ")).filter(|state| state.is_end());
+            let state = state.ok_or_else(|| {
+                let known = State::ALL.iter().filter(|s| s.is_end()).map(|s| s.word().replace(' ', "_"));
+                let known: Vec<String> = known.collect();
+                format!("gatehouse.toml: [retention.states] {word:?} is no end state: give one of {}", known.join(", "))
+            })?;
+            states.insert(state.letter(), *days);
+        }
+        Ok(RetentionRules {
+            days: self.days,
+            states,
+            unrouted_days: self.unrouted_days,
+            waiting_days: self.waiting_days,
+        })
+    }
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
@@ -67,7 +126,14 @@ pub(crate) struct Shutdown {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { format: LogFormat::Text, level: "info".to_owned() }
+        Self {
+            format: LogFormat::Text,
+            level: "info".to_owned(),
+            file: String::new(),
+            max_mib: 100,
+            daily: false,
+            keep: 10,
+        }
     }
 }
 
@@ -96,6 +162,7 @@ impl Settings {
     /// A sentence with line and column.
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         let settings: Self = toml::from_str(text).map_err(|e| format!("gatehouse.toml: {e}"))?;
+        settings.retention.rules()?;
         match settings.metrics.address.ip().is_loopback() {
             true => Ok(settings),
             false => Err(format!(
@@ -135,5 +202,10 @@ mod tests {
         assert!(text.contains("seel") && text.contains("line 2"), "{text}");
         assert!(Settings::read("[metrics]\naddress = \"0.0.0.0:9464\"\n").unwrap_err().contains("loopback"));
         assert_eq!(Settings::read("[store]\nseal = false\n").unwrap().warnings().len(), 1);
+        let text = Settings::read("[retention.states]\nservicing = 3\n").unwrap_err();
+        assert!(text.contains("no end state") && text.contains("refused_by_user"), "{text}");
+        let rules = Settings::read("[retention]\ndays = 7\n[retention.states]\ncancelled = 1\n").unwrap();
+        let rules = rules.retention.rules().unwrap();
+        assert_eq!((rules.days, rules.states.get("C")), (7, Some(&1)));
     }
 }

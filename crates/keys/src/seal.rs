@@ -132,6 +132,20 @@ impl MasterKey {
         read_file(path).and_then(|octets| Key::from_octets(&octets)).map(Self::of)
     }
 
+    /// The key that an operator's file holds for exports: 32 octets as they are, or as 64 hexadecimal digits.
+    ///
+    /// # Errors
+    /// [`SealError::NotKey`].
+    pub fn from_key_file(file: &[u8]) -> Result<Self, SealError> {
+        if let Ok(octets) = file.try_into() {
+            return Key::from_octets(octets).map(Self::of);
+        }
+        let text = std::str::from_utf8(file.trim_ascii()).ok();
+        let octets = Zeroizing::new(text.and_then(unhex).unwrap_or_default());
+        let octets = octets.as_slice().try_into().map_err(|_| SealError::NotKey { len: file.len() })?;
+        Key::from_octets(octets).map(Self::of)
+    }
+
     fn of(key: Key) -> Self {
         Self { ring: RwLock::new(vec![Arc::new(key)]) }
     }
@@ -278,20 +292,6 @@ impl Key {
         let info = [VALUE_PURPOSE, salt.as_slice()];
         self.root.expand(&info, &AES_256_GCM).and_then(|okm| okm.fill(octets.as_mut_slice())).map_err(failed)?;
         UnboundKey::new(&AES_256_GCM, octets.as_slice()).map(LessSafeKey::new).map_err(failed)
-    }
-
-    /// The key that an operator's file holds for exports: 32 octets as they are, or as 64 hexadecimal digits.
-    ///
-    /// # Errors
-    /// [`SealError::NotKey`].
-    pub fn from_key_file(file: &[u8]) -> Result<Self, SealError> {
-        if let Ok(octets) = file.try_into() {
-            return Self::from_octets(octets);
-        }
-        let text = std::str::from_utf8(file.trim_ascii()).ok();
-        let octets = Zeroizing::new(text.and_then(unhex).unwrap_or_default());
-        let octets = octets.as_slice().try_into().map_err(|_| SealError::NotKey { len: file.len() })?;
-        Self::from_octets(octets)
     }
 
     fn from_octets(octets: &[u8; KEY_OCTETS]) -> Result<Self, SealError> {

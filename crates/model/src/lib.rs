@@ -43,6 +43,7 @@ pub use kinds::network_profile::{NetworkProfile, SecurityOption};
 pub use kinds::remote_site::{RemoteSite, RenamePolicy, Retry, SiteRoles, VerifyPolicy};
 pub use kinds::rule_table::{RuleTable, TableLimits};
 pub use kinds::ssh_profile::{SshCertificates, SshProfile, SshRole};
+pub use kinds::store_limits::StoreLimits;
 pub use kinds::transfer_model::TransferModel;
 pub use kinds::vfd_dir::{DirType, DisplayOption, DuplicatePolicy, VfdDir};
 pub use nearest::nearest;

@@ -11,7 +11,7 @@ PASSPHRASE = "four words in a row"
 
 def arrived(peer):
     """Digest and change time of each whole file at a partner: a second delivery would change the time."""
-    files = [path for path in peer.files.rglob("*") if path.is_file() and not path.name.startswith(".")]
+    files = [path for path in peer.files.rglob("*") if path.is_file() and not path.name.endswith(".part")]
     return {path.name: (sha256(path), path.stat().st_mtime_ns, path.stat().st_ino) for path in files}
 
 

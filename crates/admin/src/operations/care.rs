@@ -5,7 +5,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use base::Secret;
-use engine::care::{BackupOrder, CareError, Missing};
+use db::UsageScope;
+use engine::care::{BackupOrder, CareError, Missing, PurgeOrder, PurgedSum};
 use model::{Field, FieldKind};
 
 use crate::{Cell, Context, Effect, Input, InputError, OpError, Operation, Output, Param, Resource, Right};
@@ -48,6 +49,41 @@ pub(super) static OPERATIONS: &[Operation] = &[
         run: |context, input| Box::pin(escrow(context, input)),
     },
     Operation {
+        name: "master rotate",
+        title: "Change the master key: a new one, everything sealed anew, the old one removed",
+        right: Right { resource: Resource::SecurityObjects, letter: 'U' },
+        effect: Effect::Control,
+        params: Vec::new,
+        run: |context, _| Box::pin(rotate(context)),
+    },
+    Operation {
+        name: "purge",
+        title: "Remove ended transfers that are older than the rules of retention say",
+        right: Right { resource: Resource::Transfers, letter: 'D' },
+        effect: Effect::Control,
+        params: || {
+            vec![
+                dry_run(),
+                Param::of(Field::int(
+                    "days",
+                    (0, 36_500),
+                    "days",
+                    "keep ended transfers of this many days, whatever the rules say",
+                )),
+                Param::of(Field::text("site", 63, "only transfers with this site")),
+            ]
+        },
+        run: |context, input| Box::pin(purge(context, input)),
+    },
+    Operation {
+        name: "usage",
+        title: "Show how much is stored of each site and gate, and its limits",
+        right: Right { resource: Resource::Transfers, letter: 'R' },
+        effect: Effect::Read,
+        params: || vec![Param::of(Field::text("name", 63, "only this site or gate")).positional()],
+        run: |context, input| Box::pin(usage(context, input)),
+    },
+    Operation {
         name: "unfreeze",
         title: "Let a restored gateway take and send files",
         right: Right { resource: Resource::Configuration, letter: 'U' },
@@ -58,6 +94,13 @@ pub(super) static OPERATIONS: &[Operation] = &[
         run: |context, input| Box::pin(unfreeze(context, input)),
     },
 ];
+
+/// `--dry-run` as well as `-dry_run`.
+const fn dry_run() -> Param {
+    let mut param = Param::switch("dry_run", "only say what would be removed");
+    param.field = param.field.aliases(&["dry-run"]);
+    param
+}
 
 fn path(input: &Input, name: &'static str) -> Result<PathBuf, OpError> {
     let path = PathBuf::from(input.text(name).ok_or(InputError::Absent(name))?);
@@ -96,7 +139,6 @@ async fn create(context: &Context, input: &Input) -> Result<Output, OpError> {
         warnings
             .push(format!("{} contents are kept by another store: back that up by its own means", manifest.elsewhere));
     }
-    let number = |n: u64| Cell::from(i64::try_from(n).unwrap_or(i64::MAX));
     Ok(Output::Done {
         text: format!("backup {folder}: {} files, {} octets, {} linked", manifest.files, manifest.octets, done.linked),
         facts: vec![
@@ -151,4 +193,85 @@ async fn unfreeze(context: &Context, input: &Input) -> Result<Output, OpError> {
     let again = context.engine.unfreeze(input.is_set("offer_again"), &context.actor).await;
     let again = again.map_err(|e| OpError::Failed(e.to_string()))?;
     Ok(Output::done(format!("the gateway is no longer frozen ({why}); {again} files are offered again")))
+}
+
+async fn rotate(context: &Context) -> Result<Output, OpError> {
+    let done = context.engine.rotate().await.map_err(refused)?;
+    let mut warnings = Vec::new();
+    if done.waiting > 0 {
+        warnings.push(format!(
+            "{} uploads under way still need the old key, which is kept: housekeeping finishes when they have ended",
+            done.waiting
+        ));
+    }
+    warnings.push("make a new escrow; keep the old one as long as backups that need it".to_owned());
+    Ok(Output::Done {
+        text: format!("master key {} seals now, {} values and files were sealed anew", done.key, done.resealed),
+        facts: vec![
+            ("master_key".to_owned(), done.key.into()),
+            ("resealed".to_owned(), number(done.resealed)),
+            ("waiting".to_owned(), number(done.waiting)),
+        ],
+        warnings,
+    })
+}
+
+fn number(n: u64) -> Cell {
+    Cell::from(i64::try_from(n).unwrap_or(i64::MAX))
+}
+
+async fn purge(context: &Context, input: &Input) -> Result<Output, OpError> {
+    let order = PurgeOrder {
+        dry_run: input.is_set("dry_run"),
+        days: input.int("days").and_then(|days| u32::try_from(days).ok()),
+        site: input.text("site").map(str::to_owned),
+    };
+    let purged = context.engine.purge(&order).await.map_err(|e| OpError::Failed(e.to_string()))?;
+    if !order.dry_run {
+        // Their files too, and not only with tomorrow's housekeeping.
+        context.engine.tidy().await.map_err(|e| OpError::Failed(e.to_string()))?;
+    }
+    let columns = ["Site", "State", "Transfers", "Octets", "Oldest"].map(str::to_owned).to_vec();
+    let row = |((site, state), sum): ((String, db::State), PurgedSum)| {
+        let oldest = sum.oldest.map_or(Cell::None, |at| at.to_string().into());
+        vec![site.into(), state.word().into(), number(sum.transfers), number(sum.octets), oldest]
+    };
+    Ok(Output::Table { columns, rows: purged.into_iter().map(row).collect() })
+}
+
+async fn usage(context: &Context, input: &Input) -> Result<Output, OpError> {
+    let columns = [
+        "Kind",
+        "Name",
+        "Files in",
+        "Octets in",
+        "Files out",
+        "Octets out",
+        "At disposal",
+        "Octets at disposal",
+        "Files max",
+        "Octets max",
+    ];
+    let snapshot = context.engine.snapshot();
+    let mut rows = Vec::new();
+    for (scope, kind) in [(UsageScope::Site, "site"), (UsageScope::Gate, "gate")] {
+        for (name, sums) in context.engine.db().usage().all(scope).await.map_err(crate::changes::failed)? {
+            if input.text("name").is_some_and(|wanted| wanted != name) {
+                continue;
+            }
+            let limits = match scope {
+                UsageScope::Site => snapshot.site(&name).map(|site| site.stored),
+                UsageScope::Gate => snapshot.cgate(&name).map(|gate| gate.stored),
+            };
+            let limits = limits.unwrap_or_default();
+            let limit = |max: Option<u64>| max.map_or(Cell::None, number);
+            let counts = [sums.in_files, sums.in_octets, sums.out_files, sums.out_octets];
+            let disposal = [sums.disposal_files, sums.disposal_octets];
+            let mut row = vec![Cell::from(kind), name.into()];
+            row.extend(counts.into_iter().chain(disposal).map(Cell::from));
+            row.extend([limit(limits.files), limit(limits.octets)]);
+            rows.push(row);
+        }
+    }
+    Ok(Output::Table { columns: columns.map(str::to_owned).to_vec(), rows })
 }

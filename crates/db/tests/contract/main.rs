@@ -11,4 +11,6 @@ mod house;
 mod objects;
 mod small;
 mod transfers;
+mod upgrade;
+mod usage;
 mod writing;

@@ -60,27 +60,31 @@ impl Engine {
     /// # Errors
     /// If the database fails, or a file changed its state meanwhile.
     pub async fn unfreeze(&self, offer_again: bool, actor: &Actor) -> Result<u64, TransferError> {
+        let offered = if offer_again { self.offer_parked(actor).await? } else { 0 };
+        self.db.meta().set(FROZEN, "").await.map_err(|e| db_error(&e))?;
+        self.frost.frozen.send_replace(String::new());
+        self.wake();
+        Ok(offered)
+    }
+
+    async fn offer_parked(&self, actor: &Actor) -> Result<u64, TransferError> {
         let mut offered = 0_u64;
-        while offer_again {
+        loop {
             let filter = TransferFilter {
                 states: vec![State::Suspended],
                 mode: Some(Mode::Responder),
                 direction: Some(Direction::Out),
                 ..TransferFilter::default()
             };
-            let parked = self.db.transfers().list(filter, OFFERS_MAX).await.map_err(|e| db_error(&e))?;
-            let before = offered;
-            for t in parked.iter().filter(|t| t.err == PARKED_OFFER) {
+            let mut parked = self.db.transfers().list(filter, OFFERS_MAX).await.map_err(|e| db_error(&e))?;
+            parked.retain(|t| t.err == PARKED_OFFER);
+            if parked.is_empty() {
+                return Ok(offered);
+            }
+            for t in parked {
                 self.control(t.id, Control::Restart, actor).await?;
                 offered = offered.saturating_add(1);
             }
-            if offered == before {
-                break;
-            }
         }
-        self.db.meta().set(FROZEN, "").await.map_err(|e| db_error(&e))?;
-        self.frost.frozen.send_replace(String::new());
-        self.wake();
-        Ok(offered)
     }
 }

@@ -89,7 +89,9 @@ impl Manifest {
             Ok(about) if about.len() > MANIFEST_OCTETS_MAX => {
                 return Err(CareError::refused(format!("{}: it is too long for a manifest", path.display())));
             }
-            other => drop(at(&path, other)?),
+            other => {
+                at(&path, other)?;
+            }
         }
         let text = at(&path, fs::read_to_string(&path))?;
         let manifest: Self = serde_json::from_str(&text)

@@ -1,4 +1,4 @@
-//! Care of what is stored: backup, check of a backup, restore.
+//! Care of what is stored: backup, check of a backup, restore; how long it is kept, and how much of it there may be.
 //!
 //! A backup is a folder. `gatehouse.db` is a copy of the database of one moment, `payload/` holds the sealed files that
 //! this copy refers to, `files.list` names every file with size and SHA-256, and `manifest.json`, written last, says what
@@ -10,12 +10,18 @@ mod error;
 mod files;
 mod frozen;
 mod manifest;
+mod quota;
 mod restore;
+mod retention;
+mod rotate;
 mod verify;
 
 pub use backup::{BackupDone, BackupOrder};
 pub use error::CareError;
 pub(crate) use frozen::Frost;
 pub use manifest::{DATABASE_FILE, Manifest, Missing, SETTINGS_FILE};
+pub(crate) use quota::Quota;
 pub use restore::{LOST_FOUND, RESTORING_FILE, Restored, restore};
+pub use retention::{PurgeOrder, Purged, PurgedSum, RetentionRules};
+pub use rotate::{MASTER_FILE, Rotated, load_master};
 pub use verify::{Verified, verify};

@@ -62,7 +62,8 @@ impl InlinePayload {
     }
 }
 
-fn bound(uuid: FileUuid, size: u64) -> Vec<u8> {
+/// What the content is bound to.
+pub(crate) fn bound(uuid: FileUuid, size: u64) -> Vec<u8> {
     let mut aad = b"gatehouse inline payload ".to_vec();
     aad.extend(uuid.0);
     aad.extend(size.to_be_bytes());

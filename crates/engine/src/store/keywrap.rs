@@ -18,6 +18,11 @@ pub trait KeyWrap: Send + Sync {
     /// # Errors
     /// Kind `Key` if it was altered, bound to something else, or sealed by a key we do not have.
     fn unwrap_key(&self, aad: &[u8], wrapped: &[u8]) -> Result<Secret<Vec<u8>>, StoreError>;
+
+    /// Whether `wrapped` was wrapped by the key that wraps now.
+    fn is_current(&self, _wrapped: &[u8]) -> bool {
+        false
+    }
 }
 
 impl KeyWrap for MasterKey {
@@ -27,6 +32,10 @@ impl KeyWrap for MasterKey {
 
     fn unwrap_key(&self, aad: &[u8], wrapped: &[u8]) -> Result<Secret<Vec<u8>>, StoreError> {
         self.open(aad, wrapped).map_err(|e| StoreError::Key { doing: "unwrapped", why: e.to_string() })
+    }
+
+    fn is_current(&self, wrapped: &[u8]) -> bool {
+        keys::sealed_key_id(wrapped).is_some_and(|id| id == self.id())
     }
 }
 

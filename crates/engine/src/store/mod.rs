@@ -35,9 +35,11 @@ use async_trait::async_trait;
 
 pub use disk::{Disk, DiskFile, Entry, Found, RealDisk, Space};
 pub use error::{ErrorKind, Part, StoreError};
+pub(crate) use inline::bound as inline_bound;
 pub use inline::{INLINE_OCTETS_MAX, InlinePayload};
 pub use keywrap::KeyWrap;
 pub use options::{StoreLimits, StoreOptions, StoreParts};
+pub(crate) use saved::bound as upload_bound;
 pub use staged::Staged;
 pub use stored::Stored;
 pub use sweep::{Known, Swept, sweep};
@@ -177,6 +179,19 @@ pub trait Store: Send + Sync + fmt::Debug {
         None
     }
 
+    /// Whether the data key of a file is wrapped by another master key than the present one. One that is gone needs
+    /// nothing.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    async fn needs_rewrap(&self, uuid: FileUuid, staged: bool) -> Result<bool, StoreError>;
+
+    /// As [`Self::rewrap`], for a staged file that nobody has open.
+    ///
+    /// # Errors
+    /// Kind `Busy` if it is open; else as for `rewrap`.
+    async fn rewrap_staged(&self, uuid: FileUuid) -> Result<(), StoreError>;
+
     /// Staged files that are there.
     ///
     /// # Errors
@@ -188,6 +203,11 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// # Errors
     /// Whatever the disk says.
     async fn committed_files(&self, first: u8) -> Result<Vec<Found>, StoreError>;
+
+    /// Octets of the disk that uploads leave free.
+    fn reserve_octets(&self) -> u64 {
+        0
+    }
 
     /// Room on the disk of the staging folder.
     ///

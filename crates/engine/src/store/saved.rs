@@ -137,7 +137,8 @@ fn read_hash(o: &mut Octets<'_>) -> Option<Sha256> {
     Sha256::deserialize(&state).ok()
 }
 
-fn bound(uuid: FileUuid, durable_to: u64) -> Vec<u8> {
+/// What a state is bound to.
+pub(crate) fn bound(uuid: FileUuid, durable_to: u64) -> Vec<u8> {
     let mut aad = b"gatehouse upload state ".to_vec();
     aad.extend(uuid.0);
     aad.extend(durable_to.to_be_bytes());

@@ -117,6 +117,50 @@ impl House {
         Self { engine, clock, folder, disk, master, faults: self.faults.clone() }
     }
 
+    /// With its master key in a file, as in a real data folder.
+    pub(super) async fn with_key_file() -> Self {
+        let mut house = Self::new().await;
+        let key = MasterKey::create(&house.folder.path().join(crate::care::MASTER_FILE)).unwrap();
+        house.master = Arc::new(key);
+        house.crash().await;
+        house
+    }
+
+    /// As [`Self::crash`]; the keys are read from their files again.
+    pub(super) async fn crash_with_keys(&mut self) {
+        self.master = Arc::new(crate::care::load_master(self.folder.path()).unwrap());
+        self.crash().await;
+    }
+
+    /// Starts again with other settings.
+    pub(super) async fn options(&mut self, change: impl FnOnce(&mut EngineOptions)) {
+        let mut options = self.engine.options().clone();
+        change(&mut options);
+        self.engine.db.close().await;
+        let db = open_db(self.folder.path(), &self.clock, self.faults.as_ref()).await;
+        self.engine = start_with(self.folder.path(), db, &self.clock, (&self.master, &self.disk, options)).await;
+    }
+
+    /// Seals a secret of a site.
+    pub(super) async fn secret(&self, site: &str, field: &'static str, plain: &[u8]) {
+        let db = self.engine.db();
+        let uid = db.objects().uid(Kind::RemoteSite, site).await.unwrap();
+        let aad = format!("object_secret|{uid}|{field}");
+        let sealed = self.engine.master().seal(aad.as_bytes(), plain).unwrap();
+        let old = db.objects().find(Kind::RemoteSite, site).await.unwrap().unwrap();
+        let change = db::Change { secrets: vec![(field.to_owned(), Some(sealed))], ..change_of(&old) };
+        db.objects().update(change, &actor()).await.unwrap();
+    }
+
+    /// Opens it again.
+    pub(super) async fn opened(&self, site: &str, field: &str) -> Vec<u8> {
+        let db = self.engine.db();
+        let object = db.objects().find(Kind::RemoteSite, site).await.unwrap().unwrap();
+        let (uid, sealed) = db.objects().secret(object.id, field).await.unwrap().unwrap();
+        let aad = format!("object_secret|{uid}|{field}");
+        self.engine.master().open(aad.as_bytes(), &sealed).unwrap().expose().clone()
+    }
+
     pub(super) fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
@@ -131,21 +175,22 @@ impl House {
         all
     }
 
+    /// Changes fields of a site and puts it in use.
+    pub(super) async fn change_site(&self, name: &str, fields: &[(&str, &str)]) {
+        let object = self.engine.db.objects().find(Kind::RemoteSite, name).await.unwrap().unwrap();
+        let mut change = change_of(&object);
+        for (field, text) in fields {
+            change.body.insert((*field).to_owned(), Value::Text((*text).to_owned()));
+        }
+        change.body = model::check_body(Kind::RemoteSite, &change.body).unwrap();
+        self.engine.db.objects().update(change, &actor()).await.unwrap();
+        self.engine.reload().await.unwrap();
+    }
+
     /// Changes a configured object and puts it in use.
     pub(super) async fn set_state(&self, kind: Kind, name: &str, state: ObjectState) {
         let object = self.engine.db.objects().find(kind, name).await.unwrap().unwrap();
-        let change = db::Change {
-            kind,
-            name: name.to_owned(),
-            new_name: None,
-            group: object.group.clone(),
-            state,
-            body: object.body.clone(),
-            secrets: Vec::new(),
-            references: Vec::new(),
-            expected_revision: None,
-            credential: None,
-        };
+        let change = db::Change { state, ..change_of(&object) };
         self.engine.db.objects().update(change, &actor()).await.unwrap();
         self.engine.reload().await.unwrap();
     }
@@ -221,17 +266,42 @@ async fn open_db(folder: &Path, clock: &Arc<TestClock>, faults: Option<&Faults>)
     }
 }
 
+/// A change of an object that changes nothing.
+fn change_of(object: &model::Object) -> db::Change {
+    db::Change {
+        kind: object.kind,
+        name: object.name.clone(),
+        new_name: None,
+        group: object.group.clone(),
+        state: object.state,
+        body: object.body.clone(),
+        secrets: Vec::new(),
+        references: Vec::new(),
+        expected_revision: None,
+        credential: None,
+    }
+}
+
 async fn start(
     folder: &Path,
     db: Db,
     clock: &Arc<TestClock>,
     (master, disk): (&Arc<MasterKey>, &Arc<dyn Disk>),
 ) -> Arc<Engine> {
+    let options = EngineOptions { data: folder.to_owned(), ..EngineOptions::default() };
+    start_with(folder, db, clock, (master, disk, options)).await
+}
+
+async fn start_with(
+    folder: &Path,
+    db: Db,
+    clock: &Arc<TestClock>,
+    (master, disk, options): (&Arc<MasterKey>, &Arc<dyn Disk>, EngineOptions),
+) -> Arc<Engine> {
     let clock: Arc<dyn Clock> = clock.clone();
     let mut parts = StoreParts::new(folder.to_owned(), master.clone(), clock.clone());
     parts.disk = disk.clone();
     let store = open_store("local", parts).unwrap();
-    let options = EngineOptions { data: folder.to_owned(), ..EngineOptions::default() };
     let engine = Engine::start(EngineParts { db, store, master: master.clone(), clock, options }).await.unwrap();
     let bad: Vec<String> = engine
         .problems()
@@ -483,6 +553,12 @@ impl Running {
             }
         };
         tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap_or_else(|_| panic!("no event {names:?}"))
+    }
+
+    /// Ends the deliveries; the engine goes on.
+    pub(super) async fn end(self) {
+        self.task.abort();
+        drop(self.task.await);
     }
 
     pub(super) async fn stop(self) {

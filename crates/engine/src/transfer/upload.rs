@@ -120,6 +120,7 @@ pub(crate) struct Offer {
     pub(crate) file_name: String,
     pub(crate) settle: Duration,
     pub(crate) octets_max: Option<u64>,
+    pub(crate) quotas: Vec<crate::care::Quota>,
     pub(crate) append: bool,
     pub(crate) extra: Extra,
     /// Older uploads of the name that are given up when this one is whole.
@@ -266,6 +267,19 @@ impl Upload {
     async fn commit(self, engine: &Arc<Engine>) -> Result<Committed, TransferError> {
         let Self { staged, log, stamped, .. } = self;
         let id = log.offer.id;
+        let _alone = match log.offer.quotas.is_empty() {
+            true => None,
+            false => Some(engine.limited.lock().await),
+        };
+        if let Err(error) = engine.fits(&log.offer.quotas, staged.size()).await {
+            // Of no use: the partner would find no room for its rest either.
+            log.told(staged.discard().await.map_err(|e| store_error(&e)));
+            log.told(engine.end_upload(id, State::Deleted, 0, &error.text).await);
+            if log.recorded {
+                engine.drop_payload(log.payload).await;
+            }
+            return Err(error);
+        }
         if stamped {
             let mut change = TransferChange::fields(id, engine.clock.now());
             change.extra_json = Some(log.offer.extra.json());

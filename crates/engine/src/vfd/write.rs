@@ -67,9 +67,13 @@ impl Engine {
             (None, Some(partial)) => Base::Partial(partial),
             (None, None) => Base::Fresh,
         };
+        let quotas = self.quotas(who);
+        let room = self.room(&quotas, &who.site).await?;
         let replaces = self.make_room(&named, &folder, base).await?;
         let mut offer = offer(&view, &folder, &name, how);
         offer.replaces = replaces;
+        offer.octets_max = [offer.octets_max, room].into_iter().flatten().min();
+        offer.quotas = quotas;
         self.begin(&view, (&folder, base), offer).await
     }
 
@@ -159,6 +163,7 @@ fn offer(view: &View<'_>, folder: &Folder, name: &str, how: OpenWrite) -> Offer 
         file_name: name.to_owned(),
         settle: who.settle,
         octets_max: who.max_upload,
+        quotas: Vec::new(),
         append: how.append,
         extra: Extra { gate: who.gate.clone(), peer: who.peer.to_string(), ..Extra::default() },
         replaces: Vec::new(),

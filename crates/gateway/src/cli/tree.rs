@@ -139,6 +139,7 @@ fn family(word: &str) -> &'static str {
         "route" => "Where received files go",
         "explain" => "Say how the gateway would decide, and why",
         "audit" => "The record of every change",
+        "master" => "The key that seals everything stored",
         "backup" => "Make and check backups, keep the master key safe",
         _ => "",
     }

@@ -3,6 +3,7 @@
 use base::{Alias, ObjectId, Pattern};
 
 use super::cgate_group::{CALLING, HOME_DIR, MAX_UPLOAD, PARAM1, PARAM2, ROOT_DIR, Shared, VFD_RIGHT, shared};
+use super::store_limits::{MAX_STORED, MAX_STORED_FILES, RETENTION, StoreLimits, store_limits};
 use crate::field::{COMMENTS, Field, FieldKind, NameRule, ObjectDescriptor, STATE};
 use crate::object::Kind;
 use crate::read::{Meant, Reader};
@@ -45,6 +46,9 @@ pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
             .default("2")
             .detail("a client that is broken off may close a short file properly; opening it again or renaming starts the time anew"),
         MAX_UPLOAD,
+        MAX_STORED_FILES,
+        MAX_STORED,
+        RETENTION,
         Field::text("route_remote_agent", 63, "site that gets the files received")
             .shorts(&["rra"])
             .aliases(&["cg_route_remote_agent"])
@@ -83,6 +87,8 @@ pub struct Cgate {
     pub settle_s: u16,
     /// Site that gets the files received.
     pub route_remote_agent: Option<String>,
+    /// How much of what comes by it is stored, and how long.
+    pub stored: StoreLimits,
     /// Free text.
     pub comments: String,
     /// Whether it may be used.
@@ -121,6 +127,7 @@ impl Meant for Cgate {
             shared: shared(r),
             settle_s: r.int("settle_s"),
             route_remote_agent: r.text("route_remote_agent"),
+            stored: store_limits(r),
             comments: r.text_or_empty("comments"),
             enabled: r.enabled(),
             broken: r.broken(),

@@ -3,6 +3,7 @@
 use base::{Alias, ObjectId, TransferId};
 
 use super::addresses::HostPort;
+use super::store_limits::{MAX_STORED, MAX_STORED_FILES, RETENTION, StoreLimits, store_limits};
 use crate::field::{COMMENTS, Field, FieldKind, GROUP, NameRule, ObjectDescriptor, STATE};
 use crate::object::Kind;
 use crate::read::{Meant, Reader};
@@ -123,6 +124,9 @@ static FIELDS: &[Field] = &[
     Field::int("max_upload_file_size", (0, 1_000_000_000), "MB", "largest file the partner may send; 0 for any")
         .aliases(&["s_max_upload_file_size"])
         .default("0"),
+    MAX_STORED_FILES,
+    MAX_STORED,
+    RETENTION,
 ];
 
 /// What happens when the final name is taken at the partner.
@@ -208,6 +212,8 @@ pub struct RemoteSite {
     pub route_remote_agent: Option<String>,
     /// Largest file it may send, in octets.
     pub max_upload_octets: Option<u64>,
+    /// How much of it is stored, and how long.
+    pub stored: StoreLimits,
 }
 
 /// Who may do what with a site.
@@ -318,6 +324,7 @@ impl Meant for RemoteSite {
             check_window: r.int::<u8>("check_window").max(1),
             route_remote_agent: r.text("route_remote_agent"),
             max_upload_octets: (max_mb > 0).then(|| max_mb.saturating_mul(1_000_000)),
+            stored: store_limits(r),
         }
     }
 }

@@ -14,7 +14,7 @@ use base::hex;
 use crate::store::body::{Body, Staging, remove_if_there};
 use crate::store::disk::{Disk, DiskFile, Entry};
 use crate::store::error::Part;
-use crate::store::format::{SLOT_AT, encode_slot, wide};
+use crate::store::format::{HEADER, Header, SLOT_AT, encode_slot, wide};
 use crate::store::resume::{read_header, resume};
 use crate::store::staged::{Finished, blocking};
 use crate::store::stored::SealedFile;
@@ -126,11 +126,26 @@ impl Store for LocalStore {
 
     async fn rewrap(&self, uuid: FileUuid) -> Result<(), StoreError> {
         let (staging, path) = (self.staging.clone(), self.shelves.path(uuid));
-        blocking(move || rewrap(&staging, uuid, &path)).await
+        blocking(move || rewrap(&staging, uuid, (&path, false))).await
+    }
+
+    async fn needs_rewrap(&self, uuid: FileUuid, staged: bool) -> Result<bool, StoreError> {
+        let staging = self.staging.clone();
+        let path = if staged { staging.path(uuid) } else { self.shelves.path(uuid) };
+        blocking(move || needs_rewrap(&staging, &path)).await
+    }
+
+    async fn rewrap_staged(&self, uuid: FileUuid) -> Result<(), StoreError> {
+        let staging = self.staging.clone();
+        blocking(move || rewrap(&staging, uuid, (&staging.path(uuid), true))).await
     }
 
     fn path_of(&self, uuid: FileUuid) -> Option<PathBuf> {
         Some(self.shelves.path(uuid))
+    }
+
+    fn reserve_octets(&self) -> u64 {
+        self.staging.parts.limits.free_octets_min
     }
 
     async fn staged_files(&self) -> Result<Vec<Found>, StoreError> {
@@ -222,12 +237,15 @@ impl Shelves {
 }
 
 /// Writes the data key, wrapped anew, into the free slot, and only then clears the old one.
-fn rewrap(staging: &Staging, uuid: FileUuid, path: &Path) -> Result<(), StoreError> {
+fn rewrap(staging: &Staging, uuid: FileUuid, (path, staged): (&Path, bool)) -> Result<(), StoreError> {
     let failed = |e: io::Error| match e.kind() {
         io::ErrorKind::NotFound => StoreError::Absent { uuid },
         _ => StoreError::io("wrapping a data key anew", &e),
     };
     let file = staging.parts.disk.open(path, true).map_err(failed)?;
+    if staged && !file.lock().map_err(failed)? {
+        return Err(StoreError::Busy { uuid });
+    }
     let keys = &*staging.parts.keys;
     let (header, _) = read_header(&*file, keys, uuid)?;
     let opens = |slot: &Vec<u8>| keys.unwrap_key(&header.bound(), slot).ok();
@@ -243,6 +261,21 @@ fn rewrap(staging: &Staging, uuid: FileUuid, path: &Path) -> Result<(), StoreErr
         file.sync().map_err(failed)?;
     }
     Ok(())
+}
+
+/// Whether a key slot of the file holds what another key has wrapped.
+fn needs_rewrap(staging: &Staging, path: &Path) -> Result<bool, StoreError> {
+    let failed = |e: io::Error| StoreError::io("reading a header", &e);
+    let file = match staging.parts.disk.open(path, false) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+        other => other.map_err(failed)?,
+    };
+    let mut octets = vec![0; HEADER];
+    let got = file.read_at(&mut [io::IoSliceMut::new(&mut octets)], 0).map_err(failed)?;
+    // A file without a header holds no key.
+    let header = Header::decode(&octets).filter(|_| got == HEADER);
+    let slots = header.map(|header| header.slots).unwrap_or_default();
+    Ok(slots.iter().any(|slot| !slot.is_empty() && !staging.parts.keys.is_current(slot)))
 }
 
 fn list(disk: &dyn Disk, folder: &Path) -> Result<Vec<Entry>, StoreError> {
