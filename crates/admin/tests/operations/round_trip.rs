@@ -183,6 +183,10 @@ async fn round_trip(seeds: Vec<Seed>) {
         };
         let before = objects.len();
         objects.retain(|o| !wrong.iter().any(|w| w.starts_with(&format!("{} {}", o.kind, o.name))));
+        if wrong.iter().any(|w| w == "SSH_PROFILE SFTP_OUT") {
+            // A site without a profile needs the default one, which a bare house has not.
+            objects.retain(|o| o.kind != Kind::RemoteSite);
+        }
         if wrong.is_empty() || objects.len() == before {
             break;
         }

@@ -75,7 +75,7 @@ impl Folder for MemoryFolder {
     async fn stat(&self, path: &VPath) -> Result<Entry, TransferError> {
         let state = self.state.lock().unwrap();
         let octets = path.octets();
-        let file = state.files.get(&octets).or(state.partial.get(&octets));
+        let file = state.partial.get(&octets).or(state.files.get(&octets));
         let (kind, size) = match file {
             Some(data) => (EntryKind::File, data.len()),
             None if state.directories.contains(&octets) => (EntryKind::Directory, 0),
