@@ -108,3 +108,52 @@ def test_a_change_by_file_is_in_force_for_the_next_connection(fresh, tmp_path, k
     assert client(fresh, "dave", key=keys("dave")).sftp("pwd").returncode == 0
     rows = fresh.json("audit", "list", "-name", "G_DAVE")
     assert [row["Result"] for row in rows][-2:] == ["Attempt", "Success"]
+
+
+def test_the_documented_text_form(fresh, tmp_path):
+    # OBJ-32, STO-8, STO-10: out with a key, changed as text, in again; the file is closed to others
+    password = tmp_path / "pw"
+    password.write_text("hunter2-hunter2\n")
+    words = ["-alias", "B", "-dest_address", "127.0.0.1/9", "-login_ident", "x"]
+    fresh.run("peladm", "create_site", *words, "-login_password_from_file", str(password))
+    key, file = tmp_path / "export.key", tmp_path / "sites.txt"
+    key.write_text("0123456789abcdef" * 4 + "\n")
+    assert fresh.run("pelbase", "export_site", "-output", str(file), check=False).returncode == 2
+    fresh.run("pelbase", "export_site", "-ekf", str(key), "-n", "B", "-f", str(file))
+    assert file.stat().st_mode & 0o077 == 0
+    text = file.read_text()
+    assert "s_alias='B'" in text and "hunter2" not in text
+    fresh.run("secbase", "export_netprof", "-f", str(file), "-ap")
+    assert file.read_text().startswith(text)
+    file.write_text(text.replace("s_login_ident='x'", "s_login_ident='y'"))
+    other = tmp_path / "other.key"
+    other.write_bytes(b"k" * 32)
+    wrong = fresh.run("pelbase", "import", "-if", str(file), "-ekf", str(other), check=False)
+    assert wrong.returncode == 1 and "login_password" in wrong.stderr
+    plan = fresh.run("pelbase", "import", "-if", str(file), "-ekf", str(key)).stdout
+    assert 'login_ident: "x" → "y"' in plan and "login_password" not in plan
+    assert fresh.json("peldsp", "display_site", "B")["login_ident"] == "y"
+    assert "hunter2" not in fresh.log()
+
+
+def test_a_credential_of_the_service(tmp_path):
+    # A secret that only the gateway has (systemd's LoadCredential=) need not pass through the command.
+    from gateway import Gateway
+
+    class Service(Gateway):
+        def environment(self):
+            return {**super().environment(), "CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")}
+
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "credentials" / "bob").write_text("hunter2-hunter2\n")
+    file = tmp_path / "bob.toml"
+    file.write_text('[site.BOB]\ndest_address = "b/22"\nlogin_ident = "u"\nlogin_password = { credential = "bob" }\n')
+    with Service(tmp_path / "gateway") as service:
+        words = [service.program, "apply", str(file), "--json", "--data", str(service.data)]
+        environment = {**service.environment()}
+        del environment["CREDENTIALS_DIRECTORY"]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, env=environment)
+        assert done.returncode == 0, done.stderr
+        assert service.json("peldsp", "display_site", "BOB")["login_password"] == "***"
+        again = subprocess.run(words, capture_output=True, text=True, timeout=60, env=environment)
+        assert json.loads(again.stdout)["changes"] == []

@@ -49,6 +49,9 @@ pub(super) static OPERATIONS: &[Operation] = &[
     },
 ];
 
+/// Warnings about changed objects that people are told; programs get all.
+const WARNINGS_MAX: usize = 20;
+
 const KIND: Field = Field::text("kind", 31, "kind of object, as SITE");
 const NAME: Field = Field::text("name", 255, "name of the object");
 const POINT: Field = Field::int("point", (0, i64::MAX), "", "a moment, as `history` lists it").aliases(&["to", "rev"]);
@@ -159,7 +162,9 @@ pub(super) async fn carry_out(
         let now = context.engine.db().objects().revision().await.map_err(failed)?;
         (format!("done: now at point {now}; `gatehouse rollback -all -point {before}` undoes it"), made.warnings)
     };
-    told.extend(warnings.iter().map(|text| format!("warning: {text}")));
+    told.extend(warnings.iter().take(WARNINGS_MAX).map(|text| format!("warning: {text}")));
+    let more = warnings.len().saturating_sub(WARNINGS_MAX);
+    told.extend((more > 0).then(|| format!("warning: and {more} more, as `gatehouse check` lists them")));
     told.push(end);
     if let Some(data) = data.as_object_mut() {
         data.insert("applied".to_owned(), (!dry_run).into());
