@@ -1,8 +1,9 @@
-//! Tasks of the project: `cargo xtask tidy|test|interop|bench|setup`.
+//! Tasks of the project: `cargo xtask tidy|test|interop|faults|bench|setup`.
 //!
 //! `test` is what CI runs and calls the others in order; each also stands alone.
 
 mod bench;
+mod faults;
 mod interop;
 mod licence;
 mod postgres;
@@ -36,6 +37,7 @@ fn dispatch(arguments: &[String]) -> Result<(), Failure> {
         Some("setup") => setup::run(&Workplace::find()?),
         Some("licence") => licence::run(&Workplace::find()?),
         Some("interop") => interop::run_alone(&Workplace::find()?, &rest),
+        Some("faults") => faults::run_alone(&Workplace::find()?, &rest),
         Some("bench") => bench::run(&Workplace::find()?, &rest),
         Some("with-postgres") => postgres::run(&Workplace::find()?, &rest),
         _ => {
@@ -46,10 +48,11 @@ fn dispatch(arguments: &[String]) -> Result<(), Failure> {
 }
 
 const HELP: &str = "\
-cargo xtask test             everything CI checks: format, lints, tidy, licences, hermetic tests, interop
+cargo xtask test             everything CI checks: format, lints, tidy, licences, hermetic tests, interop, faults
 cargo xtask tidy             the house rules: imports, purity, sizes, shapes, words
 cargo xtask licence          licences, duplicates and sources of all dependencies, against deny.toml
 cargo xtask interop [NAME]   the gateway against real peers (all, or one folder of tests/interop)
+cargo xtask faults [--runs N] [--seed S]   the gateway while lines, disks and databases fail and it is killed
 cargo xtask bench [--quick]  the gateway beside its peers, with ratios
 cargo xtask with-postgres COMMAND ...   a command with a PostgreSQL beside it, in GATEHOUSE_TEST_POSTGRES
 cargo xtask setup            installs what the tests need, or says what to install";

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
+use crate::faults;
 use crate::interop;
 use crate::licence;
 use crate::postgres::{self, Postgres};
@@ -40,6 +41,12 @@ impl Count {
         let told =
             |line: &&str| line.contains(" in ") && ["passed", "failed", "error"].iter().any(|w| line.contains(w));
         let closing = text.lines().rev().find(told);
+        closing.map(Self::of_words).unwrap_or_default()
+    }
+
+    /// Reads the closing line of the fault harness: `300 runs: 299 passed, 1 failed`.
+    pub(crate) fn of_faults(text: &str) -> Self {
+        let closing = text.lines().rev().find(|line| line.contains(" runs: "));
         closing.map(Self::of_words).unwrap_or_default()
     }
 
@@ -100,8 +107,9 @@ pub(crate) fn run(place: &Workplace) -> Result<(), Failure> {
     let built = steps.step("build of the gateway", || one(build(place)));
     if ready && built {
         steps.step("interop", || interop::run_tests(place, &[]));
+        steps.step("faults", || faults::run_tests(place));
     } else {
-        steps.step("interop", || Err(Failure::new("not run: setup or build failed")));
+        steps.step("interop and faults", || Err(Failure::new("not run: setup or build failed")));
     }
     say("\n== summary");
     steps.table.iter().for_each(|line| say(line));
@@ -176,6 +184,8 @@ mod tests {
         let cargo =
             "test result: ok. 3 passed; 0 failed; 0 ignored\ntest result: FAILED. 1 passed; 2 failed; 0 ignored";
         assert_eq!(Count::of_cargo_test(cargo), Count { passed: 4, failed: 2 });
+        let faults = "300 runs: 299 passed, 1 failed\n";
+        assert_eq!(Count::of_faults(faults), Count { passed: 299, failed: 1 });
         for (line, passed, failed) in [
             ("===== 2 failed, 10 passed, 1 error in 3.21s =====", 10, 3),
             ("10 passed, 2 skipped in 75.21s (0:01:15)", 10, 0),

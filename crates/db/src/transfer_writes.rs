@@ -164,6 +164,16 @@ const APPLY: &str = concat!(
     columns!()
 );
 
+/// Changes the protocol's own fields of a running transfer.
+pub(crate) async fn note(conn: &mut Conn, id: TransferId, extra_json: String) -> Result<(), DbError> {
+    match conn.run(NOTE, args![id, extra_json]).await? {
+        0 => Err(why_not(conn, id, None, None).await?),
+        _ => Ok(()),
+    }
+}
+
+const NOTE: &str = "UPDATE transfer SET extra_json = $2, revision = revision + 1 WHERE id = $1 AND state = 'P'";
+
 /// Letters of the states from which the change may start (TRF-3).
 fn permitted_from(expected: &[State], to: Option<State>) -> String {
     let all = State::ALL.iter().filter(|s| expected.is_empty() || expected.contains(s));

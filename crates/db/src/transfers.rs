@@ -75,6 +75,23 @@ impl Transfers<'_> {
         self.0.submit(Urgency::Lazy, |conn| Box::pin(writes::apply(conn, change))).await
     }
 
+    /// Changes the protocol's own fields of a transfer that is PROCESSING, and nothing else: the short form of
+    /// [`Self::apply`] for what each delivery notes.
+    ///
+    /// # Errors
+    /// [`DbError::NoTransfer`], [`DbError::Unexpected`].
+    pub async fn note(self, id: TransferId, extra_json: String) -> Result<(), DbError> {
+        self.0.write(move |conn| Box::pin(writes::note(conn, id, extra_json))).await
+    }
+
+    /// As [`Self::note`], without waiting.
+    ///
+    /// # Errors
+    /// If the database is closed.
+    pub async fn note_lazy(self, id: TransferId, extra_json: String) -> Result<Pending<()>, DbError> {
+        self.0.submit(Urgency::Lazy, move |conn| Box::pin(writes::note(conn, id, extra_json))).await
+    }
+
     /// A received file is whole: payload, record, step and listing in one transaction. An older entry of the name
     /// leaves the listing.
     ///

@@ -19,6 +19,7 @@ on_both! {
     a_request_takes_its_file_in;
     an_upload_leaves_what_waits_to_be_fetched;
     times_bound_a_page;
+    a_running_delivery_is_noted_and_changed_as_it_was_seen;
 }
 
 mod bodies {
@@ -73,6 +74,29 @@ mod bodies {
         db.transfers().insert(upload(id, name)).await.unwrap();
         commit(db, id).await;
         id
+    }
+
+    pub(super) async fn a_running_delivery_is_noted_and_changed_as_it_was_seen(house: House) {
+        // DESIGN 1.18: the note before the last step; OBJ-34: a change that lost a race changes nothing.
+        let db = house.open().await;
+        let id = id(&db).await;
+        db.transfers().insert(to_site(id, "B")).await.unwrap();
+        let note = || db.transfers().note(id, "{\"open_end\":true}".to_owned());
+        assert_eq!(note().await, Err(DbError::Unexpected { id, found: State::ToBegin }));
+        let query =
+            DueQuery { site: Some("B".to_owned()), now: NOW, limit: 1, node: "n1".to_owned(), lease_until: NOW };
+        let taken = db.transfers().take_due(query).await.unwrap().remove(0);
+        note().await.unwrap();
+        let noted = db.transfers().get(id).await.unwrap().unwrap();
+        assert_eq!((noted.state, noted.extra_json.as_str()), (State::Processing, "{\"open_end\":true}"));
+        assert_eq!(noted.revision, taken.revision + 1);
+        let end = |revision| {
+            let mut change = TransferChange::to(id, State::Ended, NOW);
+            change.expected_revision = Some(revision);
+            db.transfers().apply(change)
+        };
+        assert_eq!(end(taken.revision).await, Err(DbError::Unexpected { id, found: State::Processing }));
+        assert_eq!(end(noted.revision).await.unwrap().state, State::Ended);
     }
 
     fn to_site(id: TransferId, site: &str) -> NewTransfer {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use base::{TransferId, UtcMicros};
-use db::{DbError, DueQuery, State, Transfer, TransferChange};
+use db::{DbError, DueQuery, Pending, State, Transfer, TransferChange};
 use model::RemoteSite;
 use tokio::task::JoinHandle;
 
@@ -211,14 +211,15 @@ impl Jobs {
         Ok(steps.iter().any(|s| s.from == Some(State::Processing)))
     }
 
-    /// Does `work` of the database and takes the next job, in one commit.
-    async fn with_next<T>(&mut self, work: impl Future<Output = Result<T, DbError>>) -> Result<T, DbError> {
-        if self.ready.is_some() || !self.may_go_on() {
-            return work.await;
-        }
-        let (done, ready) = tokio::join!(work, self.take());
-        self.ready = ready.unwrap_or_default();
-        done
+    /// Whether the next job can be taken together with what has to be recorded now.
+    fn may_take_next(&self) -> bool {
+        self.ready.is_none() && self.may_go_on()
+    }
+
+    /// Takes the next job in the commit that records what was `queued`, and waits for that.
+    async fn with_next<T>(&mut self, queued: Result<Pending<T>, DbError>) -> Result<T, DbError> {
+        self.ready = self.take().await.unwrap_or_default();
+        queued?.done().await
     }
 }
 
@@ -282,11 +283,13 @@ impl JobSource for Jobs {
         may_run(&held.taken, now)?;
         let extra = Extra::of(&held.taken.record);
         if !extra.open_end && !held.noted {
-            let mut change = TransferChange::fields(id, now);
-            change.expected = vec![State::Processing];
-            change.extra_json = Some(Extra { open_end: true, ..extra }.json());
+            let noted = Extra { open_end: true, ..extra }.json();
             let engine = self.engine.clone();
-            self.with_next(engine.db.transfers().apply(change)).await.map_err(|e| db_error(&e))?;
+            let done = match self.may_take_next() {
+                true => self.with_next(engine.db.transfers().note_lazy(id, noted).await).await,
+                false => engine.db.transfers().note(id, noted).await,
+            };
+            done.map_err(|e| db_error(&e))?;
         }
         if let Some(held) = &mut self.held {
             held.noted = true;
@@ -313,8 +316,8 @@ impl JobSource for Jobs {
             self.ending = Some(tokio::spawn(ending.settled(queued)));
             return before;
         }
-        let recorded = match delivered {
-            true => self.with_next(engine.db.transfers().apply(change)).await,
+        let recorded = match delivered && self.may_take_next() {
+            true => self.with_next(engine.db.transfers().apply_lazy(change).await).await,
             false => engine.db.transfers().apply(change).await,
         };
         ending.told(recorded.map(drop)).and(before)

@@ -1,0 +1,17 @@
+"""The protocols that the harness drives: each a class with the five things below, and one line here.
+
+A carrier has
+- `name`;
+- `set_up(gateway, server_port, server)`: by commands, a partner `alpha` whose files go to the partner `bravo` at that
+  port, and a partner `keeper` whose files stay; returns nothing;
+- `server(folder, gateway)`: the real server of partner `bravo`, with `files` (the folder where files arrive), `stop()`;
+- `upload(folder, port, login, name, path, again)`: starts a real client that sends `path` as `name`; `again` after a try
+  that was not acknowledged; gives a process whose exit code 0 is the acknowledgement;
+- `listed(folder, port, login)`: what the client sees in the partner's folder, as {name: octets};
+- `fetch(folder, port, login, name, path)`: reads a file back;
+- `is_temporary(name)` and `ident(name)`: whether a name at `bravo` is one on its way, and of which transfer.
+"""
+
+from carriers.sftp import Sftp
+
+CARRIERS = {carrier.name: carrier for carrier in (Sftp,)}

@@ -1,0 +1,227 @@
+"""A TCP line between two programs that breaks on purpose.
+
+Every connection through it may meet one trouble, which strikes when a number of octets has passed, both directions taken
+together. Knows nothing of any protocol.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import socket
+import struct
+import threading
+
+HOST = "127.0.0.1"
+PIECE = 65536
+# What a slow or chopped line does, and for how long at most, so that a run comes to its end.
+SLOW_PIECE, SLOW_PAUSE_S = 4096, 0.03
+CHOPPED_OCTETS = 6000
+
+
+class Cut(Exception):
+    """The connection ends here."""
+
+
+@dataclasses.dataclass
+class Trouble:
+    """What happens to a connection."""
+
+    kind: str
+    # Octets that pass before it strikes.
+    at: int
+    # Seconds that it lasts, where it lasts.
+    length: float = 1.0
+    # Which direction it strikes, where that matters: "up" is from the one who called.
+    way: str = "up"
+    # Whether the connection ends by a reset (the other end hears of it) or in order.
+    reset: bool = True
+    # A stalled line goes on, or ends.
+    recovers: bool = False
+    bit: int = 0
+    dice: object = None
+
+
+class Connection:
+    """One connection through the line, with its trouble."""
+
+    def __init__(self, near, far, trouble):
+        self.near, self.far, self.trouble = near, far, trouble
+        self.octets, self.struck = 0, False
+        self.over = asyncio.Event()
+        self.began = None
+
+    def end(self, reset):
+        self.over.set()
+        for end in (self.near, self.far):
+            with contextlib.suppress(OSError):
+                if reset:
+                    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                else:
+                    end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    async def pieces(self, way, octets):
+        """What of these octets goes on, in pieces; raises `Cut` where the connection ends."""
+        trouble, first = self.trouble, self.octets
+        self.octets += len(octets)
+        if trouble is None or self.octets <= trouble.at:
+            yield octets
+            return
+        head = max(0, trouble.at - first)
+        new, self.struck = not self.struck, True
+        if new:
+            self.began = asyncio.get_running_loop().time()
+        async for piece in getattr(self, trouble.kind)(way, octets, head, new):
+            yield piece
+
+    def age(self):
+        return asyncio.get_running_loop().time() - self.began
+
+    async def cut(self, way, octets, head, new):
+        if head:
+            yield octets[:head]
+        raise Cut
+
+    async def stalled(self, way, octets, head, new):
+        if not new and self.age() >= self.trouble.length and self.trouble.recovers:
+            yield octets
+            return
+        if head:
+            yield octets[:head]
+        await asyncio.sleep(max(0.0, self.trouble.length - self.age()))
+        if not self.trouble.recovers:
+            raise Cut
+        yield octets[head:]
+
+    async def half_open(self, way, octets, head, new):
+        if new:
+            asyncio.get_running_loop().call_later(self.trouble.length, self.end, True)
+        if way != self.trouble.way:
+            yield octets
+        elif head:
+            yield octets[:head]
+
+    async def slow(self, way, octets, head, new):
+        for at in range(0, len(octets), SLOW_PIECE):
+            if self.age() < self.trouble.length:
+                await asyncio.sleep(SLOW_PAUSE_S)
+            yield octets[at:at + SLOW_PIECE]
+
+    async def chopped(self, way, octets, head, new):
+        at = 0
+        while at < len(octets):
+            small = self.octets - self.trouble.at < CHOPPED_OCTETS
+            size = self.trouble.dice.randint(1, 40 if small else 9000)
+            yield octets[at:at + size]
+            at += size
+            await asyncio.sleep(self.trouble.dice.choice([0, 0, 0, 0.001]))
+
+    async def flipped(self, way, octets, head, new):
+        if new and head < len(octets):
+            octets = bytearray(octets)
+            octets[head] ^= 1 << self.trouble.bit
+        yield bytes(octets)
+
+
+class Line:
+    """Listens on a port of its own and carries what comes to another one."""
+
+    def __init__(self, carriers, target):
+        self.loop, self.target = carriers.loop, target
+        self.troubles, self.connections, self.tasks = [], set(), set()
+        self.lock = threading.Lock()
+        self.listener = socket.create_server((HOST, 0), backlog=64)
+        self.listener.setblocking(False)
+        self.port = self.listener.getsockname()[1]
+        asyncio.run_coroutine_threadsafe(self.start(), self.loop).result(10)
+
+    async def start(self):
+        self.keep(self.accept())
+
+    def keep(self, work):
+        task = self.loop.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def arm(self, troubles):
+        """The next connections meet these, one each."""
+        with self.lock:
+            self.troubles = list(troubles)
+
+    def mend(self):
+        """No more troubles; connections that have one end now, as the last thing that goes wrong."""
+        with self.lock:
+            self.troubles = []
+        asyncio.run_coroutine_threadsafe(self.end(lambda c: c.trouble is not None), self.loop).result(10)
+
+    def drop(self):
+        """All connections end now."""
+        with self.lock:
+            self.troubles = []
+        asyncio.run_coroutine_threadsafe(self.end(lambda c: True), self.loop).result(10)
+
+    def cut_all(self):
+        """All connections end now; the next ones still meet their troubles."""
+        asyncio.run_coroutine_threadsafe(self.end(lambda c: True), self.loop).result(10)
+
+    async def end(self, which):
+        for connection in [c for c in self.connections if which(c)]:
+            connection.end(True)
+
+    async def accept(self):
+        while True:
+            near, _ = await self.loop.sock_accept(self.listener)
+            self.keep(self.carry(near))
+
+    async def carry(self, near):
+        far = socket.socket()
+        for end in (near, far):
+            end.setblocking(False)
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            await self.loop.sock_connect(far, (HOST, self.target))
+        except OSError:
+            near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            near.close()
+            far.close()
+            return
+        with self.lock:
+            trouble = self.troubles.pop(0) if self.troubles else None
+        connection = Connection(near, far, trouble)
+        self.connections.add(connection)
+        ways = [self.one_way(connection, near, far, "up"), self.one_way(connection, far, near, "down")]
+        tasks = [self.loop.create_task(way) for way in ways]
+        ended = self.loop.create_task(connection.over.wait())
+        await asyncio.wait([*tasks, ended], return_when=asyncio.FIRST_COMPLETED)
+        # One direction may be over while the other still carries something; a reset ends both.
+        if not connection.over.is_set():
+            await asyncio.wait([asyncio.gather(*tasks, return_exceptions=True), ended], return_when=asyncio.FIRST_COMPLETED)
+        for task in (*tasks, ended):
+            task.cancel()
+        await asyncio.gather(*tasks, ended, return_exceptions=True)
+        self.connections.discard(connection)
+        near.close()
+        far.close()
+
+    async def one_way(self, connection, source, sink, way):
+        try:
+            while octets := await self.loop.sock_recv(source, PIECE):
+                async for piece in connection.pieces(way, octets):
+                    await self.loop.sock_sendall(sink, piece)
+            sink.shutdown(socket.SHUT_WR)
+        except Cut:
+            connection.end(connection.trouble.reset)
+        except OSError:
+            connection.end(True)
+
+
+class Carriers:
+    """The thread that carries the octets of all lines."""
+
+    def __init__(self):
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self.thread.start()
+
+    def line(self, target):
+        return Line(self, target)

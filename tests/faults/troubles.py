@@ -1,0 +1,220 @@
+"""Everything that goes wrong, by name. A trouble is prepared before the gateway starts and then plays while files move;
+when it returns, it is over."""
+
+import resource
+import signal
+import subprocess
+import time
+
+from line import Trouble
+
+MIB = 1 << 20
+# The gateway keeps so much of a disk free (`free_octets_min`).
+RESERVE = 32 * MIB
+LINES = ["cut", "closed", "stalled", "half_open", "slow", "chopped", "flipped"]
+
+
+class Quiet:
+    """Nothing goes wrong: the harness itself is right."""
+
+    postgres = False
+
+    def __init__(self, scene):
+        self.scene, self.dice = scene, scene.dice
+
+    def prepare(self):
+        pass
+
+    def play(self):
+        pass
+
+    def describe(self):
+        return ""
+
+
+class OnLine(Quiet):
+    """A connection of a partner has a trouble of its own."""
+
+    side, kind = "in", "cut"
+
+    def prepare(self):
+        line = self.scene.lane.inward if self.side == "in" else self.scene.lane.outward
+        # Handshake and login take about 5,000 octets; most troubles shall come later, some before.
+        sizes = sum(file.octets for file in self.scene.files)
+        self.plans = [self.trouble(sizes) for _ in range(self.dice.choice([1, 1, 2, 3]))]
+        line.arm(self.plans)
+
+    def trouble(self, sizes):
+        at = int(self.dice.choice([self.dice.uniform(1, 6000), self.dice.uniform(2500, 9000), self.dice.uniform(1, sizes + 9000)]))
+        kind = "cut" if self.kind == "closed" else self.kind
+        return Trouble(
+            kind, at, length=self.dice.uniform(0.3, 2.0), way=self.dice.choice(["up", "down"]), reset=self.kind != "closed",
+            recovers=self.dice.random() < 0.5, bit=self.dice.randint(0, 7), dice=self.dice,
+        )
+
+    def describe(self):
+        return ", ".join(f"{plan.kind} at octet {plan.at} {plan.way} {plan.length:.1f} s" for plan in self.plans)
+
+
+class Killed(Quiet):
+    """kill -9, once or twice."""
+
+    def play(self):
+        for _ in range(self.dice.choice([1, 1, 2])):
+            time.sleep(self.dice.uniform(0.0, 0.6))
+            self.scene.kill()
+
+
+class KilledOnBrokenLines(Killed):
+    """kill -9 while the partners' connections break, too."""
+
+    def prepare(self):
+        for line in (self.scene.lane.inward, self.scene.lane.outward):
+            plans = [Trouble("cut", int(self.dice.uniform(1, 50_000)), reset=self.dice.random() < 0.5) for _ in range(2)]
+            line.arm(plans)
+
+
+class FullDisk(Quiet):
+    """The data folder's disk has hardly room, then has again. Where we may not mount: no file may grow."""
+
+    def prepare(self):
+        if not self.scene.mount(RESERVE + 24 * MIB):
+            self.scene.limits = self.limit
+
+    def limit(self):
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (MIB, resource.RLIM_INFINITY))
+
+    def play(self):
+        filler = self.scene.gateway.data / "filler"
+        if self.scene.mounted:
+            # Down to the reserve, or far into it, so that the database has no room either.
+            left = self.dice.choice([RESERVE + self.dice.randint(0, 2 * MIB), self.dice.randint(0, MIB)])
+            disk = subprocess.run(["df", "--output=avail", "-B1", filler.parent], capture_output=True, text=True, check=True)
+            size = max(0, int(disk.stdout.split()[1]) - left)
+            subprocess.run(["fallocate", "-l", str(max(1, size)), str(filler)], check=True, capture_output=True)
+        time.sleep(self.dice.uniform(0.4, 1.5))
+        if self.scene.mounted:
+            filler.unlink()
+        else:
+            unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+            resource.prlimit(self.scene.gateway.process.pid, resource.RLIMIT_FSIZE, unlimited)
+
+
+class ReadOnly(Quiet):
+    """The folders of payloads cannot be written for a while."""
+
+    def prepare(self):
+        # Root writes everywhere unless it has lost the right to.
+        drop = "-dac_override,-dac_read_search"
+        self.scene.prefix = ["setpriv", f"--bounding-set={drop}", f"--inh-caps={drop}"]
+        import os
+        if os.getuid() != 0:
+            self.scene.prefix = []
+
+    def play(self):
+        folders = [self.scene.gateway.data / name for name in ("payload", "staging")]
+        inside = [path for folder in folders for path in folder.rglob("*") if path.is_dir()]
+        for folder in (*folders, *inside):
+            folder.chmod(0o500)
+        time.sleep(self.dice.uniform(0.3, 1.5))
+        for folder in (*folders, *inside):
+            folder.chmod(0o700)
+
+
+class Locked(Quiet):
+    """Another program holds the database."""
+
+    def play(self):
+        time.sleep(self.dice.uniform(0.0, 0.3))
+        self.scene.lane.database.locked(self.scene.gateway.data, self.dice.choice([0.3, 1.0, 6.5]))
+
+
+class SecondGateway(Quiet):
+    """A second gateway on the same folder is refused, and the first goes on."""
+
+    def play(self):
+        gateway = self.scene.gateway
+        for _ in range(2):
+            words = [gateway.program, "serve", "--data", str(gateway.data)]
+            done = subprocess.run(words, capture_output=True, text=True, timeout=30, env=gateway.environment())
+            if done.returncode != 1 or "in use" not in done.stdout + done.stderr:
+                self.scene.finding("stuck", f"a second gateway was not refused: {done.returncode} {done.stderr}")
+
+
+class DatabaseLine(Quiet):
+    """The line to PostgreSQL is slow, stalls or breaks."""
+
+    postgres = True
+
+    def play(self):
+        database = self.scene.lane.database
+        for _ in range(self.dice.randint(1, 3)):
+            time.sleep(self.dice.uniform(0.0, 0.3))
+            kind = self.dice.choice(["cut", "cut", "stalled", "slow"])
+            at = int(self.dice.uniform(1, 20_000))
+            length = self.dice.uniform(0.3, 1.0)
+            database.line.arm([Trouble(kind, at, length=length, recovers=True) for _ in range(6)])
+            # Connections that stand are replaced by ones that have the trouble.
+            database.line.cut_all()
+        time.sleep(self.dice.uniform(0.3, 1.0))
+        database.line.mend()
+
+
+class DatabaseGone(Quiet):
+    """PostgreSQL dies and comes back."""
+
+    postgres = True
+
+    def play(self):
+        time.sleep(self.dice.uniform(0.0, 0.4))
+        self.scene.lane.database.gone(self.dice.uniform(0.2, 1.5))
+
+
+class DatabaseHangsUp(Quiet):
+    """PostgreSQL ends all our connections, several times."""
+
+    postgres = True
+
+    def play(self):
+        for _ in range(self.dice.randint(2, 6)):
+            time.sleep(self.dice.uniform(0.0, 0.15))
+            self.scene.lane.database.hang_up(self.scene.name)
+
+
+class DatabaseLocked(Quiet):
+    """Somebody holds the tables of PostgreSQL."""
+
+    postgres = True
+
+    def play(self):
+        time.sleep(self.dice.uniform(0.0, 0.3))
+        self.scene.lane.database.locked(self.scene.name, self.dice.choice([0.3, 1.5, 7.0]))
+
+
+class KilledOnPostgres(Killed):
+    """kill -9 with PostgreSQL as database."""
+
+    postgres = True
+
+
+def on_line(side, kind):
+    return type(f"{side}_{kind}", (OnLine,), {"side": side, "kind": kind, "__doc__": f"{kind} on the {side}ward line"})
+
+
+TROUBLES = {
+    "quiet": Quiet,
+    **{f"{side} line {kind.replace('_', ' ')}": on_line(side, kind) for kind in LINES for side in ("in", "out")},
+    "killed": Killed,
+    "killed again": Killed,
+    "killed on broken lines": KilledOnBrokenLines,
+    "disk full": FullDisk,
+    "folder read-only": ReadOnly,
+    "database locked": Locked,
+    "second gateway": SecondGateway,
+    "PostgreSQL's line": DatabaseLine,
+    "PostgreSQL gone": DatabaseGone,
+    "PostgreSQL hangs up": DatabaseHangsUp,
+    "PostgreSQL locked": DatabaseLocked,
+    "killed on PostgreSQL": KilledOnPostgres,
+}
