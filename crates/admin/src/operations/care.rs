@@ -259,7 +259,9 @@ async fn check_usage(context: &Context) -> Result<(), OpError> {
             )));
         }
         if kept.len() != counted.len() {
-            return Err(OpError::Refused("a partner has transfers and no sums: run it again, and tell us if it stays".to_owned()));
+            return Err(OpError::Refused(
+                "a partner has transfers and no sums: run it again, and tell us if it stays".to_owned(),
+            ));
         }
     }
     Ok(())

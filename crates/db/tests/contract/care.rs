@@ -32,7 +32,12 @@ mod bodies {
         PayloadBody::File { uuid: uuid.to_owned(), store: "local".to_owned() }
     }
 
-    async fn outgoing(db: &Db, payload: PayloadId, states: &[State], change: impl FnOnce(&mut NewTransfer)) -> TransferId {
+    async fn outgoing(
+        db: &Db,
+        payload: PayloadId,
+        states: &[State],
+        change: impl FnOnce(&mut NewTransfer),
+    ) -> TransferId {
         let id = db.transfers().next_id().await.unwrap();
         let mut new = NewTransfer {
             site: "B".to_owned(),
