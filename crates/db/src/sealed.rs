@@ -84,11 +84,11 @@ impl SealedKind {
     const fn select(self) -> &'static str {
         match self {
             Self::Secret => {
-                "SELECT s.object_id, o.uid, s.field, 0, s.sealed FROM object_secret AS s \
+                "SELECT s.object_id, o.uid, s.field, CAST(0 AS BIGINT), s.sealed FROM object_secret AS s \
                  JOIN object AS o ON o.id = s.object_id WHERE SUBSTR(s.sealed, 9, 8) = $1 LIMIT $2"
             }
             Self::PrivateKey => {
-                "SELECT c.object_id, o.uid, '', 0, c.private_sealed FROM credential AS c \
+                "SELECT c.object_id, o.uid, '', CAST(0 AS BIGINT), c.private_sealed FROM credential AS c \
                  JOIN object AS o ON o.id = c.object_id \
                  WHERE c.private_sealed IS NOT NULL AND SUBSTR(c.private_sealed, 9, 8) = $1 LIMIT $2"
             }

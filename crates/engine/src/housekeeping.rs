@@ -84,6 +84,11 @@ impl Engine {
         let open: Vec<FileUuid> = lock(&self.uploads).values().map(|slot| slot.uuid).collect();
         let known = KnownPayloads { db: self.db.clone(), open };
         let swept = sweep(self.store.as_ref(), &known, now, LEFT_ALONE).await.map_err(|e| store_error(&e))?;
+        if self.options.data.is_absolute()
+            && let Err(error) = crate::care::erase(&self.options.data)
+        {
+            tracing::warn!(%error, "an old master key could not be erased");
+        }
         if self.rotation_pending() {
             // Killed, or held up by uploads that may have ended by now.
             if let Err(error) = self.rotate_by(&mut || true).await {

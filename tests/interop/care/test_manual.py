@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from peers import make_file
+from peers import make_file, until
 
 MANUAL = Path(__file__).parents[3] / "docs" / "manual" / "care.md"
 
@@ -34,6 +34,7 @@ def test_the_commands_of_the_manual_work(fresh, client, keys, tmp_path):
             fresh.kill()
             fresh.data = restored
             fresh.start(ready=False)
+            until("it answers commands", lambda: "frozen" in fresh.log())
             continue
         if words[:2] == ["backup", "escrow"]:
             (tmp_path / "safe" / "gatehouse.escrow").unlink(missing_ok=True)

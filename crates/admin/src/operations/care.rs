@@ -5,7 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use base::Secret;
-use db::UsageScope;
+use db::{Usage, UsageScope};
 use engine::care::{BackupOrder, CareError, Missing, PurgeOrder, PurgedSum};
 use model::{Field, FieldKind};
 
@@ -80,7 +80,12 @@ pub(super) static OPERATIONS: &[Operation] = &[
         title: "Show how much is stored of each site and gate, and its limits",
         right: Right { resource: Resource::Transfers, letter: 'R' },
         effect: Effect::Read,
-        params: || vec![Param::of(Field::text("name", 63, "only this site or gate")).positional()],
+        params: || {
+            vec![
+                Param::of(Field::text("name", 63, "only this site or gate")).positional(),
+                Param::switch("check", "count every transfer anew and compare"),
+            ]
+        },
         run: |context, input| Box::pin(usage(context, input)),
     },
     Operation {
@@ -239,7 +244,33 @@ async fn purge(context: &Context, input: &Input) -> Result<Output, OpError> {
     Ok(Output::Table { columns, rows: purged.into_iter().map(row).collect() })
 }
 
+/// Compares the sums with a count of all transfers.
+async fn check_usage(context: &Context) -> Result<(), OpError> {
+    let usage = context.engine.db().usage();
+    for scope in [UsageScope::Site, UsageScope::Gate] {
+        let mut kept = usage.all(scope).await.map_err(super::objects::failed)?;
+        let mut counted = usage.counted(scope).await.map_err(super::objects::failed)?;
+        for sums in [&mut kept, &mut counted] {
+            sums.retain(|(_, sums)| *sums != Usage::default());
+        }
+        if let Some((name, sums)) = kept.iter().find(|one| !counted.contains(one)) {
+            return Err(OpError::Refused(format!(
+                "the sums kept of {name} are {sums:?}, a count of its transfers tells otherwise: run it again, and tell us if it stays"
+            )));
+        }
+        if kept.len() != counted.len() {
+            return Err(OpError::Refused(
+                "a partner has transfers and no sums: run it again, and tell us if it stays".to_owned(),
+            ));
+        }
+    }
+    Ok(())
+}
+
 async fn usage(context: &Context, input: &Input) -> Result<Output, OpError> {
+    if input.is_set("check") {
+        check_usage(context).await?;
+    }
     let columns = [
         "Kind",
         "Name",

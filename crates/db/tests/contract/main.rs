@@ -6,6 +6,7 @@
 
 mod audit;
 mod captures;
+mod care;
 mod cost;
 mod house;
 mod objects;

@@ -23,5 +23,6 @@ pub use manifest::{DATABASE_FILE, Manifest, Missing, SETTINGS_FILE};
 pub(crate) use quota::Quota;
 pub use restore::{LOST_FOUND, RESTORING_FILE, Restored, restore};
 pub use retention::{PurgeOrder, Purged, PurgedSum, RetentionRules};
+pub(crate) use rotate::erase;
 pub use rotate::{MASTER_FILE, Rotated, load_master};
 pub use verify::{Verified, verify};

@@ -7,7 +7,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base::unhex;
 use db::{SealedKind, SealedValue};
@@ -23,6 +23,8 @@ pub const MASTER_FILE: &str = "master.key";
 const NEXT_FILE: &str = "master.key.next";
 /// The key that did.
 const OLD_FILE: &str = "master.key.old";
+/// The key that did, when nothing refers to it any more, until it is overwritten.
+const ERASED_FILE: &str = "master.key.erased";
 /// Values sealed anew in one transaction.
 const BATCH: u32 = 100;
 /// Rounds over everything: the second one usually finds nothing.
@@ -80,6 +82,7 @@ impl Engine {
         if data.as_os_str().is_empty() {
             return Err(CareError::refused("this gateway has no data folder: its master key stands in no file"));
         }
+        erase(data)?;
         self.switch(data, go_on)?;
         let mut done = Rotated { key: self.master.id(), ..Rotated::default() };
         for _ in 0..ROUNDS_MAX {
@@ -93,8 +96,10 @@ impl Engine {
         }
         if done.waiting == 0 {
             step(go_on)?;
-            erase(&data.join(OLD_FILE))?;
+            set_aside(data)?;
             self.master.forget_others();
+            step(go_on)?;
+            erase(data)?;
             tracing::info!(master_key = %done.key, resealed = done.resealed, "the master key was changed");
         }
         Ok(done)
@@ -225,22 +230,26 @@ fn step(go_on: Steps<'_>) -> Result<(), CareError> {
     if go_on() { Ok(()) } else { Err(CareError::Broken) }
 }
 
-/// Overwrites a key's file and removes it. What the disk itself keeps of it is out of our hands.
-fn erase(path: &Path) -> Result<(), CareError> {
-    // A file that is cut off in the middle of this must not be taken for a damaged key: it loses its name first.
-    let aside: PathBuf = path.with_extension("erased");
-    match fs::rename(path, &aside) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        other => at(path, other)?,
+/// Takes the old key's name from it. A file that is cut off in the middle of the next step must not be taken for a key.
+fn set_aside(data: &Path) -> Result<(), CareError> {
+    let old = data.join(OLD_FILE);
+    match fs::rename(&old, data.join(ERASED_FILE)) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => at(&old, other).and_then(|()| sync(data)),
     }
-    let wiped = OpenOptions::new().write(true).open(&aside).and_then(|mut file| {
-        let len = usize::try_from(file.metadata()?.len()).unwrap_or(0);
-        file.write_all(&vec![0; len])?;
-        file.sync_all()
-    });
-    at(&aside, wiped)?;
+}
+
+/// Overwrites a key that is no longer used, and removes it. What the disk itself keeps of it is out of our hands.
+pub(crate) fn erase(data: &Path) -> Result<(), CareError> {
+    let aside = data.join(ERASED_FILE);
+    let mut file = match OpenOptions::new().write(true).open(&aside) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => at(&aside, other)?,
+    };
+    let len = usize::try_from(at(&aside, file.metadata())?.len()).unwrap_or(0);
+    at(&aside, file.write_all(&vec![0; len]).and_then(|()| file.sync_all()))?;
     at(&aside, fs::remove_file(&aside))?;
-    sync(path.parent().unwrap_or(path))
+    sync(data)
 }
 
 fn sync(folder: &Path) -> Result<(), CareError> {
