@@ -248,8 +248,8 @@ async fn purge(context: &Context, input: &Input) -> Result<Output, OpError> {
 async fn check_usage(context: &Context) -> Result<(), OpError> {
     let usage = context.engine.db().usage();
     for scope in [UsageScope::Site, UsageScope::Gate] {
-        let mut kept = usage.all(scope).await.map_err(super::objects::failed)?;
-        let mut counted = usage.counted(scope).await.map_err(super::objects::failed)?;
+        let mut kept = usage.all(scope).await.map_err(crate::changes::failed)?;
+        let mut counted = usage.counted(scope).await.map_err(crate::changes::failed)?;
         for sums in [&mut kept, &mut counted] {
             sums.retain(|(_, sums)| *sums != Usage::default());
         }
