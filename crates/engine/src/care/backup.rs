@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use base::hex;
 use db::CopyFacts;
@@ -11,6 +12,9 @@ use super::files::{self, List, Listed};
 use super::manifest::{DATABASE_FILE, Manifest, Missing, SETTINGS_FILE};
 use crate::engine::Engine;
 use crate::store::FileUuid;
+
+/// Longest wait for what else looks after the store.
+const TEND_MAX: Duration = Duration::from_secs(60);
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -42,9 +46,7 @@ impl Engine {
     /// # Errors
     /// [`CareError`]. A folder that is left without a manifest is no backup.
     pub async fn backup(&self, order: BackupOrder) -> Result<BackupDone, CareError> {
-        let _alone = self.tending.try_lock().map_err(|_| {
-            CareError::refused("housekeeping, a backup or a change of the master key is under way: try again later")
-        })?;
+        let _alone = self.tend().await?;
         let keys = self.master.ids();
         if keys.len() > 1 {
             return Err(CareError::refused(
@@ -86,6 +88,14 @@ impl Engine {
         };
         manifest.write(&order.folder)?;
         Ok(BackupDone { manifest, linked: copied.linked })
+    }
+
+    /// Keeps housekeeping, backups and changes of the master key from each other; waits a little for the other one.
+    pub(crate) async fn tend(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, CareError> {
+        let turn = tokio::time::timeout(TEND_MAX, self.tending.lock()).await;
+        turn.map_err(|_| {
+            CareError::refused("housekeeping, a backup or a change of the master key is under way: try again later")
+        })
     }
 
     fn prepare(&self, order: &BackupOrder) -> Result<(), CareError> {

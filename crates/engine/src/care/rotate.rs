@@ -65,9 +65,7 @@ impl Engine {
     /// # Errors
     /// [`CareError`]. What was done stays done; the same call goes on.
     pub async fn rotate(&self) -> Result<Rotated, CareError> {
-        let _alone = self.tending.try_lock().map_err(|_| {
-            CareError::refused("housekeeping, a backup or a change of the master key is under way: try again later")
-        })?;
+        let _alone = self.tend().await?;
         self.rotate_by(&mut || true).await
     }
 
@@ -241,14 +239,25 @@ fn set_aside(data: &Path) -> Result<(), CareError> {
 
 /// Overwrites a key that is no longer used, and removes it. What the disk itself keeps of it is out of our hands.
 pub(crate) fn erase(data: &Path) -> Result<(), CareError> {
-    let aside = data.join(ERASED_FILE);
-    let mut file = match OpenOptions::new().write(true).open(&aside) {
+    for entry in at(data, fs::read_dir(data))? {
+        let name = at(data, entry)?.file_name();
+        // A key that was being made when the gateway was killed has such a name; nothing was sealed by it.
+        let unmade = name.to_str().is_some_and(|name| name.starts_with(NEXT_FILE) && name.ends_with(".new"));
+        if unmade || name == ERASED_FILE {
+            erase_one(data, &data.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+fn erase_one(data: &Path, aside: &Path) -> Result<(), CareError> {
+    let mut file = match OpenOptions::new().write(true).open(aside) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        other => at(&aside, other)?,
+        other => at(aside, other)?,
     };
-    let len = usize::try_from(at(&aside, file.metadata())?.len()).unwrap_or(0);
-    at(&aside, file.write_all(&vec![0; len]).and_then(|()| file.sync_all()))?;
-    at(&aside, fs::remove_file(&aside))?;
+    let len = usize::try_from(at(aside, file.metadata())?.len()).unwrap_or(0);
+    at(aside, file.write_all(&vec![0; len]).and_then(|()| file.sync_all()))?;
+    at(aside, fs::remove_file(aside))?;
     sync(data)
 }
 
