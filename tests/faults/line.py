@@ -51,14 +51,12 @@ class Connection:
         self.began = None
 
     def end(self, reset):
-        self.over.set()
-        for end in (self.near, self.far):
-            with contextlib.suppress(OSError):
-                if reset:
+        """Says that it is over. The sockets are closed by who carries, when nothing waits for them any more."""
+        if reset and not self.over.is_set():
+            for end in (self.near, self.far):
+                with contextlib.suppress(OSError):
                     end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                else:
-                    end.shutdown(socket.SHUT_RDWR)
-            end.close()
+        self.over.set()
 
     async def pieces(self, way, octets):
         """What of these octets goes on, in pieces; raises `Cut` where the connection ends."""

@@ -70,7 +70,9 @@ def kind_of(seed, kinds):
 
 
 def work(folder, carrier, carriers, waiting, with_postgres, report):
-    """A lane: plays what waits until nothing is left."""
+    """Plays what waits until nothing is left."""
+    if waiting.empty():
+        return
     lane = Lane(folder, carrier, carriers, with_postgres)
     try:
         while True:
@@ -85,11 +87,14 @@ def work(folder, carrier, carriers, waiting, with_postgres, report):
         lane.close()
 
 
-def guarded(report, *words):
-    try:
-        work(*words, report)
-    except BaseException:  # noqa: B902
-        report.broken(traceback.format_exc())
+def play_all(folder, carrier, carriers, queues, order, report):
+    """One lane after the other: with PostgreSQL and without, as `order` says."""
+    for with_postgres in order:
+        place = folder.with_name(f"{folder.name}{'p' if with_postgres else 's'}")
+        try:
+            work(place, carrier, carriers, queues[with_postgres], with_postgres, report)
+        except BaseException:  # noqa: B902
+            report.broken(traceback.format_exc())
 
 
 def main():
@@ -119,14 +124,12 @@ def main():
     folder.chmod(0o711)
     lanes = []
     for number in range(given.lanes):
-        with_postgres = number == 0
-        if not queues[with_postgres].empty():
-            words = (folder / f"lane{number}", CARRIERS[given.carrier], carriers, queues[with_postgres], with_postgres)
-            lanes.append(threading.Thread(target=guarded, args=(report, *words)))
-    for lane in lanes:
-        lane.start()
-    for lane in lanes:
-        lane.join()
+        order = (True, False) if number % 3 == 0 else (False, True)
+        words = (folder / f"lane{number}", CARRIERS[given.carrier], carriers, queues, order, report)
+        lanes.append(threading.Thread(target=play_all, args=words))
+        lanes[-1].start()
+    for thread in lanes:
+        thread.join()
     good = report.write(len(plan))
     if good:
         shutil.rmtree(folder, ignore_errors=True)

@@ -61,12 +61,18 @@ mod asked {
         next: Option<(u64, Fault)>,
         struck: Option<String>,
         commits: u64,
+        is_away: bool,
     }
 
     impl Faults {
         /// Strikes at the statement number `n` from now.
         pub fn strike(&self, n: u64, fault: Fault) {
             self.plan(|plan| *plan = Plan { next: Some((n, fault)), commits: plan.commits, ..Plan::default() });
+        }
+
+        /// The database is away: every connection is cut, until it is told to be back.
+        pub fn away(&self, is_away: bool) {
+            self.plan(|plan| plan.is_away = is_away);
         }
 
         /// The statement that was struck since the last [`Faults::strike`].
@@ -90,6 +96,9 @@ mod asked {
         /// What happens to this statement.
         fn count(&mut self, statement: &str) -> Option<Fault> {
             self.commits += u64::from(statement == "COMMIT");
+            if self.is_away {
+                return Some(Fault::Cut);
+            }
             match &mut self.next {
                 Some((1, fault)) => {
                     let fault = *fault;

@@ -118,6 +118,12 @@ impl Queue {
         self.wake.notify_one();
     }
 
+    /// Something could not be recorded: look soon for records that nobody works on.
+    pub(crate) fn suspect_orphans(&self) {
+        self.orphans.suspect();
+        self.wake();
+    }
+
     /// There is a new request for `site`.
     pub(crate) fn new_work(&self, site: &str) {
         lock(&self.sites).new_work(site);

@@ -46,11 +46,17 @@ impl Engine {
         let listed = self.db.transfers().list(filter, LOOK_MAX).await;
         let found = listed.map_err(|e| db_error(&e)).inspect_err(|_| orphans.suspect())?;
         for t in found.iter().filter(|t| self.is_orphan(t)) {
-            let to = if t.state == State::Processing { State::ToRestart } else { State::Interrupted };
+            let to = match (t.state, t.direction, t.payload) {
+                (State::Processing, ..) => State::ToRestart,
+                // Nothing of it is there to go on with.
+                (_, Direction::In, None) => State::Deleted,
+                _ => State::Interrupted,
+            };
             let mut change = TransferChange::to(t.id, to, now);
             change.expected = vec![t.state];
             change.expected_revision = Some(t.revision);
             change.next_try_at = Some(now);
+            change.listed = (to == State::Deleted).then_some(false);
             change.note = "the database had failed over it".to_owned();
             let changed = self.db.transfers().apply(change).await;
             changed.map_err(|e| db_error(&e)).inspect_err(|_| orphans.suspect())?;

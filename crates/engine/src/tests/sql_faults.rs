@@ -214,3 +214,44 @@ async fn each_answer_is_lost_once() {
         assert!(every_statement(Fault::Unanswered, octets).await > 40);
     }
 }
+
+#[tokio::test] // TRF-4
+async fn an_upload_whose_end_was_not_recorded_is_put_in_order() {
+    let faults = Faults::default();
+    let house = House::with_faults(&faults, &[]).await;
+    let a = partner("A");
+    for (name, durable, expected) in [("part", true, State::Interrupted), ("nothing", false, State::Deleted)] {
+        let mut file = house.begin(&a, &format!("/in/{name}"), NEW).await.unwrap();
+        let id = file.id().unwrap();
+        file.write_at(0, Bytes::from(content(STAGED))).await.unwrap();
+        if durable {
+            file.sync().await.unwrap();
+        }
+        until("its record is there", async || house.engine.db.transfers().get(id).await.unwrap().is_some()).await;
+        faults.away(true);
+        file.interrupt().await;
+        faults.away(false);
+        assert_eq!(house.get(id).await.state, State::Servicing, "{name}: nobody works on it");
+        house.engine.adopt_orphans().await.unwrap();
+        assert_eq!(house.get(id).await.state, expected, "{name}");
+        house.put(&a, &format!("/in/{name}"), &content(STAGED)).await;
+        assert_ne!(house.get(id).await.state, State::Servicing);
+    }
+}
+
+#[tokio::test] // TRF-4
+async fn an_upload_that_begins_anew_ends_one_without_a_session() {
+    let faults = Faults::default();
+    let house = House::with_faults(&faults, &[]).await;
+    let a = partner("A");
+    let mut file = house.begin(&a, "/in/x", NEW).await.unwrap();
+    let id = file.id().unwrap();
+    file.write_at(0, Bytes::from(content(STAGED))).await.unwrap();
+    file.sync().await.unwrap();
+    faults.away(true);
+    file.interrupt().await;
+    faults.away(false);
+    assert_eq!(house.get(id).await.state, State::Servicing);
+    house.put(&a, "/in/x", &content(STAGED)).await;
+    assert_eq!(house.get(id).await.state, State::Deleted, "its octets are not kept for ever");
+}

@@ -64,6 +64,7 @@ impl Outgoing {
         let now = engine.clock.now();
         let extra = Extra::of(offer);
         let modified = extra.modified.unwrap_or(offer.created_at);
+        let _owner = engine.queue.orphans.owners.read().await;
         let id = if extra.permanent { copy_record(engine, offer, now).await? } else { offer.id };
         let known = if extra.permanent { 0 } else { u64::try_from(offer.done_octets).unwrap_or(0) };
         let first = {
@@ -210,6 +211,10 @@ async fn finish(engine: &Engine, kind: Kind, closed: bool) -> Result<bool, Trans
     let mut open = lock(&engine.downloads);
     if open.get(&download.id).is_some_and(|progress| progress.handles == 0) {
         open.remove(&download.id);
+    }
+    drop(open);
+    if recorded.is_err() {
+        engine.queue.suspect_orphans();
     }
     recorded.map(|()| ended)
 }

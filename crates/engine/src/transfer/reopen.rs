@@ -121,7 +121,9 @@ impl Engine {
             return Ok(());
         };
         let now = self.clock.now();
-        if old.state == State::Interrupted || old.state == State::Created {
+        // One that is still received by its record has lost its session while the database failed: whoever gives an upload
+        // up has ended its open one before.
+        if matches!(old.state, State::Interrupted | State::Created | State::Servicing) {
             let mut change = TransferChange::to(id, State::Deleted, now);
             change.note = why.to_owned();
             change.listed = Some(false);

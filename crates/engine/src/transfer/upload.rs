@@ -330,7 +330,7 @@ impl Upload {
             tracing::warn!(transfer = log.offer.id.0, error = %e, "an interrupted upload could not be kept to its end");
             if !log.recorded {
                 // Nothing of it is durable, and no record leads to it: on a full disk it would only be in the way.
-                log.told(engine.store.discard(log.uuid).await.map_err(|e| store_error(&e)));
+                log.told(engine, engine.store.discard(log.uuid).await.map_err(|e| store_error(&e)));
             }
         }
         log.interrupted(engine, log.durable_to, why).await;
@@ -339,11 +339,11 @@ impl Upload {
     /// Nothing of it is worth keeping: no octet came, or nothing was changed in the whole file that it began with.
     async fn forget(self, engine: &Arc<Engine>, why: &str) {
         let Self { staged, log, .. } = self;
-        log.told(engine.end_upload(log.offer.id, State::Deleted, 0, why).await);
+        log.told(engine, engine.end_upload(log.offer.id, State::Deleted, 0, why).await);
         if let Some(base) = log.offer.base {
-            log.told(engine.route_again(base, log.offer.settle).await);
+            log.told(engine, engine.route_again(base, log.offer.settle).await);
         }
-        log.told(staged.discard().await.map_err(|e| store_error(&e)));
+        log.told(engine, staged.discard().await.map_err(|e| store_error(&e)));
         if log.recorded {
             engine.drop_payload(log.payload).await;
         }
@@ -397,13 +397,14 @@ impl Log {
 
     async fn interrupted(&self, engine: &Arc<Engine>, octets: u64, why: &str) {
         let id = self.offer.id;
-        self.told(engine.end_upload(id, State::Interrupted, octets, why).await);
+        self.told(engine, engine.end_upload(id, State::Interrupted, octets, why).await);
         engine.events.emit(Event::Interrupted { transfer: id, site: self.offer.site.clone(), octets });
     }
 
-    fn told(&self, done: Result<(), TransferError>) {
+    fn told(&self, engine: &Engine, done: Result<(), TransferError>) {
         if let Err(e) = done {
             tracing::warn!(transfer = self.offer.id.0, error = %e, "the end of an upload could not be put in order");
+            engine.queue.suspect_orphans();
         }
     }
 }

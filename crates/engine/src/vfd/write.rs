@@ -116,6 +116,7 @@ impl Engine {
         mut offer: Offer,
     ) -> Result<Incoming, TransferError> {
         let body = self.upload_body(base).await?;
+        let _owner = self.queue.orphans.owners.read().await;
         let now = self.clock.now();
         match base {
             Base::Partial(partial) => {
