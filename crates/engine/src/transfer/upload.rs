@@ -273,10 +273,10 @@ impl Upload {
         };
         if let Err(error) = engine.fits(&log.offer.quotas, staged.size()).await {
             // Of no use: the partner would find no room for its rest either.
-            log.told(staged.discard().await.map_err(|e| store_error(&e)));
-            log.told(engine.end_upload(id, State::Deleted, 0, &error.text).await);
+            log.told(engine, staged.discard().await.map_err(|e| store_error(&e)));
+            log.told(engine, engine.end_upload(id, State::Deleted, 0, &error.text).await);
             if let Some(base) = log.offer.base {
-                log.told(engine.route_again(base, log.offer.settle).await);
+                log.told(engine, engine.route_again(base, log.offer.settle).await);
             }
             if log.recorded {
                 engine.drop_payload(log.payload).await;
