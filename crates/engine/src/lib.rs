@@ -5,6 +5,7 @@
 //! order: [`admit`] → [`vfd`] → [`transfer`] ([`Incoming`], commit) → [`store`] → [`route`] → [`queue`] → [`Deliver`].
 
 pub mod admit;
+mod clock;
 mod engine;
 mod error;
 mod events;

@@ -1,6 +1,7 @@
 //! The engine as a whole: real database, real store, test clock, a carrier that only pretends.
 
 mod admit;
+mod clock;
 mod control;
 mod crash;
 mod deliver;
