@@ -44,8 +44,8 @@ class Trouble:
 class Connection:
     """One connection through the line, with its trouble."""
 
-    def __init__(self, near, far, trouble):
-        self.near, self.far, self.trouble = near, far, trouble
+    def __init__(self, line, near, far, trouble):
+        self.line, self.near, self.far, self.trouble = line, near, far, trouble
         self.octets, self.struck = 0, False
         self.over = asyncio.Event()
         self.began = None
@@ -69,6 +69,7 @@ class Connection:
         new, self.struck = not self.struck, True
         if new:
             self.began = asyncio.get_running_loop().time()
+            self.line.strikes += 1
         async for piece in getattr(self, trouble.kind)(way, octets, head, new):
             yield piece
 
@@ -127,6 +128,8 @@ class Line:
     def __init__(self, carriers, target):
         self.loop, self.target = carriers.loop, target
         self.troubles, self.connections, self.tasks = [], set(), set()
+        # Troubles that have struck since the line was armed.
+        self.strikes = 0
         self.lock = threading.Lock()
         self.listener = socket.create_server((HOST, 0), backlog=64)
         self.listener.setblocking(False)
@@ -144,7 +147,11 @@ class Line:
     def arm(self, troubles):
         """The next connections meet these, one each."""
         with self.lock:
-            self.troubles = list(troubles)
+            self.troubles, self.strikes = list(troubles), 0
+
+    def is_waiting(self):
+        """Whether a trouble has yet to meet its connection, or has one under way."""
+        return bool(self.troubles) or any(c.trouble is not None for c in list(self.connections))
 
     def mend(self):
         """No more troubles; connections that have one end now, as the last thing that goes wrong."""
@@ -185,7 +192,7 @@ class Line:
             return
         with self.lock:
             trouble = self.troubles.pop(0) if self.troubles else None
-        connection = Connection(near, far, trouble)
+        connection = Connection(self, near, far, trouble)
         self.connections.add(connection)
         ways = [self.one_way(connection, near, far, "up"), self.one_way(connection, far, near, "down")]
         tasks = [self.loop.create_task(way) for way in ways]

@@ -18,10 +18,11 @@ class Report:
         self.kinds, self.failures, self.breaks = {}, [], []
         self.files = self.octets = self.tries = 0
 
-    def add(self, seed, kind, told, scene, log, seconds):
+    def add(self, seed, kind, told, strikes, scene, log, seconds):
         with self.lock:
-            row = self.kinds.setdefault(kind, {"runs": 0, "failed": 0, "seconds": 0.0})
+            row = self.kinds.setdefault(kind, {"runs": 0, "strikes": 0, "failed": 0, "seconds": 0.0})
             row["runs"] += 1
+            row["strikes"] += strikes
             row["seconds"] += seconds
             self.files += len(scene.files)
             self.octets += sum(file.octets for file in scene.files)
@@ -61,7 +62,7 @@ class Report:
             f"{self.tries} uploads tried",
             ", ".join(f"{what}: {count}" for what, count in counts.items()),
             "",
-            *(f"{kind:26} {row['runs']:5} runs {row['failed']:5} failed {row['seconds'] / row['runs']:6.1f} s each"
+            *(f"{kind:26} {row['runs']:5} runs {row['strikes']:5} strikes {row['failed']:5} failed {row['seconds'] / row['runs']:6.1f} s each"
               for kind, row in sorted(self.kinds.items())),
         ]
         for failure in self.failures:

@@ -32,7 +32,7 @@ def play(lane, seed, kind):
     """One run; gives its findings and the gateway's log."""
     dice = random.Random(seed)
     scene = Scene(lane, seed, dice)
-    code, log, told = None, "", ""
+    code, log, told, strikes = None, "", "", 0
     try:
         trouble = TROUBLES[kind](scene)
         scene.make_files(FILES_MAX)
@@ -46,9 +46,10 @@ def play(lane, seed, kind):
             sender.start()
         trouble.play()
         for sender in senders:
-            sender.join(0.01 if scene.gateway.process is None else 3)
+            sender.join(3)
         lane.inward.mend()
         lane.outward.mend()
+        strikes = trouble.strikes()
         for sender in senders:
             sender.join()
         scene.check(scene.settle())
@@ -61,7 +62,7 @@ def play(lane, seed, kind):
             scene.finding("stuck", f"the run could not be ended:\n{traceback.format_exc()}")
     if code not in (0, None):
         scene.finding("stuck", f"the gateway ended with {code}")
-    return scene, told, log
+    return scene, told, strikes, log
 
 
 def kind_of(seed, kinds):
@@ -81,8 +82,8 @@ def work(folder, carrier, carriers, waiting, with_postgres, report):
             except queue.Empty:
                 return
             began = time.monotonic()
-            scene, told, log = play(lane, seed, kind)
-            report.add(seed, kind, told, scene, log, time.monotonic() - began)
+            scene, told, strikes, log = play(lane, seed, kind)
+            report.add(seed, kind, told, strikes, scene, log, time.monotonic() - began)
     finally:
         lane.close()
 

@@ -159,10 +159,19 @@ class Scene:
                     kind = "parked" if row["State"] == "suspended" else "stuck"
                     self.finding(kind, self.gateway.run("why", str(row["Ident"])).stdout)
                 return rows
-            for row in rows:
-                if row["State"] == "to restart" and row["Dir"] == "O":
-                    self.gateway.run("pelctl", "control_trans", str(row["Ident"]), "-action", "R", check=False)
+            self.nudge(rows)
             time.sleep(PAUSE_S)
+
+    def nudge(self, rows):
+        """What waits for its next try is tried now."""
+        for row in rows:
+            if row["State"] == "to restart" and row["Dir"] == "O":
+                self.gateway.run("pelctl", "control_trans", str(row["Ident"]), "-action", "R", check=False)
+            if row["State"] == "to begin" and row["Dir"] == "O":
+                self.gateway.run("pelctl", "start_site", "bravo", check=False)
+
+    def all_sent(self):
+        return all(file.acknowledged for file in self.files)
 
     def check(self, rows):
         """Compares what was sent, what the gateway says and what is at the partner."""
@@ -185,13 +194,16 @@ class Scene:
 
     def check_file(self, file, rows, arrived):
         mine = [row for row in rows if row["File"] == file.name]
+        if any(row["State"] not in OVER for row in mine):
+            return  # told already: it is stuck or parked
         received = [row for row in mine if row["Dir"] == "I" and row["State"] == "ended"]
         if not file.acknowledged:
             self.finding("stuck", f"{file.name} was not acknowledged in {file.tries} tries")
         if len(received) > file.tries:
             self.finding("double", f"{file.name}: {len(received)} uploads are whole after {file.tries} tries")
         if file.login == "keeper":
-            return self.check_kept(file)
+            self.check_kept(file)
+            return
         there = self.lane.server.files / file.name
         if file.acknowledged and not (there.exists() and sha256(there) == file.digest):
             what = f"{there.stat().st_size} of {file.octets} octets" if there.exists() else "nothing"

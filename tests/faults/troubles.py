@@ -1,6 +1,7 @@
 """Everything that goes wrong, by name. A trouble is prepared before the gateway starts and then plays while files move;
 when it returns, it is over."""
 
+import os
 import resource
 import signal
 import subprocess
@@ -11,6 +12,8 @@ from line import Trouble
 MIB = 1 << 20
 # The gateway keeps so much of a disk free (`free_octets_min`).
 RESERVE = 32 * MIB
+# How long a file may take to go out over a bad line, before the line is mended.
+OUTWARD_S = 6
 LINES = ["cut", "closed", "stalled", "half_open", "slow", "chopped", "flipped"]
 
 
@@ -31,6 +34,10 @@ class Quiet:
     def describe(self):
         return ""
 
+    def strikes(self):
+        """How often it struck."""
+        return 0 if type(self) is Quiet else 1
+
 
 class OnLine(Quiet):
     """A connection of a partner has a trouble of its own."""
@@ -38,11 +45,10 @@ class OnLine(Quiet):
     side, kind = "in", "cut"
 
     def prepare(self):
-        line = self.scene.lane.inward if self.side == "in" else self.scene.lane.outward
         # Handshake and login take about 5,000 octets; most troubles shall come later, some before.
         sizes = sum(file.octets for file in self.scene.files)
         self.plans = [self.trouble(sizes) for _ in range(self.dice.choice([1, 1, 2, 3]))]
-        line.arm(self.plans)
+        self.line().arm(self.plans)
 
     def trouble(self, sizes):
         at = int(self.dice.choice([self.dice.uniform(1, 6000), self.dice.uniform(2500, 9000), self.dice.uniform(1, sizes + 9000)]))
@@ -51,6 +57,25 @@ class OnLine(Quiet):
             kind, at, length=self.dice.uniform(0.3, 2.0), way=self.dice.choice(["up", "down"]), reset=self.kind != "closed",
             recovers=self.dice.random() < 0.5, bit=self.dice.randint(0, 7), dice=self.dice,
         )
+
+    def play(self):
+        """Files go out on their own time: the line stays as it is until each trouble has had its connection, or nothing is
+        left that would call. An operator restarts what waits."""
+        if self.side == "in":
+            return
+        until = time.monotonic() + OUTWARD_S
+        while time.monotonic() < until and self.line().is_waiting():
+            rows = [row for row in self.scene.gateway.transfers() if row["Dir"] == "O"]
+            if self.scene.all_sent() and all(row["State"] == "ended" for row in rows):
+                return
+            self.scene.nudge(rows)
+            time.sleep(0.1)
+
+    def line(self):
+        return self.scene.lane.inward if self.side == "in" else self.scene.lane.outward
+
+    def strikes(self):
+        return self.line().strikes
 
     def describe(self):
         return ", ".join(f"{plan.kind} at octet {plan.at} {plan.way} {plan.length:.1f} s" for plan in self.plans)
@@ -107,10 +132,8 @@ class ReadOnly(Quiet):
     def prepare(self):
         # Root writes everywhere unless it has lost the right to.
         drop = "-dac_override,-dac_read_search"
-        self.scene.prefix = ["setpriv", f"--bounding-set={drop}", f"--inh-caps={drop}"]
-        import os
-        if os.getuid() != 0:
-            self.scene.prefix = []
+        if os.getuid() == 0:
+            self.scene.prefix = ["setpriv", f"--bounding-set={drop}", f"--inh-caps={drop}"]
 
     def play(self):
         folders = [self.scene.gateway.data / name for name in ("payload", "staging")]

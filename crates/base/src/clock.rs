@@ -89,27 +89,36 @@ impl Clock for SystemClock {
 
 /// A clock that stands until a test moves it.
 #[derive(Debug)]
-pub struct TestClock(AtomicI64);
+pub struct TestClock {
+    now: AtomicI64,
+    /// How far the time of day was set off from the other.
+    set_by: AtomicI64,
+}
 
 impl TestClock {
     /// A clock that shows `at`.
     #[must_use]
     pub const fn at(at: UtcMicros) -> Self {
-        Self(AtomicI64::new(at.0))
+        Self { now: AtomicI64::new(at.0), set_by: AtomicI64::new(0) }
     }
 
     /// Moves both times forward.
     pub fn advance(&self, by: Duration) {
-        self.0.fetch_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX), Ordering::SeqCst);
+        self.now.fetch_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX), Ordering::SeqCst);
+    }
+
+    /// Sets the time of day forward or back, as an administrator or a time server does.
+    pub fn set(&self, by_seconds: i64) {
+        self.set_by.fetch_add(by_seconds.saturating_mul(1_000_000), Ordering::SeqCst);
     }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> UtcMicros {
-        UtcMicros(self.0.load(Ordering::SeqCst))
+        UtcMicros(self.now.load(Ordering::SeqCst).saturating_add(self.set_by.load(Ordering::SeqCst)))
     }
     fn monotonic(&self) -> Duration {
-        Duration::from_micros(u64::try_from(self.0.load(Ordering::SeqCst)).unwrap_or(0))
+        Duration::from_micros(u64::try_from(self.now.load(Ordering::SeqCst)).unwrap_or(0))
     }
 }
 

@@ -319,6 +319,14 @@ macro_rules! due {
 pub(crate) const DUE: &str = due!();
 const DUE_LOCKED: &str = concat!(due!(), " FOR UPDATE SKIP LOCKED");
 
+/// Two statements, each on its index: what is to be routed, and what is to be sent.
+pub(crate) const SOONER: &str = "\
+    UPDATE transfer SET next_try_at = next_try_at - $2, revision = revision + 1 \
+      WHERE route_state = 'T' AND next_try_at > $1; \
+    UPDATE transfer SET revision = revision + 1, \
+      next_try_at = CASE WHEN not_before > next_try_at - $2 THEN not_before ELSE next_try_at - $2 END \
+      WHERE state <> 'E' AND state IN ('B', 'R') AND next_try_at > $1";
+
 const BEGIN_DELAYED: &str = "\
     INSERT INTO transfer_step (transfer_id, n, at, from_state, to_state, note) \
       SELECT id, revision + 1, $2, 'D', 'B', '' FROM transfer WHERE id = $1; \

@@ -1,5 +1,7 @@
 //! Transfers: their records, states and steps.
 
+use std::time::Duration;
+
 use base::{TransferId, UtcMicros};
 
 use crate::records::{
@@ -159,6 +161,15 @@ impl Transfers<'_> {
     pub async fn recover(self, node: &str, now: UtcMicros) -> Result<Vec<TransferId>, DbError> {
         let node = node.to_owned();
         self.0.write(move |conn| Box::pin(writes::recover(conn, node, now))).await
+    }
+
+    /// The clock was set back to `now`: what waits for its turn, not for a date, waits shorter by as much.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn sooner(self, now: UtcMicros, by: Duration) -> Result<(), DbError> {
+        let by = UtcMicros(0).plus(by).0;
+        self.0.write(move |conn| conn.run_later(writes::SOONER, args![now, by])).await
     }
 
     /// One transfer.

@@ -117,6 +117,7 @@ pub struct Engine {
     pub(crate) settling: Settling,
     pub(crate) queue: Queue,
     pub(crate) records: RecordLocks,
+    pub(crate) clock_seen: crate::clock::Seen,
     pub(crate) alarms: Mutex<crate::admit::Told>,
     /// Held while an upload that has a limit is committed, so that no two of them take the same room.
     pub(crate) limited: tokio::sync::Mutex<()>,
@@ -168,6 +169,7 @@ impl Engine {
             limited: tokio::sync::Mutex::default(),
             frost,
             tending: tokio::sync::Mutex::default(),
+            clock_seen: crate::clock::Seen::default(),
             gateway_id,
             recovered,
             stop: watch::Sender::new(false),

@@ -6,6 +6,7 @@
 
 pub mod admit;
 pub mod care;
+mod clock;
 mod engine;
 mod error;
 mod events;

@@ -20,6 +20,7 @@ on_both! {
     an_upload_leaves_what_waits_to_be_fetched;
     times_bound_a_page;
     a_running_delivery_is_noted_and_changed_as_it_was_seen;
+    what_waits_waits_shorter_after_the_clock_was_set_back;
 }
 
 mod bodies {
@@ -97,6 +98,28 @@ mod bodies {
         };
         assert_eq!(end(taken.revision).await, Err(DbError::Unexpected { id, found: State::Processing }));
         assert_eq!(end(noted.revision).await.unwrap().state, State::Ended);
+    }
+
+    pub(super) async fn what_waits_waits_shorter_after_the_clock_was_set_back(house: House) {
+        // DESIGN 1.19
+        let db = house.open().await;
+        let minutes = |n: u64| Duration::from_secs(60 * n);
+        let upload = received(&db, "settling").await;
+        let (waits, dated) = (id(&db).await, id(&db).await);
+        let not_before = NOW.plus(minutes(8));
+        db.transfers().insert(to_site(waits, "B")).await.unwrap();
+        db.transfers().insert(NewTransfer { not_before: Some(not_before), ..to_site(dated, "B") }).await.unwrap();
+        for waiting in [waits, dated] {
+            let mut change = TransferChange::fields(waiting, NOW);
+            change.next_try_at = Some(NOW.plus(minutes(11)));
+            db.transfers().apply(change).await.unwrap();
+        }
+        let before = UtcMicros(NOW.0 - 600_000_000);
+        db.transfers().sooner(before, minutes(10)).await.unwrap();
+        let next = async |id| db.transfers().get(id).await.unwrap().unwrap().next_try_at;
+        assert_eq!(next(upload).await, before.plus(Duration::from_secs(2)));
+        assert_eq!(next(waits).await, NOW.plus(minutes(1)));
+        assert_eq!(next(dated).await, not_before, "a date stays");
     }
 
     fn to_site(id: TransferId, site: &str) -> NewTransfer {

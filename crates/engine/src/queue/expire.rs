@@ -29,11 +29,13 @@ impl Default for LastLook {
 }
 
 impl LastLook {
-    pub(super) fn is_due(&self, now: UtcMicros) -> bool {
+    /// `monotonic`: clocks that are set must not put it off.
+    pub(super) fn is_due(&self, monotonic: Duration) -> bool {
+        let now = i64::try_from(monotonic.as_micros()).unwrap_or(i64::MAX);
         let last = self.0.load(Ordering::Relaxed);
-        let due = last == i64::MIN || now.since(UtcMicros(last)) >= EVERY;
+        let due = last == i64::MIN || UtcMicros(now).since(UtcMicros(last)) >= EVERY;
         if due {
-            self.0.store(now.0, Ordering::Relaxed);
+            self.0.store(now, Ordering::Relaxed);
         }
         due
     }
@@ -46,7 +48,7 @@ impl Engine {
     /// If the database fails.
     pub(crate) async fn expire(&self) -> Result<(), TransferError> {
         let now = self.clock.now();
-        if !self.queue.expired.is_due(now) {
+        if !self.queue.expired.is_due(self.clock.monotonic()) {
             return Ok(());
         }
         let mut filter = TransferFilter {

@@ -38,7 +38,7 @@ impl Engine {
     pub(crate) async fn adopt_orphans(&self) -> Result<(), TransferError> {
         let orphans = &self.queue.orphans;
         let now = self.clock.now();
-        if !orphans.suspected.swap(false, Ordering::Relaxed) && !orphans.last.is_due(now) {
+        if !orphans.suspected.swap(false, Ordering::Relaxed) && !orphans.last.is_due(self.clock.monotonic()) {
             return Ok(());
         }
         let filter = TransferFilter { states: vec![State::Processing, State::Servicing], ..TransferFilter::default() };

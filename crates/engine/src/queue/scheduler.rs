@@ -49,6 +49,10 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 
 /// Opens what may be opened now; gives the time to the next look.
 async fn look(engine: &Arc<Engine>, deliverer: &Arc<dyn Deliver>, sessions: &mut JoinSet<()>) -> Duration {
+    if let Err(e) = engine.follow_clock().await {
+        tracing::error!(error = %e, "waits could not be set by the new time");
+        return PAUSE_AFTER_FAILURE;
+    }
     if let Err(e) = engine.expire().await {
         tracing::error!(error = %e, "requests past their latest date could not be looked for");
     }

@@ -79,6 +79,7 @@ impl Engine {
     /// # Errors
     /// If the database does not give the list; what happens to a single file is in its record.
     pub async fn route_due(&self) -> Result<usize, TransferError> {
+        self.follow_clock().await?;
         let now = self.clock.now();
         let due = self.db.transfers().to_route(now, ROUTE_BATCH_MAX).await.map_err(|e| db_error(&e))?;
         let mut done = 0;

@@ -77,7 +77,7 @@ pub async fn run_routing(engine: Arc<Engine>) {
 
 impl Engine {
     /// What was resting when the gateway stopped rests to its end.
-    async fn remember_settling(&self) {
+    pub(crate) async fn remember_settling(&self) {
         let filter = TransferFilter {
             route_states: vec![RouteState::ToRoute],
             states: vec![State::Ended],

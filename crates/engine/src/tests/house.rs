@@ -93,6 +93,8 @@ impl House {
             create(&db, *written).await;
         }
         let engine = start(folder.path(), db, &clock, (&master, &disk)).await;
+        // The clock as it was before any test sets it.
+        engine.follow_clock().await.unwrap();
         Self { engine, clock, folder, disk, faults, master }
     }
 

@@ -2,6 +2,7 @@
 
 mod admit;
 mod care;
+mod clock;
 mod control;
 mod crash;
 mod deliver;
