@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import time
@@ -61,7 +62,11 @@ class Postgres:
         self.call("initdb", "--username=gatehouse", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync",
                   "-D", self.folder / "data")
         self.server = None
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
         self.line = carriers.line(self.port)
 
     def call(self, program, *words):
@@ -104,6 +109,6 @@ class Postgres:
 
     def stop(self):
         if self.server:
-            self.call("pg_ctl", "stop", "-m", "immediate", "-w", "-D", self.folder / "data")
+            self.server.send_signal(signal.SIGQUIT)
             self.server.wait()
             self.server = None

@@ -22,6 +22,9 @@ class Report:
         with self.lock:
             row = self.kinds.setdefault(kind, {"runs": 0, "strikes": 0, "failed": 0, "seconds": 0.0})
             row["runs"] += 1
+            played = sum(row["runs"] for row in self.kinds.values())
+            if played % 100 == 0:
+                print(f"{played} of {self.given.runs} played, {len(self.failures)} failed", flush=True)
             row["strikes"] += strikes
             row["seconds"] += seconds
             self.files += len(scene.files)

@@ -134,6 +134,8 @@ def main():
     good = report.write(len(plan))
     if good:
         shutil.rmtree(folder, ignore_errors=True)
+    else:
+        print(f"what failed is kept in {folder}", flush=True)
     return 0 if good else 1
 
 

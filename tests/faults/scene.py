@@ -26,7 +26,15 @@ class Lane:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True)
         self.carrier = carrier(self.folder)
+        self.server = None
         self.database = Postgres(self.folder / "pg", carriers) if with_postgres else Sqlite()
+        try:
+            self.set_up(carriers)
+        except BaseException:
+            self.close()
+            raise
+
+    def set_up(self, carriers):
         first = Gateway(self.folder / "begin", self.database.settings("begin"))
         first.start()
         self.server = self.carrier.server(self.folder / "bravo", first)
@@ -42,7 +50,8 @@ class Lane:
         self.begin = first.data
 
     def close(self):
-        self.server.stop()
+        if self.server:
+            self.server.stop()
         self.database.stop()
 
 
@@ -124,10 +133,9 @@ class Scene:
             file.tries += 1
             run = self.lane.carrier.upload(folder, self.lane.inward.port, file.login, file.name, file.path, again)
             try:
-                file.acknowledged = run.wait(timeout=TRY_S) == 0
+                run.communicate(timeout=TRY_S)
+                file.acknowledged = run.returncode == 0
             except subprocess.TimeoutExpired:
-                pass
-            finally:
                 cut(run)
             if not file.acknowledged:
                 self.look_in_between(file, folder)

@@ -205,7 +205,7 @@ def test_what_is_left_at_the_partner_is_found(scene):
 
 
 def test_the_report_names_the_seed_and_how_to_repeat_it(tmp_path, scene):
-    given = types.SimpleNamespace(carrier="sftp", seed=5, logs=False)
+    given = types.SimpleNamespace(carrier="sftp", seed=5, runs=1, logs=False)
     report = Report(tmp_path / "report", given)
     scene.finding("loss", "f is gone")
     report.add(5, "killed", "twice", 1, scene, "log of the gateway", 1.0)

@@ -153,9 +153,11 @@ class OpenSsh:
 
 
 def cut(process, by=signal.SIGKILL):
-    """Ends a client and the ssh that it started, at once."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, by)
+    """Ends a client and the ssh that it started, at once. One that has ended already is left alone: its number may be
+    another's by now."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, by)
     return process.communicate(timeout=30)[0]
 
 
