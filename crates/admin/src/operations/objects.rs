@@ -1,6 +1,6 @@
 //! Create, update, delete and show objects of any kind, by the field list of the kind alone.
 
-use db::ObjectChange;
+use db::{Deletion, ObjectChange};
 use model::{Draft, Field, FieldKind, Kind, Object, ObjectState, Place, Value};
 
 use crate::changes::{self, blank, creation, failed, new_uid, recorded};
@@ -100,12 +100,21 @@ async fn save(context: &Context, what: &str, change: ObjectChange) -> Result<Out
     Ok(done(what, stored, made.warnings))
 }
 
-/// Deletes an object; refused while others refer to it, unless forced (OBJ-3, NET-14).
+/// Deletes an object; refused while others refer to it or cannot do without it, unless forced (OBJ-3, NET-14).
 pub(super) async fn delete(context: &Context, input: &Input, kind: Kind) -> Result<Output, OpError> {
     let name = name_of(input, kind)?;
-    let objects = context.engine.db().objects();
-    let cleared = objects.delete(kind, &name, input.is_set("force"), &context.actor).await.map_err(recorded)?;
-    let warnings = cleared.iter().map(|r| format!("{} of {} {} is cleared", r.field, r.kind, r.name)).collect();
+    let warnings = match input.is_set("force") {
+        // Whoever forces it takes the configuration that is left as it is; `check` tells what is wrong with it.
+        true => {
+            let objects = context.engine.db().objects();
+            let cleared = objects.delete(kind, &name, true, &context.actor).await.map_err(recorded)?;
+            cleared.iter().map(|r| format!("{} of {} {} is cleared", r.field, r.kind, r.name)).collect()
+        }
+        false => {
+            let deletion = Deletion { kind, name: name.clone(), force: false, expected_revision: None };
+            changes::commit(context, ("delete", &name), vec![ObjectChange::Delete(deletion)]).await?.warnings
+        }
+    };
     let text = format!("{} {name} deleted", kind.descriptor().title);
     Ok(Output::Done { text, facts: Vec::new(), warnings })
 }

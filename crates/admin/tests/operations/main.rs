@@ -123,6 +123,22 @@ async fn a_route_is_added_explained_and_deleted() {
 }
 
 #[tokio::test]
+async fn what_others_cannot_do_without_is_deleted_by_force_only() {
+    // OBJ-3, SSH-4: a site without a profile calls with SFTP_OUT, and does not name it
+    let house = House::new().await;
+    let site = [("alias", "B"), ("dest_address", "b.example/22"), ("login_ident", "us")];
+    house.run("peladm create_site", &site).await.unwrap();
+    let name = [("sshprof_name", "SFTP_OUT")];
+    let refused = text(house.run("secadm delete_sshprof", &name).await);
+    assert!(refused.contains("SFTP_OUT"), "{refused}");
+    house.run("secdsp display_sshprof", &name).await.unwrap();
+    let audited = house.run("audit list", &[("action", "secadm delete_sshprof")]).await.unwrap().json();
+    assert_eq!((&audited[0]["Result"], &audited[1]["Result"]), (&"Attempt".into(), &"Failed".into()), "AUD-2");
+    house.run("secadm delete_sshprof", &[name[0], ("force", "Y")]).await.unwrap();
+    assert!(house.run("secdsp display_sshprof", &name).await.is_err());
+}
+
+#[tokio::test]
 async fn a_captured_key_is_bound_and_enabled_by_a_person() {
     // AUTO-7, DESIGN 1.5
     let house = House::new().await;
