@@ -38,6 +38,7 @@ pub use kinds::cgate_group::{CgateGroup, Shared};
 pub use kinds::decision_rule::{Condition, DecisionRule, Operator, RuleAction};
 pub use kinds::key::KeyObject;
 pub use kinds::listener::Listener;
+pub use kinds::binding::Binding;
 pub use kinds::local_site::LocalSite;
 pub use kinds::network_profile::{NetworkProfile, SecurityOption};
 pub use kinds::remote_site::{RemoteSite, RenamePolicy, Retry, SiteRoles, VerifyPolicy};

@@ -169,7 +169,8 @@ async fn escrow(context: &Context, input: &Input) -> Result<Output, OpError> {
             "a change of the master key is not finished: run `gatehouse master rotate` first".to_owned(),
         ));
     }
-    let (key, file) = (data.join("master.key"), path.clone());
+    let handed = context.engine.options().master_file.clone();
+    let (key, file) = (handed.unwrap_or_else(|| data.join("master.key")), path.clone());
     let work = tokio::task::spawn_blocking(move || {
         let text = keys::seal_escrow(&key, &passphrase).map_err(|e| OpError::Refused(e.to_string()))?;
         write_new(&file, text.as_bytes()).map_err(|e| OpError::Refused(format!("{}: {e}", file.display())))

@@ -1,7 +1,10 @@
 //! The command line: documented names and forms, prompts, files, exit codes 0, 1 and 2 (objects.md section 14).
 
 mod bundle;
+mod complete;
+mod man;
 pub(crate) mod print;
+mod roff;
 mod tree;
 
 use std::ffi::OsString;
@@ -12,6 +15,8 @@ use admin::{Form, Input, InputError, Operation, Param};
 use base::Secret;
 use clap::ArgMatches;
 
+pub(crate) use complete::complete;
+pub(crate) use man::write as write_manual;
 pub(crate) use tree::LINK_NAMES;
 
 /// Largest file that a command reads to send along, in octets.
@@ -29,6 +34,12 @@ pub(crate) enum Asked {
     Demo(ArgMatches),
     /// `gatehouse links DIR`.
     Links(String),
+    /// `gatehouse health`.
+    Health(ArgMatches),
+    /// `gatehouse man DIR`.
+    Man(String),
+    /// What may stand in the place of the last word.
+    Complete(Vec<OsString>),
     /// `gatehouse backup verify FOLDER`.
     Verify(ArgMatches),
     /// `gatehouse restore FOLDER`.
@@ -57,6 +68,10 @@ pub(crate) struct Target {
 pub(crate) fn ask(args: impl IntoIterator<Item = OsString>) -> Asked {
     let mut args = args.into_iter();
     let program = args.next().unwrap_or_default();
+    let mut args = args.peekable();
+    if args.next_if(|word| word == complete::COMPLETE).is_some() {
+        return Asked::Complete(args.collect());
+    }
     let link = Path::new(&program).file_name().filter(|n| LINK_NAMES.iter().any(|l| **n == **l)).map(OsString::from);
     let root = tree::command_tree();
     let normal = tree::normalise(link.into_iter().chain(args), &root);
@@ -100,6 +115,12 @@ fn help(root: clap::Command, path: &[String], long: bool) -> String {
 fn sort(matches: &ArgMatches) -> Asked {
     match matches.subcommand() {
         Some(("serve", m)) => Asked::Serve(m.clone()),
+        Some(("completion", m)) => {
+            let script = m.get_one::<String>("shell").and_then(|shell| complete::script(shell));
+            script.map_or_else(|| Asked::Wrong("completion: give bash, zsh or fish".to_owned()), Asked::Help)
+        }
+        Some(("man", m)) => Asked::Man(m.get_one::<String>("folder").cloned().unwrap_or_default()),
+        Some(("health", m)) => Asked::Health(m.clone()),
         Some(("demo", m)) => Asked::Demo(m.clone()),
         Some(("restore", m)) => Asked::Restore(m.clone()),
         Some(("backup", m)) if m.subcommand_name() == Some("verify") => {
@@ -227,8 +248,7 @@ pub(crate) fn asked_secret(name: &str, help: &str, matches: &ArgMatches) -> Resu
     if let Some(path) = matches.get_one::<String>(&file) {
         return first_line(path);
     }
-    let folder = std::env::var_os("CREDENTIALS_DIRECTORY").map(std::path::PathBuf::from);
-    if let Some(path) = folder.map(|folder| folder.join(format!("gatehouse.{name}"))).filter(|path| path.is_file()) {
+    if let Some(path) = crate::system::credential(name) {
         return first_line(&path.display().to_string());
     }
     if !std::io::stdin().is_terminal() {
@@ -237,7 +257,7 @@ pub(crate) fn asked_secret(name: &str, help: &str, matches: &ArgMatches) -> Resu
     rpassword::prompt_password(format!("{help}: ")).map(Secret::new).map_err(|e| e.to_string())
 }
 
-fn first_line(path: &str) -> Result<Secret<String>, String> {
+pub(crate) fn first_line(path: &str) -> Result<Secret<String>, String> {
     let octets = Secret::new(read_file(path)?);
     let text = std::str::from_utf8(octets.expose()).map_err(|_| format!("{path}: not text"))?;
     Ok(Secret::new(text.lines().next().unwrap_or_default().to_owned()))
