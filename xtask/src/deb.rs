@@ -43,7 +43,10 @@ impl Order {
         let mut words = arguments.iter();
         while let Some(word) = words.next() {
             let mut value = || {
-                words.next().map(|value| (*value).to_owned()).ok_or_else(|| Failure::new(format!("{word} needs a value")))
+                words
+                    .next()
+                    .map(|value| (*value).to_owned())
+                    .ok_or_else(|| Failure::new(format!("{word} needs a value")))
             };
             match *word {
                 "--program" => order.program = Some(PathBuf::from(value()?)),
@@ -154,7 +157,10 @@ impl<'a> Package<'a> {
         let links = names_in(&self.root.join("usr/bin"))?;
         for link in links.iter().filter(|name| *name != "gatehouse") {
             symlink("gatehouse", self.root.join("usr/share/bash-completion/completions").join(link))?;
-            symlink("gatehouse.fish", self.root.join("usr/share/fish/vendor_completions.d").join(format!("{link}.fish")))?;
+            symlink(
+                "gatehouse.fish",
+                self.root.join("usr/share/fish/vendor_completions.d").join(format!("{link}.fish")),
+            )?;
         }
         Ok(())
     }
@@ -208,8 +214,13 @@ impl<'a> Package<'a> {
         let mut pack = self.place.command("dpkg-deb");
         pack.env("SOURCE_DATE_EPOCH", &self.epoch).arg("--root-owner-group");
         pack.args(if order.fast { ["-Zgzip", "-z1"] } else { ["-Zxz", "-z6"] });
-        run::run("dpkg-deb", pack.arg("--build").arg(&self.root).arg(&order.output).stdout(std::process::Stdio::null()))?;
-        let made = names_in(&order.output)?.into_iter().filter(|name| name.starts_with(&format!("gatehouse_{}_", self.version)));
+        run::run(
+            "dpkg-deb",
+            pack.arg("--build").arg(&self.root).arg(&order.output).stdout(std::process::Stdio::null()),
+        )?;
+        let made = names_in(&order.output)?
+            .into_iter()
+            .filter(|name| name.starts_with(&format!("gatehouse_{}_", self.version)));
         made.last().map(|name| order.output.join(name)).ok_or_else(|| Failure::new("dpkg-deb made no package"))
     }
 }

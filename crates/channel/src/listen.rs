@@ -181,7 +181,8 @@ mod tests {
             if u32::from_str_radix(flags, 16).is_ok_and(|flags| flags & 0x40 == 0) {
                 let ip = std::net::Ipv6Addr::from_bits(u128::from_str_radix(address, 16).unwrap());
                 let listener =
-                    bound(Binding { zone: Some((*interface).to_owned()), ..SocketAddr::new(ip.into(), 0).into() }).await;
+                    bound(Binding { zone: Some((*interface).to_owned()), ..SocketAddr::new(ip.into(), 0).into() })
+                        .await;
                 let _caller = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
                 assert_eq!(listener.accept().await.unwrap().local.ip(), ip);
             }

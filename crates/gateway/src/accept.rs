@@ -14,7 +14,7 @@ use channel::{
 use engine::Engine;
 use engine::admit::{Admitted, AuthAnswer, AuthSession, MethodsLeft, Vault};
 use keys::PublicKey;
-use model::{Inbound, Binding, Security, SshProfile, match_inbound};
+use model::{Binding, Inbound, Security, SshProfile, match_inbound};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -157,7 +157,10 @@ impl Acceptors {
             });
             match sockets {
                 Ok(sockets) => {
-                    tracing::warn!(name, "a socket was handed over that no enabled listener has the name of: its callers are turned away");
+                    tracing::warn!(
+                        name,
+                        "a socket was handed over that no enabled listener has the name of: its callers are turned away"
+                    );
                     let tasks = sockets.into_iter().map(|socket| Accepting(tokio::spawn(refuse(socket)))).collect();
                     self.unclaimed.insert(name.to_owned(), tasks);
                 }

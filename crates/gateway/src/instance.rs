@@ -106,13 +106,11 @@ fn master_key(dir: &DataDir, handed: Option<&Path>, create: bool) -> Result<Mast
     let made = dir.database().exists();
     match path.exists() {
         true => engine::care::load_master(dir.path()).map_err(|e| format!("master key {}: {e}", path.display())),
-        false if made => {
-            Err(format!(
-                "master key {} is not there: put it back from where you keep its copy; if the service manager hands it \
+        false if made => Err(format!(
+            "master key {} is not there: put it back from where you keep its copy; if the service manager hands it \
                  over as credential gatehouse.master, start the service, and commands reach it",
-                path.display()
-            ))
-        }
+            path.display()
+        )),
         false if create => MasterKey::create(&path).map_err(|e| format!("master key {}: {e}", path.display())),
         false => {
             Err(format!("{} is no data folder: start the gateway once with `gatehouse serve`", dir.path().display()))

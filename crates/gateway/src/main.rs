@@ -111,7 +111,7 @@ async fn operation(asked: Call) -> Result<(), Failure> {
     };
     match &asked.output {
         Some(target) => print::into_file(&output, asked.json, target).map_err(failed),
-        None => print::output(&output, asked.json).map_err(|e| failed(e.to_string())),
+        None => print::output(&output, asked.json, &asked.zone).map_err(|e| failed(e.to_string())),
     }
 }
 

@@ -263,7 +263,9 @@ impl Host {
             Ok(new) => {
                 self.settings.log.level.clone_from(&new.log.level);
                 if self.settings != new {
-                    tracing::warn!("other settings than [log] level have changed: they take effect with the next start");
+                    tracing::warn!(
+                        "other settings than [log] level have changed: they take effect with the next start"
+                    );
                 }
                 tracing::info!(level = new.log.level, "settings read anew");
             }

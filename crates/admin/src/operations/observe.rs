@@ -195,7 +195,7 @@ async fn history(context: &Context, input: &Input) -> Result<Output, OpError> {
         vec![
             Cell::from(r.point),
             r.revision.into(),
-            r.at.to_string().into(),
+            r.at.into(),
             r.actor.into(),
             r.op.into(),
             format!("{} {}", r.kind, r.name).into(),
@@ -240,7 +240,7 @@ async fn audit_list(context: &Context, input: &Input) -> Result<Output, OpError>
     let row = |r: AuditRow| {
         vec![
             Cell::from(r.seq),
-            r.at.to_string().into(),
+            r.at.into(),
             r.actor.name.into(),
             r.actor.origin.into(),
             r.action.into(),

@@ -69,8 +69,7 @@ impl<'a> Line<'a> {
         let program = words.first().and_then(|word| Path::new(word).file_name()).and_then(|name| name.to_str());
         let link = program.filter(|name| LINK_NAMES.contains(name)).map(str::to_owned);
         let (current, before) = words.split_last().map(|(last, rest)| (last.clone(), rest)).unwrap_or_default();
-        let mut line =
-            Self { at: root, path: Vec::new(), open: None, given: BTreeSet::new(), by_position: 0, current };
+        let mut line = Self { at: root, path: Vec::new(), open: None, given: BTreeSet::new(), by_position: 0, current };
         for word in link.iter().chain(before.iter().skip(1)) {
             line.take(word, root);
         }
@@ -125,14 +124,20 @@ impl<'a> Line<'a> {
     fn offers(&self, root: &Command) -> Vec<(String, String)> {
         let plain = |word: &str| (word.to_owned(), String::new());
         if let Some(arg) = self.open {
-            return self.param().map_or_else(|| loose_values(arg), |param| values(&param)).iter().map(|w| plain(w)).collect();
+            return self
+                .param()
+                .map_or_else(|| loose_values(arg), |param| values(&param))
+                .iter()
+                .map(|w| plain(w))
+                .collect();
         }
         if self.current.starts_with('-') {
             return self.names_of_arguments(root);
         }
         let below = self.at.get_subcommands().filter(|c| !c.is_hide_set());
-        let mut offers: Vec<_> =
-            below.map(|c| (c.get_name().to_owned(), c.get_about().map(ToString::to_string).unwrap_or_default())).collect();
+        let mut offers: Vec<_> = below
+            .map(|c| (c.get_name().to_owned(), c.get_about().map(ToString::to_string).unwrap_or_default()))
+            .collect();
         match self.param() {
             Some(param) => offers.extend(values(&param).iter().map(|word| plain(word))),
             None => {

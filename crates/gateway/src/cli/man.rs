@@ -87,7 +87,8 @@ fn overview(families: &[&Command], root: &Command, date: &str) -> ManualPage {
         page.term(&[(*name).to_owned()], None, meaning);
     }
     exit_status(&mut page);
-    let others: Vec<String> = families.iter().map(|f| page_of(f.get_name())).map(|(n, s)| format!("{n}({s})")).collect();
+    let others: Vec<String> =
+        families.iter().map(|f| page_of(f.get_name())).map(|(n, s)| format!("{n}({s})")).collect();
     see_also(&mut page, &[&others.join(", "), "gatehouse.toml(5)"]);
     ManualPage { file: "gatehouse.1".to_owned(), text: page.text() }
 }
@@ -95,7 +96,8 @@ fn overview(families: &[&Command], root: &Command, date: &str) -> ManualPage {
 fn program(family: &Command, root: &Command, date: &str) -> ManualPage {
     let (name, section) = page_of(family.get_name());
     let mut page = Page::new(&name, section, date);
-    let called = if LINK_NAMES.contains(&family.get_name()) { name.clone() } else { format!("gatehouse {}", family.get_name()) };
+    let called =
+        if LINK_NAMES.contains(&family.get_name()) { name.clone() } else { format!("gatehouse {}", family.get_name()) };
     page.section("NAME");
     page.words(&format!("{name} - {}", lower(&about(family))));
     page.section("SYNOPSIS");
@@ -139,7 +141,8 @@ fn usage(command: &Command) -> String {
     let mut optional = false;
     for arg in command.get_arguments().filter(|arg| arg.get_long().is_some() && !arg.is_hide_set()) {
         let mandatory = arg.get_help().is_some_and(|help| help.to_string().starts_with("[mandatory]"));
-        let by_position = command.get_positionals().any(|p| p.get_id().as_str() == format!("{}{BY_POSITION}", arg.get_id()));
+        let by_position =
+            command.get_positionals().any(|p| p.get_id().as_str() == format!("{}{BY_POSITION}", arg.get_id()));
         match (mandatory && !by_position, arg.get_long()) {
             (true, Some(long)) => words.push(format!("-{long} {}", value_name(arg).unwrap_or_default())),
             _ => optional = true,
@@ -287,7 +290,10 @@ const SERVE: &[&str] = &[
 
 const SIGNALS: &[(&str, &str)] = &[
     ("SIGTERM, SIGINT", "stop: no new connections, sessions may go on for [shutdown] drain_s seconds"),
-    ("SIGHUP", "read gatehouse.toml anew ([log] level takes effect at once), and try again to open listeners that failed"),
+    (
+        "SIGHUP",
+        "read gatehouse.toml anew ([log] level takes effect at once), and try again to open listeners that failed",
+    ),
 ];
 
 const CREDENTIALS: &[(&str, &str)] = &[
@@ -347,8 +353,11 @@ mod tests {
     fn entries_are_read_with_their_comments() {
         let manual = "x\n## Settings\n\n    [a]      # what it is\n    b = 1    # one\n             # and more\n\n    # c = 2\n\n## Next\n    d = 3\n";
         let value = |n: &str, v: &str, m: &str| Entry::Value(n.to_owned(), v.to_owned(), m.to_owned());
-        let wanted =
-            [Entry::Section("a".to_owned(), "what it is".to_owned()), value("b", "1", "one and more"), value("c", "2", "for example")];
+        let wanted = [
+            Entry::Section("a".to_owned(), "what it is".to_owned()),
+            value("b", "1", "one and more"),
+            value("c", "2", "for example"),
+        ];
         assert_eq!(entries(manual), wanted);
     }
 }

@@ -5,6 +5,7 @@ mod complete;
 mod man;
 pub(crate) mod print;
 mod roff;
+mod times;
 mod tree;
 
 use std::ffi::OsString;
@@ -17,6 +18,7 @@ use clap::ArgMatches;
 
 pub(crate) use complete::complete;
 pub(crate) use man::write as write_manual;
+pub(crate) use times::Zone;
 pub(crate) use tree::LINK_NAMES;
 
 /// Largest file that a command reads to send along, in octets.
@@ -54,6 +56,8 @@ pub(crate) struct Call {
     pub(crate) input: Input,
     pub(crate) data: Option<String>,
     pub(crate) json: bool,
+    /// For what people see.
+    pub(crate) zone: Zone,
     /// Where the result goes, if not to standard output.
     pub(crate) output: Option<Target>,
 }
@@ -173,6 +177,7 @@ fn call(operation: &'static Operation, matches: &ArgMatches) -> Asked {
         input,
         data: matches.get_one::<String>("data").cloned(),
         json: matches.get_flag("json"),
+        zone: Zone::new(matches.get_flag("utc")),
         output: target(&(operation.params)(), matches),
     }))
 }
@@ -207,6 +212,14 @@ fn take(input: &mut Input, param: &Param, matches: &ArgMatches) -> Result<(), St
         }
         Form::Value if param.is_secret() => match secret(param, matches)? {
             Some(value) => input.give(param, value.expose()).map_err(|e| e.to_string()),
+            None => Ok(()),
+        },
+        Form::Time => match tree::given(matches, param) {
+            Some(text) => {
+                let zone = Zone::new(matches.get_flag("utc"));
+                let utc = zone.read(text).map_err(|text| format!("-{}: {text}", param.name()))?;
+                input.give(param, &utc).map_err(|e| e.to_string())
+            }
             None => Ok(()),
         },
         Form::Value => match tree::given(matches, param) {

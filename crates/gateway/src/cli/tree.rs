@@ -45,6 +45,13 @@ pub(crate) fn command_tree() -> Command {
                 .help("data folder; GATEHOUSE_DATA where not given"),
         )
         .arg(Arg::new("json").long("json").global(true).action(ArgAction::SetTrue).help("print JSON, for programs"))
+        .arg(
+            Arg::new("utc")
+                .long("utc")
+                .global(true)
+                .action(ArgAction::SetTrue)
+                .help("times in UTC; in the zone of TZ or the system where not given"),
+        )
         .subcommand(serve_command())
         .subcommand(demo_command())
         .subcommand(links_command())
@@ -70,8 +77,18 @@ fn serve_command() -> Command {
 fn health_command() -> Command {
     Command::new("health")
         .about("Ask a running gateway whether it takes work: exit code 0 if it does, 1 if not")
-        .arg(Arg::new("live").long("live").action(ArgAction::SetTrue).help("whether its process runs, even if it is frozen"))
-        .arg(Arg::new("metrics").long("metrics").value_name("ADDRESS:PORT").help("where it answers; [metrics] address else"))
+        .arg(
+            Arg::new("live")
+                .long("live")
+                .action(ArgAction::SetTrue)
+                .help("whether its process runs, even if it is frozen"),
+        )
+        .arg(
+            Arg::new("metrics")
+                .long("metrics")
+                .value_name("ADDRESS:PORT")
+                .help("where it answers; [metrics] address else"),
+        )
 }
 
 fn completion_command() -> Command {
@@ -161,6 +178,7 @@ fn family(word: &str) -> &'static str {
         "explain" => "Say how the gateway would decide, and why",
         "audit" => "The record of every change",
         "master" => "The key that seals everything stored",
+        "store" => "What is stored of files",
         "backup" => "Make and check backups, keep the master key safe",
         _ => "",
     }
@@ -198,6 +216,7 @@ fn argument(param: &Param) -> Arg {
     match (param.form, field.kind) {
         (Form::Switch | Form::Append | Form::Asked, _) => arg.action(ArgAction::SetTrue).allow_hyphen_values(false),
         (Form::File | Form::Output, _) => arg.value_name("FILE"),
+        (Form::Time, _) => arg.value_name("TIME"),
         (Form::Bundle, _) => arg.value_name("FILE|DIR|-"),
         _ if param.is_secret() => arg.num_args(0..=1).allow_hyphen_values(false).value_name("SECRET"),
         (_, FieldKind::List { .. } | FieldKind::RefList(..)) => arg.value_name("LIST"),

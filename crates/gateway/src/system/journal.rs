@@ -9,7 +9,9 @@ use tracing_subscriber::fmt::MakeWriter;
 /// whose output was redirected by somebody in between still has the variable.
 pub(crate) fn is_journal() -> bool {
     let named = std::env::var("JOURNAL_STREAM").ok();
-    named.is_some_and(|named| rustix::fs::fstat(io::stdout()).is_ok_and(|about| fits(&named, about.st_dev, about.st_ino)))
+    named.is_some_and(|named| {
+        rustix::fs::fstat(io::stdout()).is_ok_and(|about| fits(&named, about.st_dev, about.st_ino))
+    })
 }
 
 fn fits(named: &str, device: u64, inode: u64) -> bool {

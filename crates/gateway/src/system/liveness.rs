@@ -41,7 +41,10 @@ impl Liveness {
             match self.stuck() {
                 None => notifier.alive(&status()),
                 Some(what) => {
-                    tracing::error!(task = what, "a task makes no progress: the service manager is not told that we live");
+                    tracing::error!(
+                        task = what,
+                        "a task makes no progress: the service manager is not told that we live"
+                    );
                     notifier.status(&format!("task {what} makes no progress"));
                 }
             }
@@ -113,7 +116,11 @@ mod tests {
         let tasks = vec![("idle", idle.abort_handle())];
         let watching = Liveness::new(Arc::clone(&engine), tasks, true).watch(notifier, || "well".to_owned());
         let watching = tokio::spawn(watching);
-        assert_eq!(told(&receiver, "WATCHDOG").await, "WATCHDOG=1\nSTATUS=well", "the first look has nothing to compare");
+        assert_eq!(
+            told(&receiver, "WATCHDOG").await,
+            "WATCHDOG=1\nSTATUS=well",
+            "the first look has nothing to compare"
+        );
         assert_eq!(told(&receiver, "STATUS").await, "STATUS=task deliveries makes no progress");
 
         // As soon as it goes on, it is heard of again.

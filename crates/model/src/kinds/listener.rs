@@ -17,10 +17,9 @@ pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
     name_rule: NameRule::Word { max: 31 },
     fields: &[
         Field::choice("protocol", &["SFTP"], "protocol served on the port").shorts(&["pr"]).default("SFTP"),
-        Field::text("address", 61, "local IP address to listen on")
-            .shorts(&["addr"])
-            .default("0.0.0.0")
-            .detail("0.0.0.0 is every IPv4 address, :: every address; a link-local one names its interface: fe80::1%eth0"),
+        Field::text("address", 61, "local IP address to listen on").shorts(&["addr"]).default("0.0.0.0").detail(
+            "0.0.0.0 is every IPv4 address, :: every address; a link-local one names its interface: fe80::1%eth0",
+        ),
         Field::int("port", (0, 65_535), "", "TCP port to listen on")
             .shorts(&["p"])
             .required()
