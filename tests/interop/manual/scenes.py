@@ -17,7 +17,7 @@ class Scene:
     def __init__(self, gateway, keys, folder):
         self.gateway, self.keys, self.folder = gateway, keys, folder
         self.port = free_port()
-        self.places = {"2222": str(self.port), "0.0.0.0": HOST, "/usr/local/bin": str(folder / "bin")}
+        self.places = {"2222": str(self.port), "2223": str(free_port()), "2224": str(free_port()), "0.0.0.0": HOST, "/usr/local/bin": str(folder / "bin")}
         self.files()
         if self.begun:
             gateway.start()

@@ -234,7 +234,10 @@ async fn verify_store(context: &Context) -> Result<Output, OpError> {
     let found = context.engine.verify_store().await.map_err(|e| OpError::Failed(e.to_string()))?;
     if found.faulty > 0 {
         let told = found.faults.join("\n");
-        return Err(OpError::Refused(format!("{told}\n{} of {} stored files are damaged", found.faulty, found.payloads)));
+        return Err(OpError::Refused(format!(
+            "{told}\n{} of {} stored files are damaged",
+            found.faulty, found.payloads
+        )));
     }
     Ok(Output::Done {
         text: format!("{} stored files are whole: {} octets", found.payloads, found.octets),

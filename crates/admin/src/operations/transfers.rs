@@ -132,7 +132,10 @@ fn submit_params() -> Vec<Param> {
     ]
     .map(Param::of)
     .into_iter()
-    .chain([time("date_to_begin", "not before").shorts(&["dtb"]), time("date_to_end", "cancelled after").shorts(&["dte"])].map(Param::time))
+    .chain(
+        [time("date_to_begin", "not before").shorts(&["dtb"]), time("date_to_end", "cancelled after").shorts(&["dte"])]
+            .map(Param::time),
+    )
     .collect()
 }
 

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use admin::{Cell, Output};
 use super::Zone;
+use admin::{Cell, Output};
 use comfy_table::{ContentArrangement, Table, presets};
 
 /// Prints `output` to standard output, warnings to standard error.

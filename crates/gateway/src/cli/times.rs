@@ -5,7 +5,7 @@ use admin::Cell;
 use base::UtcMicros;
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
-use jiff::{Timestamp, Zoned};
+use jiff::{Timestamp, ZonedDateTime};
 
 /// Length of a time as [`UtcMicros`] shows it.
 const SHOWN_OCTETS: usize = 27;
@@ -22,7 +22,7 @@ impl Zone {
 
     /// A time with its offset, so that an hour that comes twice in a year is told apart; UTC as it is stored.
     pub(crate) fn show(&self, at: UtcMicros) -> String {
-        let local = Timestamp::from_microsecond(at.0).ok().map(|t| t.to_zoned(self.0.clone()));
+        let local = Timestamp::from_microsecond(at.0).ok().map(|t| t.to_zoned_datetime(self.0.clone()));
         match local.filter(|local| local.offset() != Offset::UTC) {
             Some(local) => local.strftime("%Y-%m-%dT%H:%M:%S%.6f%:z").to_string(),
             None => at.to_string(),
@@ -65,16 +65,20 @@ impl Zone {
             return Ok(utc(at));
         }
         let (local, zone) = match text.strip_suffix(']').and_then(|text| text.split_once('[')) {
-            Some((local, name)) => (local, TimeZone::get(name).map_err(|_| format!("{name:?} is no time zone that is known"))?),
+            Some((local, name)) => {
+                (local, TimeZone::get(name).map_err(|_| format!("{name:?} is no time zone that is known"))?)
+            }
             None => (text, self.0.clone()),
         };
         let wrong = || {
-            format!("{text:?} is no time: give it as 2026-11-23T14:05:00+01:00, as 2026-11-23T14:05 in your zone, or as +hhmmss")
+            format!(
+                "{text:?} is no time: give it as 2026-11-23T14:05:00+01:00, as 2026-11-23T14:05 in your zone, or as +hhmmss"
+            )
         };
         let local: DateTime = local.trim().parse().map_err(|_| wrong())?;
-        let found = zone.to_ambiguous_zoned(local);
+        let found = zone.to_ambiguous_zoned_datetime(local);
         match found.is_ambiguous() {
-            false => found.compatible().map(|at: Zoned| utc(at.timestamp())).map_err(|_| wrong()),
+            false => found.compatible().map(|at: ZonedDateTime| utc(at.timestamp())).map_err(|_| wrong()),
             true => Err(format!(
                 "{text:?}: the clock is changed then, so that there is no such time or there are two: give it with its \
                  offset, as 2026-11-23T14:05:00+01:00"
