@@ -141,15 +141,13 @@ impl<'a> Package<'a> {
             command.env("SOURCE_DATE_EPOCH", &self.epoch);
             command
         };
-        let scratch = self.root.join("pages");
-        run::run("gatehouse man", gatehouse().arg("man").arg(&scratch))?;
-        for page in names_in(&scratch)? {
-            let section = page.rsplit('.').next().unwrap_or_default().to_owned();
-            let target = format!("usr/share/man/man{section}/{page}");
-            self.write(&target, &fs::read(scratch.join(&page))?)?;
-            self.compress(&self.root.join(target))?;
+        let manual = self.root.join("usr/share/man");
+        run::run("gatehouse man", gatehouse().arg("man").arg(&manual))?;
+        for section in names_in(&manual)? {
+            for page in names_in(&manual.join(&section))? {
+                self.compress(&manual.join(&section).join(page))?;
+            }
         }
-        fs::remove_dir_all(scratch)?;
         for (shell, to) in COMPLETIONS {
             let script = output("gatehouse completion", gatehouse().args(["completion", shell]))?;
             self.write(to, script.as_bytes())?;

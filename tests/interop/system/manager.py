@@ -3,7 +3,6 @@
 import os
 import socket
 import subprocess
-import time
 
 import pytest
 
@@ -114,14 +113,3 @@ def connection_is_closed(host, port, family=socket.AF_INET):
             return caller.recv(1) == b""
         except ConnectionResetError:
             return True
-
-
-def settled(ask, seconds=0.5):
-    """The answer once it has not changed for some time."""
-    before, since = ask(), time.monotonic()
-    while time.monotonic() - since < seconds:
-        now = ask()
-        if now != before:
-            before, since = now, time.monotonic()
-        time.sleep(0.02)
-    return before

@@ -117,7 +117,7 @@ def pages(shared, tmp_path_factory):
 
 def test_manual_pages_are_in_order(pages):
     # Issue: man pages, checked by their viewers
-    files = sorted(pages.iterdir())
+    files = sorted(path for path in pages.rglob("*") if path.is_file())
     names = {path.name for path in files}
     assert {"gatehouse.1", "secadm.1", "peldsp.1", "gatehouse-serve.8", "gatehouse.toml.5", "gatehouse-listener.1"} <= names
     done = subprocess.run([need("mandoc"), "-T", "lint", "-W", "warning", *files], capture_output=True, text=True, timeout=60)
@@ -131,7 +131,7 @@ def test_manual_pages_are_in_order(pages):
 
 def test_manual_pages_say_what_the_help_says(shared, pages):
     env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "MANWIDTH": "200"}
-    shown = subprocess.run([need("man"), "-l", str(pages / "secadm.1")], capture_output=True, text=True, timeout=60, env=env)
+    shown = subprocess.run([need("man"), "-l", str(pages / "man1" / "secadm.1")], capture_output=True, text=True, timeout=60, env=env)
     page = re.sub(r".\x08", "", shown.stdout)
     help_text = shared.run("secadm", "create_sshprof", "??").stdout
     for name in re.findall(r"--([a-z0-9_]+)", help_text):

@@ -1,5 +1,7 @@
 //! Manual pages, written from the command tree and from the one list of settings, so that none misses a parameter.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use clap::{Arg, ArgAction, Command};
@@ -11,9 +13,10 @@ use super::tree::{BY_POSITION, LINK_NAMES, command_tree};
 /// The settings as the manual lists them: sections, entries with their defaults, and what they are.
 const SETTINGS: &str = include_str!("../../../../docs/manual/operation.md");
 
-/// A page: the name of its file, and its text.
+/// A page.
 pub(crate) struct ManualPage {
-    pub(crate) file: String,
+    pub(crate) name: String,
+    pub(crate) section: u8,
     pub(crate) text: String,
 }
 
@@ -27,17 +30,26 @@ pub(crate) fn pages(now: Timestamp) -> Vec<ManualPage> {
     pages
 }
 
-/// Writes all pages into a folder, which is made if it is not there.
+/// Writes all pages below a folder as viewers look for them: `man1`, `man5`, `man8`.
 ///
 /// # Errors
 /// A sentence that names the file.
 pub(crate) fn write(folder: &str, now: Timestamp) -> Result<(), String> {
-    let folder = Path::new(folder);
     let told = |path: &Path, e: std::io::Error| format!("{}: {e}", path.display());
-    std::fs::create_dir_all(folder).map_err(|e| told(folder, e))?;
+    // Everything else that we write is closed to others; this is for all of them.
+    let open =
+        |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).map_err(|e| told(path, e));
+    let make = |path: &Path| match path.exists() {
+        true => Ok(()),
+        false => std::fs::create_dir_all(path).map_err(|e| told(path, e)).and_then(|()| open(path, 0o755)),
+    };
+    make(Path::new(folder))?;
     for page in pages(now) {
-        let path = folder.join(&page.file);
+        let below = Path::new(folder).join(format!("man{}", page.section));
+        make(&below)?;
+        let path = below.join(format!("{}.{}", page.name, page.section));
         std::fs::write(&path, page.text).map_err(|e| told(&path, e))?;
+        open(&path, 0o644)?;
     }
     Ok(())
 }
@@ -90,7 +102,7 @@ fn overview(families: &[&Command], root: &Command, date: &str) -> ManualPage {
     let others: Vec<String> =
         families.iter().map(|f| page_of(f.get_name())).map(|(n, s)| format!("{n}({s})")).collect();
     see_also(&mut page, &[&others.join(", "), "gatehouse.toml(5)"]);
-    ManualPage { file: "gatehouse.1".to_owned(), text: page.text() }
+    ManualPage { name: "gatehouse".to_owned(), section: 1, text: page.text() }
 }
 
 fn program(family: &Command, root: &Command, date: &str) -> ManualPage {
@@ -128,7 +140,7 @@ fn program(family: &Command, root: &Command, date: &str) -> ManualPage {
     arguments(&mut page, root);
     exit_status(&mut page);
     see_also(&mut page, &["gatehouse(1)", "gatehouse.toml(5)"]);
-    ManualPage { file: format!("{name}.{section}"), text: page.text() }
+    ManualPage { name, section, text: page.text() }
 }
 
 /// What must be given, and that there is more.
@@ -228,7 +240,7 @@ fn settings(date: &str) -> ManualPage {
         }
     }
     see_also(&mut page, &["gatehouse(1)", "gatehouse-serve(8)"]);
-    ManualPage { file: "gatehouse.toml.5".to_owned(), text: page.text() }
+    ManualPage { name: "gatehouse.toml".to_owned(), section: 5, text: page.text() }
 }
 
 #[derive(Debug, Eq, PartialEq)]
@@ -316,13 +328,13 @@ mod tests {
         for operation in admin::OPERATIONS.iter().copied().flatten() {
             let family = operation.name.split(' ').next().unwrap();
             let (name, section) = page_of(family);
-            let page = pages.iter().find(|p| p.file == format!("{name}.{section}")).unwrap();
+            let page = pages.iter().find(|p| (p.name.as_str(), p.section) == (name.as_str(), section)).unwrap();
             for param in (operation.params)() {
                 let written = format!("\\fB\\-{}\\fR", param.name());
                 assert!(page.text.contains(&written), "{} -{}", operation.name, param.name());
             }
         }
-        assert!(pages.iter().any(|p| p.file == "gatehouse-serve.8" && p.text.contains("SIGHUP")));
+        assert!(pages.iter().any(|p| p.name == "gatehouse-serve" && p.section == 8 && p.text.contains("SIGHUP")));
         assert!(pages.iter().all(|p| p.text.contains(".SH \"NAME\"") && p.text.contains("1970\u{2d}01")));
     }
 
@@ -345,7 +357,7 @@ mod tests {
                 assert!(there, "[{section}] {name} is not in docs/manual/operation.md");
             }
         }
-        let page = all().into_iter().find(|p| p.file == "gatehouse.toml.5").unwrap();
+        let page = all().into_iter().find(|p| p.name == "gatehouse.toml").unwrap();
         assert!(page.text.contains("\\fBdrain_s\\fR \\fI= 30\\fR"), "{}", page.text);
     }
 

@@ -98,7 +98,7 @@ fn completion_command() -> Command {
 
 fn man_command() -> Command {
     Command::new("man")
-        .about("Write the manual pages into a folder")
+        .about("Write the manual pages below a folder, as man1, man5 and man8")
         .arg(Arg::new("folder").value_name("DIR").required(true))
 }
 
