@@ -4,9 +4,9 @@ function __gatehouse_complete
     set -l current (commandline -ct)
     for line in ($words[1] __complete $words "$current" 2>/dev/null)
         switch $line
-            case ':files'
+            case ':files*'
                 __fish_complete_path "$current"
-            case ':folders'
+            case ':folders*'
                 __fish_complete_directories "$current"
             case '?*'
                 printf '%s\n' $line

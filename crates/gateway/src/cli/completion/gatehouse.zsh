@@ -6,8 +6,8 @@ _gatehouse() {
     lines=("${(@f)$("${(Q)words[1]}" __complete "${(@Q)words[1,CURRENT]}" 2>/dev/null)}")
     for line in "${lines[@]}"; do
         case $line in
-        :files) _files ;;
-        :folders) _files -/ ;;
+        :files*) _files ;;
+        :folders*) _files -/ ;;
         ?*) candidates+=("${${line%%$'\t'*}//:/\\:}:${line#*$'\t'}") ;;
         esac
     done
