@@ -23,6 +23,7 @@ pub(crate) fn run(place: &Workplace, arguments: &[&str]) -> Result<(), Failure> 
     package.install_program(&program)?;
     package.install_files()?;
     package.install_manual(&program)?;
+    package.install_links(&program)?;
     package.write_control()?;
     let file = package.pack(&order)?;
     say(&format!("deb: {}", file.display()));
@@ -96,7 +97,7 @@ impl<'a> Package<'a> {
         mode(&path, 0o644)
     }
 
-    /// The program, stripped, and a link for each name it answers to.
+    /// The program, stripped.
     fn install_program(&self, program: &Path) -> Result<(), Failure> {
         let target = self.root.join("usr/bin/gatehouse");
         make_folder(&self.root.join("usr/bin"))?;
@@ -104,13 +105,21 @@ impl<'a> Package<'a> {
         mode(&target, 0o755)?;
         let sections = ["--strip-unneeded", "--remove-section=.comment", "--remove-section=.note"];
         run::run("strip", self.place.command("strip").args(sections).arg(&target))?;
+        Ok(())
+    }
+
+    /// A link for each documented name that is a command of this version: each has a manual page.
+    fn install_links(&self, program: &Path) -> Result<(), Failure> {
         let scratch = self.root.join("links");
         make_folder(&scratch)?;
         run::run("gatehouse links", self.place.command(&program.to_string_lossy()).arg("links").arg(&scratch))?;
-        for link in names_in(&scratch)? {
-            symlink("gatehouse", self.root.join("usr/bin").join(link))?;
-        }
+        let names = names_in(&scratch)?;
         fs::remove_dir_all(scratch)?;
+        for name in names.iter().filter(|name| self.root.join(format!("usr/share/man/man1/{name}.1.gz")).exists()) {
+            symlink("gatehouse", self.root.join("usr/bin").join(name))?;
+            symlink("gatehouse", self.root.join("usr/share/bash-completion/completions").join(name))?;
+            symlink("gatehouse.fish", self.root.join(format!("usr/share/fish/vendor_completions.d/{name}.fish")))?;
+        }
         Ok(())
     }
 
@@ -151,14 +160,6 @@ impl<'a> Package<'a> {
         for (shell, to) in COMPLETIONS {
             let script = output("gatehouse completion", gatehouse().args(["completion", shell]))?;
             self.write(to, script.as_bytes())?;
-        }
-        let links = names_in(&self.root.join("usr/bin"))?;
-        for link in links.iter().filter(|name| *name != "gatehouse") {
-            symlink("gatehouse", self.root.join("usr/share/bash-completion/completions").join(link))?;
-            symlink(
-                "gatehouse.fish",
-                self.root.join("usr/share/fish/vendor_completions.d").join(format!("{link}.fish")),
-            )?;
         }
         Ok(())
     }

@@ -26,15 +26,17 @@ mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 ip link set lo up
 """
 
+# As in a container: nothing of the kernel can be changed from inside, and nothing of this system's own units is wanted.
 SYSTEMD = LAYERED + r"""
 mount -t sysfs sysfs "$root/sys"
 mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
-rm -rf "$root"/etc/systemd/system/*.wants
-mkdir -p "$root/run/systemd"
-printf '[Unit]\nDefaultDependencies=no\nRequires=dbus.socket\nWants=systemd-journald.service\n' \
-    > "$root/etc/systemd/system/bare.target"
-sed -i '/dbus/d' "$root/etc/systemd/system/bare.target"
-exec chroot "$root" /usr/bin/env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+mount -o remount,ro "$root/sys"
+mount --bind "$root/proc/sys" "$root/proc/sys"
+mount -o remount,bind,ro "$root/proc/sys"
+rm -rf "$root"/etc/systemd/system/*.wants "$root/etc/fstab" "$root/usr/sbin/policy-rc.d"
+printf '[Unit]\nDefaultDependencies=no\nWants=systemd-journald.service\n' > "$root/etc/systemd/system/bare.target"
+exec chroot "$root" /usr/bin/setpriv --bounding-set -sys_module,-sys_time,-sys_boot,-sys_rawio,-syslog,-mac_admin,-mknod \
+    /usr/bin/env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin \
     /lib/systemd/systemd --system --unit=bare.target --log-target=null --show-status=0
 """
 

@@ -41,7 +41,7 @@ impl Engine {
             let Some(last) = batch.last() else { return Ok(found) };
             after = *last;
             for id in batch {
-                match self.read_whole(id).await {
+                match self.read_payload(id).await {
                     Ok(octets) => found.octets = found.octets.saturating_add(octets),
                     Err(error) if error.cause == Cause::NotFound => continue,
                     Err(error) => {
@@ -56,7 +56,7 @@ impl Engine {
         }
     }
 
-    async fn read_whole(&self, id: PayloadId) -> Result<u64, TransferError> {
+    async fn read_payload(&self, id: PayloadId) -> Result<u64, TransferError> {
         let mut source = self.open_payload(id).await?;
         let (mut hash, mut octets) = (Context::new(&SHA256), 0_u64);
         loop {
