@@ -252,7 +252,6 @@ const FILES: &[(&str, &str)] = &[
     ("packaging/systemd/gatehouse.socket", "usr/share/doc/gatehouse/examples/gatehouse.socket"),
     ("packaging/restore-drill", "usr/share/doc/gatehouse/examples/restore-drill"),
     ("packaging/debian/copyright", "usr/share/doc/gatehouse/copyright"),
-    ("packaging/debian/lintian-overrides", "usr/share/lintian/overrides/gatehouse"),
     ("CHANGELOG.md", "usr/share/doc/gatehouse/CHANGELOG.md"),
 ];
 /// Where shells look for completions.

@@ -87,11 +87,13 @@ def test_the_present_program_takes_over_what_the_first_one_left(old, tmp_path):
     alpha = OpenSsh(tmp_path / "a", old.port("key"), "alpha", KeyFile(old.folder / "alpha"))
     got = tmp_path / "got"
     got.mkdir()
-    alpha.sftp(f"get small.txt {got}/small.txt", f"get large.bin {got}/large.bin")
+    alpha.sftp("ls")
     carol = OpenSsh(tmp_path / "c", old.port("password"), "carol", password="carols word")
     carol.sftp(f"get kept.txt {got}/kept.txt", f"get offer.txt {got}/offer.txt")
     digests = {path.name: sha256(path) for path in got.iterdir()}
-    assert digests == sent | {"kept.txt": sent["small.txt"]}
+    assert digests == {"kept.txt": sent["small.txt"], "offer.txt": sent["offer.txt"]}
+    octets = sum(len(content) for content in first_contents().values()) + len(first_contents()["small.txt"])
+    assert f"4 stored files are whole: {octets} octets" in old.run("store", "verify").stdout
 
     # What waited for a partner goes out, with the sealed password; new files go the same way.
     with AsyncsshServer(tmp_path / "bravo", password="bravos word") as bravo:

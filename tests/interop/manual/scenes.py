@@ -10,8 +10,6 @@ from peers import HOST, Key, OpenSsh, free_port, listens, make_file, until
 class Scene:
     """A gateway and a folder in which somebody follows a page."""
 
-    # Commands that are refused here for a reason that the manual names.
-    refused = ()
     begun = True
 
     def __init__(self, gateway, keys, folder):
@@ -82,7 +80,7 @@ class Keys(Scene):
         run("secadm", "update_sshprof", "-sshprof_name", "SFTP_IN", "-remote_key_import", "Y")
         for name in ("unknown1", "unknown2"):
             OpenSsh(self.folder / name, self.port, "alice", self.keys(name)).sftp("ls", check=False)
-        self.waiting = [row["Key"] for row in run_json(self.gateway, "quarantine", "list")]
+        self.waiting = [row["Name"] for row in self.gateway.quarantine()]
 
     def words(self, words):
         one = self.waiting[-1] if "reject" in words else self.waiting[0]
@@ -91,17 +89,22 @@ class Keys(Scene):
 
 class Routing(Scene):
     def prepare(self):
-        """A file of ALICE, number 16 of the manual, that has become a delivery to BOB, its number 17."""
+        """A file of ALICE that went nowhere, number 16 of the manual, and a delivery to BOB, its number 17."""
         gateway = self.gateway
+        self.put("inv6.xml")
+        until("it went nowhere", lambda: self.received("inv6.xml")["Route"] == "not routed")
         gateway.run("route", "add", "EVERYTHING", "-from_site", "alice", "-to", "bob")
-        sent = make_file(self.folder / "inv7.xml", 1000)
-        OpenSsh(self.folder / "home", self.port, "alice", self.keys("alice")).sftp(f"put {sent} inv7.xml")
+        self.put("inv7.xml")
         until("the file has a delivery", lambda: gateway.deliveries("inv7.xml"))
-        self.numbers = {"17": gateway.deliveries("inv7.xml")[0]["Ident"], "16": self.received()["Ident"]}
+        self.numbers = {"17": gateway.deliveries("inv7.xml")[0]["Ident"], "16": self.received("inv6.xml")["Ident"]}
         until("it was tried", lambda: gateway.reason("inv7.xml", "connect"))
 
-    def received(self):
-        return self.gateway.transfers("-direction", "I", "-file_name", "inv7.xml")[0]
+    def put(self, name):
+        sent = make_file(self.folder / name, 1000)
+        OpenSsh(self.folder / "home", self.port, "alice", self.keys("alice")).sftp(f"put {sent} {name}")
+
+    def received(self, name):
+        return self.gateway.transfers("-direction", "I", "-file_name", name)[0]
 
     def words(self, words):
         words = [str(self.numbers.get(word, word)) for word in super().words(words)]
@@ -125,10 +128,6 @@ class Care(Scene):
             # The manual shows two ways to make the same file.
             (self.folder / "safe" / "gatehouse.escrow").unlink(missing_ok=True)
         return super().words(words)
-
-
-def run_json(gateway, *words):
-    return gateway.json(*words)
 
 
 SCENES = {"start.md": Start, "keys.md": Keys, "sftp-client.md": Routing, "care.md": Care}

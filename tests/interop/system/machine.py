@@ -24,6 +24,8 @@ mount --rbind /dev "$root/dev"
 mount -t tmpfs -o mode=755 tmpfs "$root/run"
 mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 ip link set lo up
+# It is thrown away: nothing has to reach the disk.
+echo force-unsafe-io > "$root/etc/dpkg/dpkg.cfg.d/unsafe"
 """
 
 # As in a container: nothing of the kernel can be changed from inside, and nothing of this system's own units is wanted.
@@ -35,6 +37,8 @@ mount --bind "$root/proc/sys" "$root/proc/sys"
 mount -o remount,bind,ro "$root/proc/sys"
 rm -rf "$root"/etc/systemd/system/*.wants "$root/etc/fstab" "$root/usr/sbin/policy-rc.d"
 printf '[Unit]\nDefaultDependencies=no\nWants=systemd-journald.service\n' > "$root/etc/systemd/system/bare.target"
+# systemd moves credentials to where they belong through a mount that is shared, as it is outside of containers.
+mount --make-rshared "$root"
 exec chroot "$root" /usr/bin/setpriv --bounding-set -sys_module,-sys_time,-sys_boot,-sys_rawio,-syslog,-mac_admin,-mknod \
     /usr/bin/env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin \
     /lib/systemd/systemd --system --unit=bare.target --log-target=null --show-status=0
@@ -86,6 +90,12 @@ class Machine:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.with_suffix(".log").unlink(missing_ok=True)
 
+    def bring(self, path):
+        """Copies a file into it; gives the path there."""
+        pid = self.first("systemd" if self.systemd else "sleep")
+        shutil.copy(path, f"/proc/{pid}/root/tmp/{path.name}")
+        return f"/tmp/{path.name}"
+
     def run(self, *words, check=True, limit=120, user=None, env=(), text=None):
         """A command in it, by its super-user or another."""
         pid = self.first("systemd" if self.systemd else "sleep")
@@ -96,8 +106,9 @@ class Machine:
             [*enter, "env", "-i", *variables, *who, *words], capture_output=True, text=True, timeout=limit,
             **({"input": text} if text is not None else {"stdin": subprocess.DEVNULL}),
         )
-        if check:
-            assert done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
+        if check and done.returncode != 0:
+            log = self.run("journalctl", "--no-pager", "-n", "30", check=False).stdout if self.systemd else ""
+            pytest.fail(f"{words}: {done.returncode}\n{done.stdout}{done.stderr}{log}")
         return done
 
 

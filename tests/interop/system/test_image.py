@@ -26,10 +26,11 @@ mkdir "$root/added" && mount -t tmpfs tmpfs "$root/added" && mkdir "$root/added/
 mount -t overlay overlay -o "lowerdir=/usr,upperdir=$root/added/upper,workdir=$root/added/work" "$root/usr"
 mkdir -p "$root/usr/local/bin"
 install -m 0755 "$program" "$root/usr/local/bin/gatehouse"
-chroot "$root" /usr/local/bin/gatehouse links /usr/local/bin 2>/dev/null || true
 for name in bin sbin lib lib64; do ln -s "usr/$name" "$root/$name"; done
-chroot "$root" /usr/local/bin/gatehouse links /usr/local/bin
 mount -t proc proc "$root/proc"
+# As the image is built: the links are made where they lie first, and must be right where they lie last.
+mkdir "$root/image" && install -m 0755 "$program" "$root/image/gatehouse"
+chroot "$root" /image/gatehouse links /image && rm "$root/image/gatehouse" && mv "$root"/image/* "$root/usr/local/bin/"
 mount --rbind /dev "$root/dev"
 # The volume is the one place that can be written to.
 mount -t tmpfs -o mode=700,uid=10001,gid=10001 tmpfs "$root/var/lib/gatehouse"

@@ -89,7 +89,7 @@ def main_pid(system):
 def test_installed_started_upgraded_removed_purged(packages):
     # Issue: package and unit; every command of docs/manual/install.md about the package
     with machine() as system:
-        system.run("dpkg", "--install", str(packages[0]))
+        system.run("dpkg", "--install", system.bring(packages[0]))
         until("systemd says it is active", lambda: active(system) == "active")
         assert status_text(system) == "ready: 0 listeners, 0 sessions"
         assert system.run("stat", "-c", "%U:%G %a", DATA).stdout.strip() == "gatehouse:gatehouse 700"
@@ -114,14 +114,14 @@ def test_installed_started_upgraded_removed_purged(packages):
         # An upgrade keeps the data, the settings that were changed, and runs the new program.
         system.run("sh", "-c", "echo '# ours' >> /etc/gatehouse/gatehouse.toml")
         before = main_pid(system)
-        system.run("dpkg", "--install", "--force-confold", str(packages[1]))
+        system.run("dpkg", "--install", "--force-confold", system.bring(packages[1]))
         until("the new one is active", lambda: active(system) == "active" and main_pid(system) not in (0, before))
         assert "# ours" in system.run("cat", "/etc/gatehouse/gatehouse.toml").stdout
         put(system, "after.txt")
         listed = system.run("gatehouse", "peldsp", "status_trans").stdout
         assert "before.txt" in listed and "after.txt" in listed
         # Twice the same does no harm.
-        system.run("dpkg", "--install", "--force-confold", str(packages[1]))
+        system.run("dpkg", "--install", "--force-confold", system.bring(packages[1]))
         until("it is active again", lambda: active(system) == "active")
 
         system.run("dpkg", "--remove", "gatehouse")
@@ -131,7 +131,7 @@ def test_installed_started_upgraded_removed_purged(packages):
         assert "is kept" in kept.stderr and system.run("test", "-f", f"{DATA}/gatehouse.db").returncode == 0
         assert system.run("test", "-e", "/etc/gatehouse", check=False).returncode == 1
         # It comes back to its data.
-        system.run("dpkg", "--install", str(packages[1]))
+        system.run("dpkg", "--install", system.bring(packages[1]))
         until("it is active once more", lambda: active(system) == "active")
         assert "before.txt" in system.run("gatehouse", "peldsp", "status_trans").stdout
         system.run("dpkg", "--purge", "gatehouse", env=["GATEHOUSE_PURGE_DATA=yes"])
@@ -142,7 +142,7 @@ def add_partner(system):
     system.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", KEY)
     for words in (
         "secadm create_netprof -nprof_name SFTP -security_option SSH -dest_address */22 -sprof_name SFTP_IN",
-        "listener add SFTP -address :: -port 22",
+        "gatehouse listener add SFTP -address :: -port 22",
         f"secadm import_key -name ALICE_KEY -file_name {KEY}.pub",
         "vfdadm create_dir -dir_name /alice",
         "peladm create_site -alias alice -check_login_ident alice",
@@ -203,7 +203,7 @@ def credential(system):
 def test_sockets_of_systemd(packages):
     # Issue: socket activation, by the example of the package
     with machine() as system:
-        system.run("dpkg", "--install", str(packages[0]))
+        system.run("dpkg", "--install", system.bring(packages[0]))
         until("systemd says it is active", lambda: active(system) == "active")
         system.run("systemctl", "stop", "gatehouse")
         system.run("cp", "/usr/share/doc/gatehouse/examples/gatehouse.socket", "/etc/systemd/system/")

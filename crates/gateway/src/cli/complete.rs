@@ -148,22 +148,24 @@ impl<'a> Line<'a> {
         offers
     }
 
-    /// Arguments that may still be given: each by its long name, or by the other one that was begun.
+    /// Arguments that may still be given, by their long names; where none of those was begun, by the others.
     fn names_of_arguments(&self, root: &Command) -> Vec<(String, String)> {
         let dashes = if self.current.starts_with("--") { "--" } else { "-" };
         let typed = self.current.trim_start_matches('-');
-        let mut offers = Vec::new();
-        let all = self.at.get_arguments().chain(root.get_arguments().filter(|arg| arg.is_global_set()));
-        for arg in all.filter(|arg| !arg.is_hide_set() && !self.given.contains(arg.get_id().as_str())) {
-            let aliases = arg.get_visible_aliases().unwrap_or_default();
-            let names = arg.get_long().into_iter().chain(aliases.into_iter().filter(|_| !typed.is_empty()));
+        let global = root.get_arguments().filter(|arg| arg.is_global_set());
+        let free = |arg: &&Arg| !arg.is_hide_set() && !self.given.contains(arg.get_id().as_str());
+        let (mut offers, mut others): (Vec<(String, String)>, Vec<(String, String)>) = (Vec::new(), Vec::new());
+        for arg in self.at.get_arguments().chain(global).filter(free) {
             let about = arg.get_help().map(ToString::to_string).unwrap_or_default();
-            if let Some(name) = names.into_iter().find(|name| name.starts_with(typed))
-                && !offers.iter().any(|(known, _)| known == &format!("{dashes}{name}"))
-            {
-                offers.push((format!("{dashes}{name}"), about));
-            }
+            let offer = |name: &str| (format!("{dashes}{name}"), about.clone());
+            offers.extend(arg.get_long().filter(|name| name.starts_with(typed)).map(offer));
+            let aliases = arg.get_visible_aliases().unwrap_or_default();
+            others.extend(aliases.into_iter().filter(|name| name.starts_with(typed)).map(offer));
         }
+        // At the top the global ones are its own, too.
+        let mut offers = if offers.is_empty() { others } else { offers };
+        offers.sort();
+        offers.dedup();
         offers
     }
 }

@@ -147,16 +147,19 @@ fn sort(matches: &ArgMatches) -> Asked {
     }
 }
 
-/// Makes a link to this program for each documented name that `folder` does not have yet.
+/// Makes a link to this program for each documented name that `folder` does not have yet. Beside the program they name
+/// it without a path, so that they stay right when the folder is moved into an image or a package.
 ///
 /// # Errors
 /// A sentence that names the link.
 pub(crate) fn make_links(folder: &str) -> Result<(), String> {
     let program = std::env::current_exe().map_err(|e| e.to_string())?;
+    let beside = program.parent().map(Path::to_path_buf) == Path::new(folder).canonicalize().ok();
+    let target = program.file_name().filter(|_| beside).map_or_else(|| program.clone(), Into::into);
     for name in LINK_NAMES {
         let link = Path::new(folder).join(name);
         if link.symlink_metadata().is_err() {
-            std::os::unix::fs::symlink(&program, &link).map_err(|e| format!("{}: {e}", link.display()))?;
+            std::os::unix::fs::symlink(&target, &link).map_err(|e| format!("{}: {e}", link.display()))?;
         }
     }
     Ok(())

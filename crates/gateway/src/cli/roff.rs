@@ -1,5 +1,8 @@
 //! Manual pages in the form of man(7): the few requests that all viewers know, with everything else escaped.
 
+/// How the line of a heading ends; a paragraph behind it would be one too many.
+const HEADING_END: &str = "\"\n";
+
 /// A page that is being written.
 pub(crate) struct Page {
     text: String,
@@ -48,9 +51,11 @@ impl Page {
         self.words(meaning);
     }
 
-    /// A line that is kept as it is, in bold: a command.
+    /// A command in bold, and what may follow it.
     pub(crate) fn command(&mut self, name: &str, rest: &str) {
-        self.line(".PP");
+        if !self.text.ends_with(HEADING_END) {
+            self.line(".PP");
+        }
         self.line(&format!("{} {}", bold(name), escaped(rest)).trim_end().to_owned());
     }
 
