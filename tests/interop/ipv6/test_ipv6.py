@@ -151,6 +151,12 @@ def test_a_link_local_address_names_its_interface(fresh, keys, tmp_path):
     until("it listens", lambda: f"{port}" in fresh.log() and "listening" in fresh.log())
     made = client(tmp_path / "link", port, "alpha", keys("alpha"), f"{address}%{zone}")
     made.sftp("ls")
+    with Sshd(tmp_path / "bravo", [fresh.own_key()], extra=[f"ListenAddress {address}%{zone}"]) as bravo:
+        fresh.remote("bravo", bravo, retry_s=1)
+        fresh.run("peladm", "update_site", "-alias", "bravo", "-dest_address", f"{address}%{zone}/{bravo.port}")
+        fresh.route("alpha", "bravo")
+        made.sftp(f"put {make_file(tmp_path / 'a.bin', 50_000)} a.bin")
+        until("it is there", lambda: (bravo.files / "a.bin").exists())
     fresh.run("listener", "update", "LINK", "-address", f"{address}%nosuchif0")
     until("it says why it cannot", lambda: "cannot listen" in fresh.log())
     refused = fresh.run("listener", "add", "ODD", "-address", "2001:db8::1%eth0", "-port", str(free_port()), check=False)
