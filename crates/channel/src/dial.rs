@@ -31,15 +31,43 @@ impl fmt::Display for Target {
     }
 }
 
-/// Connects to `target` within `wait`, trying its addresses one after the other, each with its share of the time left.
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DialError {
+    #[error("no answer of the name server in time")]
+    Names,
+    #[error("none of its addresses may be called")]
+    NoneLeft,
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Connects to `target` within `wait`.
 pub(crate) async fn dial(target: &Target, wait: Duration) -> Result<TcpStream, SshError> {
+    dial_where(target, wait, |_| true).await.map_err(|e| match e {
+        DialError::Names => SshError::Timeout { what: "the name server" },
+        other => SshError::Connect { target: target.to_string(), text: other.to_string() },
+    })
+}
+
+/// Connects to one of those addresses of `target` that `keep` leaves, trying one after the other, each with its share of
+/// the time left. No name is asked for twice: what was looked at is what is connected to.
+pub(crate) async fn dial_where(
+    target: &Target,
+    wait: Duration,
+    keep: impl Fn(&SocketAddr) -> bool + Send,
+) -> Result<TcpStream, DialError> {
     let until = Instant::now() + wait;
-    let failed = |text: String| SshError::Connect { target: target.to_string(), text };
+    let failed = DialError::Failed;
     let found = timeout_at(until, tokio::net::lookup_host((target.host.as_str(), target.port)))
         .await
-        .map_err(|_| SshError::Timeout { what: "the name server" })?
+        .map_err(|_| DialError::Names)?
         .map_err(|e| failed(e.to_string()))?;
-    let addresses: Vec<SocketAddr> = found.take(ADDRESSES_MAX).collect();
+    let all: Vec<SocketAddr> = found.take(ADDRESSES_MAX).collect();
+    let addresses: Vec<SocketAddr> = all.iter().copied().filter(|address| keep(address)).collect();
+    if addresses.is_empty() && !all.is_empty() {
+        return Err(DialError::NoneLeft);
+    }
     let mut last = "the name has no address".to_owned();
     for (tried, address) in addresses.iter().enumerate() {
         let left = u32::try_from(addresses.len().saturating_sub(tried)).unwrap_or(1).max(1);

@@ -146,7 +146,9 @@ impl Alarms<'_> {
     /// If the database fails.
     pub async fn forget(self, before: UtcMicros) -> Result<(), DbError> {
         let args = args![before];
-        self.0.write(|conn| conn.run_later("DELETE FROM alarm WHERE closed_at IS NOT NULL AND closed_at < $1", args)).await
+        self.0
+            .write(|conn| conn.run_later("DELETE FROM alarm WHERE closed_at IS NOT NULL AND closed_at < $1", args))
+            .await
     }
 }
 
@@ -233,7 +235,8 @@ const INSERT: &str = "INSERT INTO alarm (rule, subject, node, severity, cause, e
 /// Only what differs is written: an alarm that stays as it is costs nothing.
 const UPDATE: &str = "UPDATE alarm SET cause = $2, effect = $3, next_step = $4, times = $5, updated_at = $6, severity = $7 \
     WHERE id = $1 AND (cause <> $2 OR effect <> $3 OR next_step <> $4 OR times <> $5 OR severity <> $7)";
-const CLOSE: &str = "UPDATE alarm SET closed_at = $2, updated_at = $2, to_mail = 'C' WHERE id = $1 AND closed_at IS NULL";
+const CLOSE: &str =
+    "UPDATE alarm SET closed_at = $2, updated_at = $2, to_mail = 'C' WHERE id = $1 AND closed_at IS NULL";
 const ACKNOWLEDGE: &str = "UPDATE alarm SET acknowledged_at = $3, acknowledged_by = $2 \
     WHERE id = $1 AND closed_at IS NULL AND acknowledged_at IS NULL";
 const MAILED: &str = "UPDATE alarm SET to_mail = '' WHERE id = $1 AND ($2 = 1 OR to_mail = 'O')";

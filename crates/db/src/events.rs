@@ -65,7 +65,8 @@ impl Events<'_> {
     pub async fn want(self, mut wanted: Vec<(String, String)>, known: Vec<String>) -> Result<(), DbError> {
         wanted.sort();
         wanted.dedup();
-        let rows = self.0.read().rows("SELECT code, webhook FROM event_want ORDER BY code, webhook", Vec::new()).await?;
+        let rows =
+            self.0.read().rows("SELECT code, webhook FROM event_want ORDER BY code, webhook", Vec::new()).await?;
         let mut present = Vec::with_capacity(rows.len());
         for mut row in rows {
             present.push((row.text()?, row.text()?));
@@ -184,15 +185,7 @@ impl Events<'_> {
         if kept_from == 0 && !old {
             return Ok(0);
         }
-        let op = async move |conn: &mut Conn| {
-            let dropped = conn.run(TRIM, args![webhook.as_str(), kept_from, parked_before]).await?;
-            let times = i64::try_from(dropped).unwrap_or(i64::MAX);
-            conn.run(DROPPED, args![webhook.as_str(), times]).await?;
-            let json = serde_json::json!({ "webhook": webhook, "events": dropped }).to_string();
-            push_on(conn, "outbox.dropped", &webhook, (&json, now)).await?;
-            Ok(dropped)
-        };
-        self.0.write(|conn| Box::pin(op(conn))).await
+        self.0.write(move |conn| Box::pin(trim(conn, webhook, kept_from, (parked_before, now)))).await
     }
 
     /// How `webhook` stands; counts end at `most`.
@@ -231,6 +224,20 @@ pub(crate) async fn push_on(
     conn.run(PUSH, args![code, subject, json, at]).await.map(drop)
 }
 
+async fn trim(
+    conn: &mut Conn,
+    webhook: String,
+    kept_from: i64,
+    (parked_before, now): (UtcMicros, UtcMicros),
+) -> Result<u64, DbError> {
+    let dropped = conn.run(TRIM, args![webhook.as_str(), kept_from, parked_before]).await?;
+    let times = i64::try_from(dropped).unwrap_or(i64::MAX);
+    conn.run(DROPPED, args![webhook.as_str(), times]).await?;
+    let json = serde_json::json!({ "webhook": webhook, "events": dropped }).to_string();
+    push_on(conn, "outbox.dropped", &webhook, (&json, now)).await?;
+    Ok(dropped)
+}
+
 fn event(mut row: Columns) -> Result<Event, DbError> {
     Ok(Event {
         seq: row.int()?,
@@ -258,14 +265,15 @@ const FAILED: &str = "\
     UPDATE webhook_state SET last_error_at = $6, last_error = $5 WHERE webhook = $1";
 const AGAIN: &str = "UPDATE event_out SET parked = 0, next_at = 0, tries = 0 \
     WHERE webhook = $1 AND parked IN (0, 1) AND (parked = 1 OR next_at > 0)";
-const KEPT_FROM: &str = "SELECT seq FROM event_out WHERE webhook = $1 AND parked = 0 ORDER BY seq DESC LIMIT 1 OFFSET $2";
+const KEPT_FROM: &str =
+    "SELECT seq FROM event_out WHERE webhook = $1 AND parked = 0 ORDER BY seq DESC LIMIT 1 OFFSET $2";
 const OLD_PARKED: &str = "SELECT 1 FROM event_out WHERE webhook = $1 AND parked = 1 AND at < $2 LIMIT 1";
 const TRIM: &str = "DELETE FROM event_out \
     WHERE webhook = $1 AND ((parked = 0 AND seq <= $2) OR (parked = 1 AND at < $3))";
 const DROPPED: &str = "UPDATE webhook_state SET dropped = dropped + $2 WHERE webhook = $1";
-const STATE: &str =
-    "SELECT sent, dropped, last_ok_at, last_error_at, last_error FROM webhook_state WHERE webhook = $1";
-const COUNT: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM event_out WHERE webhook = $1 AND parked = $2 LIMIT $3) AS counted";
+const STATE: &str = "SELECT sent, dropped, last_ok_at, last_error_at, last_error FROM webhook_state WHERE webhook = $1";
+const COUNT: &str =
+    "SELECT COUNT(*) FROM (SELECT 1 FROM event_out WHERE webhook = $1 AND parked = $2 LIMIT $3) AS counted";
 const FORGET: &str = "\
     DELETE FROM event_out WHERE webhook = $1; \
     DELETE FROM webhook_state WHERE webhook = $1";

@@ -37,6 +37,7 @@ impl Engine {
         self.model.store(Arc::new((loaded.snapshot.clone(), loaded.problems.clone())));
         self.events.emit(Event::ConfigChanged { revision: loaded.revision, problems: loaded.problems.len() });
         self.queue.configuration_changed(&before, &loaded.snapshot);
+        self.want_events(&loaded.snapshot).await?;
         self.wake();
         Ok(loaded)
     }

@@ -11,8 +11,8 @@ use channel::{
     Accepted, Admission, AdmissionLimits, Answer, Authenticator, ChannelService, Limits, Listener, Methods, Pipe,
     ServerParams, SessionReport, SshError, serve_ssh,
 };
-use engine::Engine;
 use engine::admit::{Admitted, AuthAnswer, AuthSession, MethodsLeft, Vault};
+use engine::{Engine, ListenerStand};
 use keys::PublicKey;
 use model::{Inbound, Security, SshProfile, match_inbound};
 use tokio::sync::watch;
@@ -29,6 +29,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Acceptors {
     door: Arc<Door>,
     open: BTreeMap<String, Open>,
+    /// Listeners that could not be opened, and why.
+    failed: BTreeMap<String, (SocketAddr, String)>,
 }
 
 struct Open {
@@ -43,7 +45,6 @@ struct Door {
     vault: Arc<Vault>,
     admission: Admission,
     drain: Duration,
-    sessions: watch::Sender<usize>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -52,8 +53,8 @@ impl Acceptors {
     pub(crate) fn new(engine: Arc<Engine>, vault: Arc<Vault>, drain: Duration) -> Self {
         let stopping = engine.stopping();
         let admission = Admission::new(AdmissionLimits::default());
-        let door = Door { engine, vault, admission, drain, sessions: watch::Sender::new(0), stopping };
-        Self { door: Arc::new(door), open: BTreeMap::new() }
+        let door = Door { engine, vault, admission, drain, stopping };
+        Self { door: Arc::new(door), open: BTreeMap::new(), failed: BTreeMap::new() }
     }
 
     /// Opens and closes listeners as the running configuration asks. Sessions of a closed one go on.
@@ -69,11 +70,20 @@ impl Acceptors {
             }
             keep
         });
+        self.failed.clear();
         for (name, address) in wanted {
             if !self.open.contains_key(&name) {
                 self.start(name, address).await;
             }
         }
+        self.door.engine.vitals().set_listeners(self.stands());
+    }
+
+    /// How every listener stands.
+    fn stands(&self) -> Vec<ListenerStand> {
+        let open = self.open.iter().map(|(name, open)| (name, open.local, String::new()));
+        let failed = self.failed.iter().map(|(name, (address, error))| (name, *address, error.clone()));
+        open.chain(failed).map(|(name, address, error)| ListenerStand { name: name.clone(), address, error }).collect()
     }
 
     async fn start(&mut self, name: String, address: SocketAddr) {
@@ -87,7 +97,10 @@ impl Acceptors {
                     self.open.insert(name, Open { wanted: address, local, task });
                     return;
                 }
-                Err(error) if last => tracing::error!(listener = %name, %address, %error, "cannot listen"),
+                Err(error) if last => {
+                    tracing::error!(listener = %name, %address, %error, "cannot listen");
+                    self.failed.insert(name.clone(), (address, error.to_string()));
+                }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             }
         }
@@ -98,7 +111,7 @@ impl Acceptors {
         for open in std::mem::take(&mut self.open).into_values() {
             open.task.abort();
         }
-        let mut sessions = self.door.sessions.subscribe();
+        let mut sessions = self.door.engine.vitals().sessions();
         if tokio::time::timeout(self.door.drain, sessions.wait_for(|n| *n == 0)).await.is_err() {
             tracing::warn!(sessions = *sessions.borrow(), "sessions cut off at the end of the drain time");
         }
@@ -123,24 +136,8 @@ async fn accept(listener: Listener, door: Arc<Door>) {
     }
 }
 
-/// Counts a session while it lives.
-struct Counted<'a>(&'a watch::Sender<usize>);
-
-impl<'a> Counted<'a> {
-    fn new(sessions: &'a watch::Sender<usize>) -> Self {
-        sessions.send_modify(|n| *n = n.saturating_add(1));
-        Self(sessions)
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.send_modify(|n| *n = n.saturating_sub(1));
-    }
-}
-
 async fn connection(accepted: Accepted, door: Arc<Door>) {
-    let _counted = Counted::new(&door.sessions);
+    let _counted = door.engine.vitals().session();
     let inbound = Inbound::new(accepted.local, accepted.peer);
     let snapshot = door.engine.snapshot();
     let decision = match_inbound(&inbound, &snapshot);

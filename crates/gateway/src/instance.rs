@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use admin::{Context, Input, Param, execute, find};
+use admin::{About, Context, Input, Param, execute, find};
 use base::SystemClock;
 use db::{Actor, Db, DbOptions};
 use engine::store::{KeyWrap, StoreOptions, StoreParts, open_store};
@@ -10,7 +10,8 @@ use engine::{Engine, EngineOptions, EngineParts};
 use keys::MasterKey;
 
 use crate::data_dir::{DataDir, Lock};
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
+use crate::tell::Teller;
 
 /// Mark of a finished first start.
 const INSTALLED: &str = "installed_at";
@@ -45,9 +46,13 @@ impl Instance {
         parts.options = StoreOptions { seal: settings.store.seal, hash: settings.store.hash };
         let store = open_store("local", parts).map_err(|e| format!("payload store: {e}"))?;
         let retention = settings.retention.rules()?;
-        let options = EngineOptions { data: dir.path().to_path_buf(), retention, ..EngineOptions::default() };
+        let (thresholds, mail) = (settings.alarms.thresholds(), settings.mail.pace());
+        let data = dir.path().to_path_buf();
+        let label_sites = settings.metrics.sites;
+        let options = EngineOptions { data, retention, thresholds, mail, label_sites, ..EngineOptions::default() };
         let parts = EngineParts { db, store, master, clock, options };
         let engine = Engine::start(parts).await.map_err(|e| e.to_string())?;
+        engine.set_courier(Arc::new(Teller::new(settings.mail.clone())));
         let instance = Self { engine, settings, dir, _lock: lock };
         instance.first_start().await?;
         Ok(instance)
@@ -59,6 +64,10 @@ impl Instance {
             engine: Arc::clone(&self.engine),
             actor: Actor { name: name.to_owned(), origin: origin.to_owned() },
             weaknesses: self.settings.warnings().into(),
+            about: Arc::new(About {
+                settings: settings::without_secrets(&self.dir.settings_text().unwrap_or_default()),
+                log_file: self.settings.log_path(self.dir.path()),
+            }),
         }
     }
 
