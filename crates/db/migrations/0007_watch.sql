@@ -34,7 +34,8 @@ CREATE TABLE alarm (
 );
 CREATE UNIQUE INDEX alarm_open ON alarm (rule, subject, node) WHERE closed_at IS NULL;
 CREATE INDEX alarm_closed ON alarm (closed_at) WHERE closed_at IS NOT NULL;
-CREATE INDEX alarm_to_mail ON alarm (id) WHERE to_mail <> '';
+CREATE INDEX alarm_opened ON alarm (opened_at, id) WHERE closed_at IS NULL;
+CREATE INDEX alarm_to_mail ON alarm (updated_at, id) WHERE to_mail <> '';
 
 -- The table of the first schema was never written to. Now each webhook has its own row of an event.
 DROP TABLE event_out;

@@ -225,10 +225,10 @@ macro_rules! columns {
     };
 }
 
-pub(crate) const OPEN: &str = concat!(columns!(), "WHERE closed_at IS NULL ORDER BY id LIMIT $1");
+pub(crate) const OPEN: &str = concat!(columns!(), "WHERE closed_at IS NULL ORDER BY opened_at, id LIMIT $1");
 const NEWEST: &str = concat!(columns!(), "ORDER BY id DESC LIMIT $1");
 const ONE: &str = concat!(columns!(), "WHERE id = $1");
-pub(crate) const TO_MAIL: &str = concat!(columns!(), "WHERE to_mail <> '' ORDER BY id LIMIT $1");
+pub(crate) const TO_MAIL: &str = concat!(columns!(), "WHERE to_mail <> '' ORDER BY updated_at, id LIMIT $1");
 const FIND: &str = "SELECT id FROM alarm WHERE rule = $1 AND subject = $2 AND node = $3 AND closed_at IS NULL";
 const INSERT: &str = "INSERT INTO alarm (rule, subject, node, severity, cause, effect, next_step, times, opened_at, \
     updated_at, to_mail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, 'O') RETURNING id";

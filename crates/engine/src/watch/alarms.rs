@@ -32,15 +32,16 @@ impl Default for MailPace {
 
 /// What the task of alarms remembers.
 #[derive(Debug, Default)]
-pub(super) struct Watchman {
+pub(crate) struct Watchman {
     /// Since when the database does not answer, and why.
     dead: Option<(Duration, String)>,
-    last_letter: Option<Duration>,
+    /// No letter before.
+    next_letter: Duration,
 }
 
 impl Watchman {
     /// Remembers from before a restart who kept failing.
-    pub(super) async fn begin(engine: &Engine) -> Self {
+    pub(crate) async fn begin(engine: &Engine) -> Self {
         if let Ok(open) = engine.db.alarms().open().await {
             let mut ledger = lock(&engine.events.ledger);
             for alarm in open.iter().filter(|a| a.what.rule == "failing" && a.what.node == engine.options.node) {
@@ -51,7 +52,7 @@ impl Watchman {
     }
 
     /// Brings alarms up to date, and tells by mail.
-    pub(super) async fn look(&mut self, engine: &Engine) {
+    pub(crate) async fn look(&mut self, engine: &Engine) {
         let now = engine.clock.monotonic();
         match engine.bring_alarms_up_to_date().await {
             Ok(()) => self.alive(engine, now).await,
@@ -63,9 +64,7 @@ impl Watchman {
         }
         if let Err(text) = self.mail(engine, now).await {
             tracing::warn!(text, "alarms could not be mailed");
-            // As if one had been sent just now, but for a shorter wait.
-            let rest = engine.options.mail.pause.saturating_sub(MAIL_RETRY);
-            self.last_letter = Some(now.saturating_sub(rest));
+            self.next_letter = now.saturating_add(MAIL_RETRY);
             engine.vitals.set_trouble("mail", Some(text));
         }
     }
@@ -94,8 +93,7 @@ impl Watchman {
         };
         let pace = &engine.options.mail;
         let ripe = pending.iter().map(|alarm| engine.clock.now().since(alarm.updated_at)).max().unwrap_or_default();
-        let rested = self.last_letter.is_none_or(|at| now.saturating_sub(at) >= pace.pause);
-        if pending.is_empty() || ripe < pace.gather || !rested {
+        if pending.is_empty() || ripe < pace.gather || now < self.next_letter {
             return Ok(());
         }
         // One node mails.
@@ -104,7 +102,7 @@ impl Watchman {
             return Ok(());
         }
         courier.mail(letter(&engine.options.node, &pending)).await?;
-        self.last_letter = Some(now);
+        self.next_letter = now.saturating_add(pace.pause);
         engine.vitals.set_trouble("mail", None);
         engine.db.alarms().mailed(pending).await.map_err(|e| e.to_string())
     }

@@ -44,3 +44,5 @@ pub(super) const MAIL_RETRY: Duration = Duration::from_secs(60);
 pub(super) const LETTER_ALARMS_MAX: usize = 50;
 /// Events that one count of an outbox takes.
 pub(super) const EVENTS_COUNTED_MAX: u32 = 10_000;
+/// Time between two looks into an outbox, however much happens.
+pub(super) const LOOK_PAUSE: Duration = Duration::from_millis(100);

@@ -18,6 +18,8 @@ mod status;
 mod vitals;
 
 pub use alarms::MailPace;
+#[cfg(test)]
+pub(crate) use alarms::Watchman;
 pub use cloud_event::{new_secret, signing_key};
 pub use conditions::{Severity, Thresholds};
 pub use courier::{Answer, Courier, Letter, Parcel};

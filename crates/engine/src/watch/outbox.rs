@@ -9,11 +9,13 @@ use base::{Secret, Shown, UtcMicros};
 use db::DbError;
 use model::{Snapshot, Webhook};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::cloud_event::{self, Rendered, rendered, signed};
 use super::courier::{Answer, Courier, Parcel};
 use super::limits::{
-    ANSWER_CHARS_MAX, EVENTS_BATCH, EVENTS_KEPT_MAX, HOLD, PARKED_KEPT, POLL_EVERY, RETRY_FIRST, RETRY_MAX, TRIM_EVERY,
+    ANSWER_CHARS_MAX, EVENTS_BATCH, EVENTS_KEPT_MAX, HOLD, LOOK_PAUSE, PARKED_KEPT, POLL_EVERY, RETRY_FIRST, RETRY_MAX,
+    TRIM_EVERY,
 };
 use crate::engine::Engine;
 use crate::events::Event;
@@ -24,6 +26,10 @@ pub async fn run_outbox(engine: Arc<Engine>) {
     let mut tasks: BTreeMap<String, JoinHandle<()>> = BTreeMap::new();
     while !engine.is_stopping() {
         tasks.retain(|_, task| !task.is_finished());
+        // Mostly it is so already: a change that could not be noted, or that another node made, is caught up with here.
+        if let Err(error) = engine.want_events(&engine.snapshot()).await {
+            tracing::warn!(%error, "which events webhooks want could not be noted");
+        }
         for hook in engine.snapshot().webhooks().filter(|hook| hook.enabled) {
             let name = hook.name.clone();
             tasks.entry(name.clone()).or_insert_with(|| tokio::spawn(send(Arc::clone(&engine), name)));
@@ -49,30 +55,40 @@ enum Tried {
 /// Sends to one webhook until it is disabled or gone.
 async fn send(engine: Arc<Engine>, name: String) {
     let mut events = engine.events();
-    let mut trimmed = tokio::time::Instant::now();
+    let mut trimmed = Instant::now();
+    let mut held: Option<Instant> = None;
     while !engine.is_stopping() {
         let snapshot = engine.snapshot();
         let Some(hook) = snapshot.webhook(&name).filter(|hook| hook.enabled) else { return };
         if trimmed.elapsed() >= TRIM_EVERY {
-            trimmed = tokio::time::Instant::now();
+            trimmed = Instant::now();
             engine.trim_outbox(&name).await;
         }
-        let pause = match engine.send_some(hook).await {
-            Ok(pause) => pause,
+        let next = match engine.send_some(hook, &mut held).await {
+            Ok(next) => next,
             Err(error) => {
                 tracing::warn!(webhook = name, %error, "events are not sent");
-                POLL_EVERY
+                Next::Wait(POLL_EVERY)
             }
         };
-        if pause.is_zero() {
-            continue;
-        }
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            // Something happened: perhaps it is wanted. Who waits for a retry is not woken.
-            _ = events.recv(), if pause <= POLL_EVERY => {}
+        match next {
+            Next::Look => {}
+            Next::Wait(pause) => tokio::time::sleep(pause).await,
+            // Something happened: perhaps it is wanted. A flood of it makes a few looks only.
+            Next::Idle => {
+                drop(tokio::time::timeout(POLL_EVERY, events.recv()).await);
+                tokio::time::sleep(LOOK_PAUSE).await;
+                events = events.resubscribe();
+            }
         }
     }
+}
+
+/// When to look again.
+enum Next {
+    Look,
+    Wait(Duration),
+    Idle,
 }
 
 impl Engine {
@@ -104,28 +120,36 @@ impl Engine {
         }
     }
 
-    /// Sends what waits, some of it. Gives how long to pause.
-    async fn send_some(&self, hook: &Arc<Webhook>) -> Result<Duration, DbError> {
-        let Some(courier) = self.courier.get() else { return Ok(POLL_EVERY) };
-        if !self.db.events().hold(&hook.name, &self.options.node, HOLD).await? {
-            return Ok(HOLD);
-        }
+    /// Sends what waits, some of it, if this node has the right to; `held` is when it got that.
+    async fn send_some(&self, hook: &Arc<Webhook>, held: &mut Option<Instant>) -> Result<Next, DbError> {
+        let Some(courier) = self.courier.get() else { return Ok(Next::Wait(POLL_EVERY)) };
         let waiting = self.db.events().waiting(&hook.name, EVENTS_BATCH).await?;
         if waiting.is_empty() {
-            return Ok(POLL_EVERY);
+            return Ok(Next::Idle);
+        }
+        if held.is_none_or(|at| at.elapsed() >= HOLD / 3) {
+            let now = Instant::now();
+            if !self.db.events().hold(&hook.name, &self.options.node, HOLD).await? {
+                return Ok(Next::Wait(POLL_EVERY));
+            }
+            *held = Some(now);
         }
         let keys = match self.webhook_keys(hook).await {
             Ok(keys) => keys,
             Err(text) => {
                 tracing::error!(webhook = hook.name, text, "events are not sent");
-                return Ok(RETRY_FIRST);
+                return Ok(Next::Wait(RETRY_FIRST));
             }
         };
-        let (mut sent, mut pause) = (Vec::new(), Duration::ZERO);
+        let (mut sent, mut next) = (Vec::new(), Next::Look);
         for event in waiting {
+            if held.is_some_and(|at| at.elapsed() >= HOLD / 3) {
+                break;
+            }
             let now = self.clock.now();
             if event.next_at > now {
-                pause = event.next_at.since(now).clamp(Duration::from_millis(10), HOLD / 2);
+                // No longer, so that whoever asks for it again need not wait.
+                next = Next::Wait(event.next_at.since(now).clamp(LOOK_PAUSE, POLL_EVERY));
                 break;
             }
             let made = rendered(self.gateway_id(), &event);
@@ -134,14 +158,14 @@ impl Engine {
                 tried => {
                     self.forget_sent(&hook.name, &mut sent).await?;
                     if !self.not_sent(hook, &event, tried).await? {
-                        pause = Duration::from_millis(10);
+                        next = Next::Wait(LOOK_PAUSE);
                         break;
                     }
                 }
             }
         }
         self.forget_sent(&hook.name, &mut sent).await?;
-        Ok(pause)
+        Ok(next)
     }
 
     async fn forget_sent(&self, name: &str, sent: &mut Vec<i64>) -> Result<(), DbError> {

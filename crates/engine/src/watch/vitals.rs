@@ -109,6 +109,10 @@ impl Vitals {
     /// States how every listener stands.
     pub fn set_listeners(&self, listeners: impl IntoIterator<Item = ListenerStand>) {
         let stands: BTreeMap<_, _> = listeners.into_iter().map(|one| (one.name.clone(), one)).collect();
+        for gone in lock(&self.listeners).keys().filter(|name| !stands.contains_key(*name)) {
+            // Neither up nor down: it is no more.
+            metrics::gauge!("gatehouse_listener_up", "listener" => gone.clone()).set(f64::NAN);
+        }
         for one in stands.values() {
             let up = if one.error.is_empty() { 1.0 } else { 0.0 };
             metrics::gauge!("gatehouse_listener_up", "listener" => one.name.clone()).set(up);
