@@ -1,5 +1,6 @@
 """Ends that are told of events: web servers that check signatures on their own, and a mail server."""
 
+import asyncio
 import base64
 import contextlib
 import hashlib
@@ -11,8 +12,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult, LoginPassword
+from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
 from peers import HOST, need
 
@@ -110,26 +110,28 @@ class Letters:
 @contextlib.contextmanager
 def mail_server(tls=None, implicit=False, login=None):
     """A mail server on a free port: in clear, with STARTTLS, or with TLS from the start; with a login or without."""
-    letters, options = Letters(), {}
+    letters, options, context = Letters(), {}, None
     if tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(tls[1], tls[0])
-        if implicit:
-            options["ssl_context"] = context
-        else:
+        if not implicit:
             options |= {"tls_context": context, "require_starttls": True}
     if login:
         def check(_server, _session, _envelope, _mechanism, data):
             good = isinstance(data, LoginPassword) and (data.login, data.password) == tuple(t.encode() for t in login)
             return AuthResult(success=good)
 
-        options |= {"authenticator": check, "auth_required": True, "auth_require_tls": bool(tls) and not implicit}
-    controller = Controller(letters, hostname=HOST, port=0, **options)
-    # It connects to itself to see that it lives, which a server with TLS would not understand.
-    controller._trigger_server = lambda: None
-    controller.start()
-    letters.port = controller.server.sockets[0].getsockname()[1]
+        options |= {"authenticator": check, "auth_required": True}
+    loop = asyncio.new_event_loop()
+    door = loop.create_server(
+        lambda: SMTP(letters, hostname="mail.example.org", loop=loop, **options), HOST, 0, ssl=context if implicit else None
+    )
+    server = loop.run_until_complete(door)
+    letters.port = server.sockets[0].getsockname()[1]
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
     try:
         yield letters
     finally:
-        controller.stop()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(timeout=10)

@@ -2,7 +2,7 @@
 
 use base::{TransferId, UtcMicros};
 use db::{Counted, DbError, NewAlarm, Outbox, Overview, State, Transfer};
-use model::Severity as ProblemSeverity;
+use model::{Kind, Severity as ProblemSeverity, Snapshot, Value};
 use serde::Serialize;
 
 use super::conditions::{self, Facts};
@@ -275,6 +275,7 @@ impl Engine {
             failing,
             refused,
             webhooks: self.webhook_stands().await?,
+            valid: valid(&snapshot),
             troubles: self.vitals.troubles(),
         })
     }
@@ -333,6 +334,19 @@ impl Engine {
         let [(received_files, received_octets), (delivered_files, delivered_octets)] = sums;
         Ok(Throughput { received_files, received_octets, delivered_files, delivered_octets })
     }
+}
+
+/// The field by which objects say until when they are valid.
+const VALID_UNTIL: &str = "valid_until";
+
+/// Enabled objects that are valid until some moment.
+fn valid(snapshot: &Snapshot) -> Vec<(Kind, String, UtcMicros)> {
+    let enabled = Kind::ALL.into_iter().flat_map(|kind| snapshot.objects(kind));
+    let until = |object: &std::sync::Arc<model::Object>| match object.body.get(VALID_UNTIL) {
+        Some(Value::Text(text)) => UtcMicros::parse(text).ok().map(|at| (object.kind, object.name.clone(), at)),
+        _ => None,
+    };
+    enabled.filter(|object| object.state == model::ObjectState::Enabled).filter_map(until).collect()
 }
 
 fn back(now: UtcMicros) -> UtcMicros {
