@@ -34,7 +34,7 @@ pub use queue::{Deliver, JobOutcome, JobSource, OutgoingJob, SessionOutcome, Sit
 pub use route::{Why, run_routing};
 pub use transfer::{Committed, Control, Extra, Incoming, Outgoing, Request, Source};
 pub use vfd::{Entry, EntryKind, OpenWrite, PathError, Space, VPath};
-pub use watch::{ListenerStand, Status, Thresholds, run_outbox, run_watch};
+pub use watch::{ListenerStand, Status, Thresholds, run_outbox, run_traces, run_watch};
 pub use why::Story;
 
 /// SHA-256 of `octets`.

@@ -52,7 +52,7 @@ impl Instance {
         let options = EngineOptions { data, retention, thresholds, mail, label_sites, ..EngineOptions::default() };
         let parts = EngineParts { db, store, master, clock, options };
         let engine = Engine::start(parts).await.map_err(|e| e.to_string())?;
-        engine.set_courier(Arc::new(Teller::new(settings.mail.clone())));
+        engine.set_courier(Arc::new(Teller::new(settings.mail.clone(), &settings.traces)?));
         let instance = Self { engine, settings, dir, _lock: lock };
         instance.first_start().await?;
         Ok(instance)

@@ -47,6 +47,7 @@ impl Running {
         let mut tasks = JoinSet::new();
         tasks.spawn(engine::run_watch(Arc::clone(&engine)));
         tasks.spawn(engine::run_outbox(Arc::clone(&engine)));
+        tasks.spawn(engine::run_traces(Arc::clone(&engine)));
         tasks.spawn(engine::run_routing(Arc::clone(&engine)));
         tasks.spawn(engine::run_housekeeping(Arc::clone(&engine)));
         let deliverer = Deliverer { engine: Arc::clone(&engine), vault: Arc::clone(&vault) };

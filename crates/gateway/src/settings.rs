@@ -8,6 +8,7 @@ use std::time::Duration;
 use db::State;
 use engine::care::RetentionRules;
 use engine::watch::{MailPace, Thresholds};
+use model::WebAddress;
 use serde::Deserialize;
 
 /// All settings; every one has a default, unknown names are errors.
@@ -22,6 +23,7 @@ pub(crate) struct Settings {
     pub(crate) retention: Retention,
     pub(crate) alarms: Alarms,
     pub(crate) mail: Mail,
+    pub(crate) traces: Traces,
 }
 
 /// `[log]`
@@ -73,6 +75,34 @@ impl Alarms {
             refused_logins: u64::from(self.refused_logins).max(1),
             backup_age: Duration::from_secs(u64::from(self.backup_days).saturating_mul(86_400)),
             every: Duration::from_secs(u64::from(self.every_s).max(1)),
+        }
+    }
+}
+
+/// `[traces]`: where traces go; to nobody without an endpoint.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Traces {
+    /// Address of an OpenTelemetry collector: `http://127.0.0.1:4318/v1/traces`.
+    pub(crate) endpoint: String,
+    /// Certificates of authorities that it is verified against; the system's where empty.
+    pub(crate) ca_file: String,
+}
+
+impl Traces {
+    /// The address of the collector, if there is one.
+    ///
+    /// # Errors
+    /// A sentence, if it is none, or would show traces to others.
+    pub(crate) fn address(&self) -> Result<Option<WebAddress>, String> {
+        if self.endpoint.is_empty() {
+            return Ok(None);
+        }
+        let address =
+            WebAddress::parse(&self.endpoint).map_err(|e| format!("gatehouse.toml: [traces] endpoint: {e}"))?;
+        match address.secure || address.is_loopback() {
+            true => Ok(Some(address)),
+            false => Err("gatehouse.toml: [traces] endpoint without TLS is for a collector on this machine".to_owned()),
         }
     }
 }
@@ -287,6 +317,7 @@ impl Settings {
         let settings: Self = toml::from_str(text).map_err(|e| format!("gatehouse.toml: {e}"))?;
         settings.retention.rules()?;
         settings.mail.check()?;
+        settings.traces.address()?;
         match settings.metrics.address.ip().is_loopback() {
             true => Ok(settings),
             false => Err(format!(

@@ -12,12 +12,16 @@ use channel::{Envelope, MailDoor, MailLogin, MailTls, Target, WebAnswer, WebDoor
 use engine::watch::{Answer, Courier, Letter, Parcel};
 use mail_builder::MessageBuilder;
 
-use crate::settings::{Mail, MailProtection};
+use crate::settings::{Mail, MailProtection, Traces};
 
 /// Octets of an answer that are read.
 const ANSWER_OCTETS_MAX: usize = 4 * 1024;
 /// Connections that are kept.
 const LINES_MAX: usize = 64;
+/// Longest wait for the collector of traces.
+const TRACE_MAX: Duration = Duration::from_secs(5);
+/// Name under which its connection is kept; none of a webhook.
+const COLLECTOR: &str = "@traces";
 /// Octets of the file that holds the password of the mail server.
 const PASSWORD_OCTETS_MAX: u64 = 4 * 1024;
 /// Credential of the service manager that holds it, where no file is named.
@@ -28,6 +32,8 @@ pub(crate) struct Teller {
     /// Connections to webhooks, by name.
     lines: Mutex<HashMap<String, WebLine>>,
     mail: Mail,
+    /// The collector of traces.
+    collector: Option<WebDoor>,
 }
 
 impl std::fmt::Debug for Teller {
@@ -37,8 +43,43 @@ impl std::fmt::Debug for Teller {
 }
 
 impl Teller {
-    pub(crate) fn new(mail: Mail) -> Self {
-        Self { lines: Mutex::default(), mail }
+    /// # Errors
+    /// A sentence, if the collector of traces has no address.
+    pub(crate) fn new(mail: Mail, traces: &Traces) -> Result<Self, String> {
+        let door = |address| WebDoor {
+            address,
+            // A collector is chosen in the settings of the instance, which an operator of objects cannot change.
+            allow_private: true,
+            ca_file: Some(traces.ca_file.as_str()).filter(|file| !file.is_empty()).map(PathBuf::from),
+            wait: TRACE_MAX,
+            answer_octets_max: ANSWER_OCTETS_MAX,
+        };
+        Ok(Self { lines: Mutex::default(), mail, collector: traces.address()?.map(door) })
+    }
+
+    /// Posts on the connection that is kept under `name`, or on a fresh one.
+    async fn post_to(
+        &self,
+        name: &str,
+        door: &WebDoor,
+        headers: &[(String, String)],
+        body: Bytes,
+    ) -> Result<Answer, String> {
+        if let Some(mut line) = self.take_line(name, door) {
+            match line.post(headers, body.clone()).await {
+                Ok(answer) => {
+                    self.keep_line(name, line);
+                    return Ok(told(answer));
+                }
+                // The server may have closed a line that rested; a fresh one tells more.
+                Err(WebError::Answer(_)) => {}
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        let mut line = WebLine::open(door).await.map_err(|e| e.to_string())?;
+        let answer = line.post(headers, body).await.map_err(|e| e.to_string())?;
+        self.keep_line(name, line);
+        Ok(told(answer))
     }
 
     fn take_line(&self, name: &str, door: &WebDoor) -> Option<WebLine> {
@@ -65,22 +106,7 @@ impl Courier for Teller {
             wait: hook.timeout,
             answer_octets_max: ANSWER_OCTETS_MAX,
         };
-        let body = Bytes::from(parcel.body);
-        if let Some(mut line) = self.take_line(&hook.name, &door) {
-            match line.post(&parcel.headers, body.clone()).await {
-                Ok(answer) => {
-                    self.keep_line(&hook.name, line);
-                    return Ok(told(answer));
-                }
-                // The server may have closed a line that rested; a fresh one tells more.
-                Err(WebError::Answer(_)) => {}
-                Err(error) => return Err(error.to_string()),
-            }
-        }
-        let mut line = WebLine::open(&door).await.map_err(|e| e.to_string())?;
-        let answer = line.post(&parcel.headers, body).await.map_err(|e| e.to_string())?;
-        self.keep_line(&hook.name, line);
-        Ok(told(answer))
+        self.post_to(&hook.name, &door, &parcel.headers, Bytes::from(parcel.body)).await
     }
 
     async fn mail(&self, letter: Letter) -> Result<(), String> {
@@ -106,6 +132,16 @@ impl Courier for Teller {
 
     fn has_mail(&self) -> bool {
         !self.mail.server.is_empty()
+    }
+
+    async fn trace(&self, body: Vec<u8>) -> Result<Answer, String> {
+        let door = self.collector.as_ref().ok_or("no collector is configured")?;
+        let headers = [("content-type".to_owned(), "application/json".to_owned())];
+        self.post_to(COLLECTOR, door, &headers, Bytes::from(body)).await
+    }
+
+    fn has_traces(&self) -> bool {
+        self.collector.is_some()
     }
 }
 

@@ -100,7 +100,7 @@ def test_what_is_exported_is_documented(fresh, client, keys, tmp_path):
             return set(re.findall(r"^# TYPE (gatehouse_\w+) ", numbers(fresh), re.MULTILINE))
 
         # Nothing is delivered here, and the gauges of webhooks come with the next look.
-        late = {"gatehouse_delivered_octets_total", "gatehouse_webhook_events_waiting", "gatehouse_webhook_events_parked"}
+        late = {"gatehouse_trace_requests_total", "gatehouse_delivered_octets_total", "gatehouse_webhook_events_waiting", "gatehouse_webhook_events_parked"}
         until("all are there", lambda: table - late <= exported(), limit=60)
         assert exported() <= table
         text = numbers(fresh)

@@ -8,6 +8,7 @@ use db::{RouteState, State};
 use model::{EVENT_TYPE_PREFIX, EVENT_TYPES};
 use serde_json::{Map, Value, json};
 
+use super::traces::{span_id, trace_id};
 use crate::vfd::octets_of;
 
 /// Media type of the body.
@@ -38,7 +39,7 @@ pub(super) fn rendered(gateway_id: &str, event: &db::Event) -> Rendered {
             let id = format!("{gateway_id}-{}-{n}-{}", event.subject, event.code);
             (id, format!("transfer/{}", event.subject), transfer(gateway_id, &event.subject, &own))
         }
-        false => (format!("{gateway_id}-e{}", event.seq), event.subject.clone(), own),
+        false => (format!("{gateway_id}-e{}", event.seq), event.subject.clone(), own.clone()),
     };
     let mut all = json!({
         "specversion": "1.0",
@@ -52,7 +53,16 @@ pub(super) fn rendered(gateway_id: &str, event: &db::Event) -> Rendered {
     if let (Some(map), false) = (all.as_object_mut(), subject.is_empty()) {
         map.insert("subject".to_owned(), Value::String(subject));
     }
+    if let (Some(map), true) = (all.as_object_mut(), of_transfer) {
+        map.insert("traceparent".to_owned(), Value::String(traceparent(gateway_id, &event.subject, &own)));
+    }
     Rendered { id, body: all.to_string().into_bytes() }
+}
+
+/// The trace that the change belongs to (CloudEvents, extension for distributed tracing; W3C Trace Context).
+fn traceparent(gateway_id: &str, id: &str, own: &Value) -> String {
+    let first = own.get("route_from").and_then(Value::as_i64).map_or_else(|| id.to_owned(), |from| from.to_string());
+    format!("00-{}-{}-01", trace_id(gateway_id, &first), span_id(gateway_id, id))
 }
 
 /// The fields of connected-systems.md section 2.3 that a transfer of this gateway has; null where one does not apply.
@@ -191,6 +201,7 @@ mod tests {
         let all: Value = serde_json::from_slice(&other.body).unwrap();
         assert_eq!((&all["type"], &all["data"]["rule"]), (&json!("gatehouse.alarm.opened"), &json!("disk")));
         assert_eq!(other.id, "00ff00ff-e9");
+        assert!(all.get("traceparent").is_none());
     }
 
     #[test]

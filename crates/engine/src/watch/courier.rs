@@ -17,6 +17,12 @@ pub trait Courier: Send + Sync + fmt::Debug + 'static {
 
     /// Whether there is a mail server to hand letters to.
     fn has_mail(&self) -> bool;
+
+    /// Posts a request to the collector of traces.
+    async fn trace(&self, body: Vec<u8>) -> Result<Answer, String>;
+
+    /// Whether there is a collector of traces.
+    fn has_traces(&self) -> bool;
 }
 
 /// An event for a webhook.

@@ -46,3 +46,7 @@ pub(super) const LETTER_ALARMS_MAX: usize = 50;
 pub(super) const EVENTS_COUNTED_MAX: u32 = 10_000;
 /// Time between two looks into an outbox, however much happens.
 pub(super) const LOOK_PAUSE: Duration = Duration::from_millis(100);
+/// Spans of one request to the collector of traces.
+pub(super) const SPANS_MAX: usize = 256;
+/// How long spans gather before they are sent.
+pub(super) const TRACE_EVERY: Duration = Duration::from_secs(1);

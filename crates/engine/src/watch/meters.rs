@@ -65,6 +65,11 @@ pub const METERS: &[Meter] = &[
         &["webhook", "result"],
         "events by `sent`, `retried`, `parked`, `dropped`",
     ),
+    counter(
+        "gatehouse_trace_requests_total",
+        &["result"],
+        "requests to the collector of traces that were `sent` or `lost`",
+    ),
     gauge("gatehouse_webhook_events_waiting", &["webhook"], "events that wait for a webhook"),
     gauge("gatehouse_webhook_events_parked", &["webhook"], "events that were given up"),
 ];

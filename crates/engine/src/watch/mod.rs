@@ -15,6 +15,7 @@ mod meters;
 mod outbox;
 mod run;
 mod status;
+mod traces;
 mod vitals;
 
 pub use alarms::MailPace;
@@ -31,4 +32,5 @@ pub(crate) use status::LAST_BACKUP;
 pub use status::{
     BackupStand, DiskStand, FailureSum, Need, OldestWaiting, QueueStand, Status, Throughput, WebhookStand,
 };
+pub use traces::run_traces;
 pub use vitals::{ListenerStand, SessionMark, Vitals};
