@@ -13,10 +13,14 @@ use crate::run::{self, Failure, Workplace, answers, output, say};
 /// The task.
 pub(crate) fn run(place: &Workplace) -> Result<(), Failure> {
     let rules = Rules::parse(&fs::read_to_string(place.root.join("deny.toml"))?)?;
-    let arguments = ["metadata", "--format-version=1", "--locked", "--all-features", LINUX];
+    let arguments = ["metadata", "--format-version=1", "--locked", "--all-features", "--filter-platform", TARGET];
     let metadata = output("cargo metadata", place.command("cargo").args(arguments))?;
-    let metadata: Metadata =
+    let mut metadata: Metadata =
         serde_json::from_str(&metadata).map_err(|e| Failure::new(format!("cargo metadata: {e}")))?;
+    // Metadata name also what a feature mentions without asking for it (`ring?/std`); the tree is what is built.
+    let arguments = ["tree", "--workspace", "--locked", "--all-features", "--prefix=none", "--format={p}"];
+    let built = built(&output("cargo tree", place.command("cargo").args(arguments).args(["--target", TARGET]))?);
+    metadata.packages.retain(|one| built.contains(&(one.name.clone(), one.version.clone())));
     let problems = rules.problems(&metadata.packages);
     problems.iter().for_each(|problem| say(problem));
     if !problems.is_empty() {
@@ -28,6 +32,15 @@ pub(crate) fn run(place: &Workplace) -> Result<(), Failure> {
         run::run("cargo deny", place.command("cargo").args(arguments))?;
     }
     Ok(())
+}
+
+/// Names and versions of a tree's lines: `name v1.2.3 (what else)`.
+fn built(tree: &str) -> BTreeSet<(String, String)> {
+    let package = |line: &str| {
+        let mut words = line.split(' ');
+        Some((words.next()?.to_owned(), words.next()?.strip_prefix('v')?.to_owned()))
+    };
+    tree.lines().filter_map(package).collect()
 }
 
 /// The part of `deny.toml` that is checked here; its other keys are cargo-deny's alone.
@@ -157,7 +170,7 @@ fn one_of<'a, 'w>(words: &'a [&'w str], allow: &BTreeSet<String>) -> (bool, &'a 
 }
 
 /// What is built for other systems only is not looked at.
-const LINUX: &str = "--filter-platform=x86_64-unknown-linux-gnu";
+const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// How a package of the registry, and not of a repository or a folder, gives its source.
 const REGISTRY: &str = "registry+";
 
@@ -176,6 +189,13 @@ mod tests {
     fn package(name: &str, version: &str, license: &str) -> Package {
         let text = |s: &str| Some(s.to_owned());
         Package { name: name.into(), version: version.into(), license: text(license), source: text(REGISTRY) }
+    }
+
+    #[test]
+    fn a_tree_names_what_is_built() {
+        let tree = "gatehouse v0.1.0 (/x)\n\nring v0.17.14\nserde v1.0.1 (*)\nserde_derive v1.0.1 (proc-macro)\n";
+        let names: Vec<String> = built(tree).into_iter().map(|(name, version)| format!("{name}@{version}")).collect();
+        assert_eq!(names, ["gatehouse@0.1.0", "ring@0.17.14", "serde@1.0.1", "serde_derive@1.0.1"]);
     }
 
     #[test]

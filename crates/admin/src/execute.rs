@@ -21,6 +21,17 @@ pub struct Context {
     pub actor: Actor,
     /// What weakens this instance by its settings, a sentence each; `check` prints them.
     pub weaknesses: Arc<[String]>,
+    /// What a support bundle tells of this instance.
+    pub about: Arc<About>,
+}
+
+/// What a support bundle tells of an instance, beside what the engine knows.
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    /// The settings file, without secrets.
+    pub settings: String,
+    /// The file that log lines go to, if they go to one.
+    pub log_file: Option<std::path::PathBuf>,
 }
 
 /// Carries out the operation `name`.

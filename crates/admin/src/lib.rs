@@ -13,8 +13,8 @@ mod output;
 mod sealing;
 pub mod socket;
 
-pub use execute::{Context, execute};
+pub use execute::{About, Context, execute};
 pub use input::{Input, InputError};
 pub use operation::{Effect, Form, OpError, Operation, Param, Resource, Right};
 pub use operations::{OPERATIONS, create_object, find};
-pub use output::{Cell, Output};
+pub use output::{Cell, Line, Output, Tone};

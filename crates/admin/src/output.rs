@@ -66,6 +66,49 @@ pub enum Output {
         /// The same as data.
         facts: serde_json::Value,
     },
+    /// A screen for people, with the facts behind it for programs, and whether it asks for a person.
+    Report {
+        /// Lines.
+        lines: Vec<Line>,
+        /// The same as data.
+        facts: serde_json::Value,
+        /// The command then ends with exit code 1.
+        needs_person: bool,
+    },
+}
+
+/// A line of a screen.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Line {
+    /// How it looks where there are colours.
+    pub tone: Tone,
+    /// What it says.
+    pub text: String,
+}
+
+/// How a line looks where there are colours.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Tone {
+    Plain,
+    Head,
+    Good,
+    Warn,
+    Bad,
+}
+
+impl Line {
+    /// A line without a colour.
+    #[must_use]
+    pub const fn plain(text: String) -> Self {
+        Self { tone: Tone::Plain, text }
+    }
+
+    /// A line in a tone.
+    #[must_use]
+    pub const fn of(tone: Tone, text: String) -> Self {
+        Self { tone, text }
+    }
 }
 
 impl Output {
@@ -88,7 +131,7 @@ impl Output {
                 .map(serde_json::Value::Object)
                 .collect(),
             Self::Record { fields } => object(fields),
-            Self::Story { facts, .. } => facts.clone(),
+            Self::Story { facts, .. } | Self::Report { facts, .. } => facts.clone(),
         }
     }
 }

@@ -26,6 +26,8 @@ const PASS_MAX: Duration = Duration::from_secs(10);
 const WORK_MAX: Duration = Duration::from_secs(600);
 /// The same for work on everything that is stored.
 const LONG_WORK_MAX: Duration = Duration::from_secs(24 * 3600);
+/// The same for a look that a person waits for.
+const QUICK_WORK_MAX: Duration = Duration::from_secs(15);
 /// Operations that work on everything that is stored.
 const LONG_WORK: &[&str] = &["backup create", "master rotate", "purge", "store verify"];
 /// Requests that are worked on at one time.
@@ -79,7 +81,11 @@ pub async fn call(path: &Path, operation: &str, input: &Input) -> Result<Output,
     let request = Request { operation: operation.to_owned(), input: input.into() };
     let text = Zeroizing::new(serde_json::to_vec(&request).map_err(io::Error::other)?);
     timed(PASS_MAX, send(&mut stream, &text)).await?;
-    let work_max = if LONG_WORK.contains(&operation) { LONG_WORK_MAX } else { WORK_MAX };
+    let work_max = match operation {
+        "status" => QUICK_WORK_MAX,
+        long if LONG_WORK.contains(&long) => LONG_WORK_MAX,
+        _ => WORK_MAX,
+    };
     let reply = timed(work_max, receive(&mut stream, usize::MAX)).await?;
     match serde_json::from_slice(&reply).map_err(io::Error::other)? {
         Reply::Done(output) => Ok(output),

@@ -34,17 +34,45 @@ impl fmt::Display for Target {
     }
 }
 
-/// Connects to `target` within `wait`. The families of its addresses alternate, and the next address is tried when the one
-/// before has failed, or has not answered for [`NEXT_AFTER`]; the first that answers wins (RFC 8305 sections 4 and 5).
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DialError {
+    #[error("no answer of the name server in time")]
+    Names,
+    #[error("none of its addresses may be called")]
+    NoneLeft,
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Connects to `target` within `wait`.
 pub(crate) async fn dial(target: &Target, wait: Duration) -> Result<TcpStream, SshError> {
+    dial_where(target, wait, |_| true).await.map_err(|e| match e {
+        DialError::Names => SshError::Timeout { what: "the name server" },
+        other => SshError::Connect { target: target.to_string(), text: other.to_string() },
+    })
+}
+
+/// Connects to one of those addresses of `target` that `keep` leaves. Their families alternate, and the next address is
+/// tried when the one before has failed, or has not answered for [`NEXT_AFTER`]; the first that answers wins (RFC 8305
+/// sections 4 and 5). No name is asked for twice: what was looked at is what is connected to.
+pub(crate) async fn dial_where(
+    target: &Target,
+    wait: Duration,
+    keep: impl Fn(&SocketAddr) -> bool + Send,
+) -> Result<TcpStream, DialError> {
     let until = Instant::now() + wait;
-    let failed = |text: String| SshError::Connect { target: target.to_string(), text };
+    let failed = DialError::Failed;
     let found = timeout_at(until, tokio::net::lookup_host((target.host.as_str(), target.port)))
         .await
-        .map_err(|_| SshError::Timeout { what: "the name server" })?
+        .map_err(|_| DialError::Names)?
         .map_err(|e| failed(e.to_string()))?;
-    let addresses = alternate(found.take(ADDRESSES_MAX).collect());
-    let stream = race(addresses, until).await.map_err(failed)?;
+    let all: Vec<SocketAddr> = found.take(ADDRESSES_MAX).collect();
+    let addresses: Vec<SocketAddr> = all.iter().copied().filter(|address| keep(address)).collect();
+    if addresses.is_empty() && !all.is_empty() {
+        return Err(DialError::NoneLeft);
+    }
+    let stream = race(alternate(addresses), until).await.map_err(failed)?;
     stream.set_nodelay(true).map_err(|e| failed(e.to_string()))?;
     Ok(stream)
 }

@@ -14,6 +14,7 @@ use crate::open::{Address, Pool};
 use crate::sql::Conn;
 use crate::writer::Queue;
 
+mod alarms;
 mod audit;
 mod audit_chain;
 mod backup;
@@ -31,6 +32,7 @@ mod object_sets;
 mod object_writes;
 mod objects;
 mod open;
+mod overview;
 mod payloads;
 mod records;
 mod restored;
@@ -38,6 +40,7 @@ mod retention;
 mod sealed;
 mod sql;
 mod state;
+mod tally;
 mod transfer_rows;
 mod transfer_writes;
 mod transfers;
@@ -45,16 +48,18 @@ mod unanswered;
 mod usage;
 mod writer;
 
+pub use alarms::{Alarm, Alarms, NewAlarm, OPEN_ALARMS_MAX};
 pub use audit::{Actor, Audit, AuditFault, AuditFilter, AuditReport, AuditResult, AuditRow, Entry};
 pub use backup::{Backups, CopiedPayload, CopyFacts, look_into, users_in_copy};
 pub use captures::{Cap, CaptureCaps, CaptureOutcome, CaptureRow, Captures, NewCapture};
 pub use error::{DbError, Referrer};
-pub use events::{Event, Events};
+pub use events::{Event, Events, Outbox};
 #[cfg(any(test, feature = "faults"))]
 pub use fault::{Fault, Faults};
 pub use logins::{BlockPolicy, LoginBlocks, Meta, SeenKey, SeenKeys};
 pub use object_sets::{CHANGES_MAX, ChangeSet, ObjectChange};
 pub use objects::{Change, CredentialRow, Credentials, Deletion, HistoryRow, NewCredential, NewObject, Objects};
+pub use overview::{LOOKED_AT_MAX, Overview, Overviews, SuspendedSum};
 pub use payloads::{INLINE_OCTETS_MAX, Payloads};
 pub use records::{
     CommitReceived, DueQuery, EntryQuery, Inserted, NewPayload, NewTransfer, Outcome, Payload, PayloadBody,
@@ -64,6 +69,7 @@ pub use restored::{NUMBERS_LEFT_OUT, PARKED_OFFER, Reconciled, RestoreFacts};
 pub use retention::{EndedAfter, Retention};
 pub use sealed::{SealedKind, SealedValue, SealedValues};
 pub use state::{Direction, Mode, RouteState, State, TradeState, TransferType, full_state};
+pub use tally::{Counted, Tallies, Tally};
 pub use transfers::{Routing, Transfers};
 pub use usage::{Usage, UsageScope, Usages};
 pub use writer::Pending;
@@ -259,6 +265,22 @@ impl Db {
     #[must_use]
     pub const fn events(&self) -> Events<'_> {
         Events(self)
+    }
+
+    /// Sums by hour.
+    #[must_use]
+    pub const fn tally(&self) -> Tallies<'_> {
+        Tallies(self)
+    }
+    /// Alarms.
+    #[must_use]
+    pub const fn alarms(&self) -> Alarms<'_> {
+        Alarms(self)
+    }
+    /// The queue at a glance.
+    #[must_use]
+    pub const fn overview(&self) -> Overviews<'_> {
+        Overviews(self)
     }
 
     /// Duplicates.

@@ -49,6 +49,12 @@ pub struct EngineOptions {
     pub stop_site_on_retries: bool,
     /// Connections at the same time as initiator, for all sites of a protocol.
     pub connections_max: u32,
+    /// From when on a person is needed.
+    pub thresholds: crate::watch::Thresholds,
+    /// When letters about alarms are sent.
+    pub mail: crate::watch::MailPace,
+    /// Numbers of `/metrics` name the site where there is one.
+    pub label_sites: bool,
 }
 
 impl Default for EngineOptions {
@@ -66,6 +72,9 @@ impl Default for EngineOptions {
             cancel_on_retries: false,
             stop_site_on_retries: false,
             connections_max: PROTOCOL_CONNECTIONS_MAX,
+            thresholds: crate::watch::Thresholds::default(),
+            mail: crate::watch::MailPace::default(),
+            label_sites: false,
         }
     }
 }
@@ -117,6 +126,8 @@ pub struct Engine {
     /// Held while the configuration is read: the older of two readings must not win.
     pub(crate) reading: tokio::sync::Mutex<()>,
     pub(crate) events: Events,
+    pub(crate) vitals: crate::watch::Vitals,
+    pub(crate) courier: std::sync::OnceLock<Arc<dyn crate::watch::Courier>>,
     pub(crate) uploads: Mutex<Uploads>,
     pub(crate) downloads: Mutex<Downloads>,
     pub(crate) running: Mutex<HashMap<TransferId, Arc<crate::queue::Running>>>,
@@ -154,10 +165,14 @@ impl Engine {
         let loaded = load::load(&db).await?;
         let frost = crate::care::Frost::load(&db).await?;
         let recovered = recover(&db, &options.node, clock.as_ref()).await?;
-        let events = Events::default();
+        let events = Events::new(Arc::clone(&clock));
+        let vitals = crate::watch::Vitals::new(clock.monotonic());
         events.emit(Event::ConfigChanged { revision: loaded.revision, problems: loaded.problems.len() });
         events.emit(Event::Recovered { restarted: recovered.restarted, interrupted: recovered.interrupted });
-        Ok(Arc::new(Self {
+        // A start is no change.
+        events.forget();
+        crate::sync::lock(&events.ledger).label_sites(options.label_sites);
+        let engine = Arc::new(Self {
             model: ArcSwap::from_pointee((loaded.snapshot, loaded.problems)),
             db,
             store,
@@ -166,6 +181,8 @@ impl Engine {
             options,
             reading: tokio::sync::Mutex::default(),
             events,
+            vitals,
+            courier: std::sync::OnceLock::new(),
             uploads: Mutex::default(),
             downloads: Mutex::default(),
             running: Mutex::default(),
@@ -181,7 +198,9 @@ impl Engine {
             gateway_id,
             recovered,
             stop: watch::Sender::new(false),
-        }))
+        });
+        engine.want_events(&engine.snapshot()).await?;
+        Ok(engine)
     }
 
     /// The configuration in use. Whoever begins with one keeps it; states of objects are looked at again where that
@@ -243,6 +262,12 @@ impl Engine {
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<Arc<Event>> {
         self.events.listen()
+    }
+
+    /// How the running program stands.
+    #[must_use]
+    pub const fn vitals(&self) -> &crate::watch::Vitals {
+        &self.vitals
     }
 
     /// Tells an event.

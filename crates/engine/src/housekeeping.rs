@@ -37,7 +37,9 @@ const LOOK: Duration = Duration::from_secs(30);
 pub async fn run_housekeeping(engine: Arc<Engine>) {
     let mut stopping = engine.stopping();
     while !engine.is_stopping() {
-        match engine.tidy().await {
+        let tidied = engine.tidy().await;
+        engine.vitals.set_trouble("housekeeping", tidied.as_ref().err().map(ToString::to_string));
+        match tidied {
             Ok(done)
                 if done
                     == Tidied { swept: Swept { seen: done.swept.seen, ..Swept::default() }, ..Tidied::default() } => {}
@@ -53,6 +55,9 @@ pub async fn run_housekeeping(engine: Arc<Engine>) {
         let next = tokio::time::Instant::now() + EVERY;
         while !engine.is_stopping() && tokio::time::Instant::now() < next {
             engine.gauge().await;
+            if let Err(error) = engine.db.usage().fold().await {
+                tracing::warn!(%error, "usage could not be summed up");
+            }
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
                 _ = stopping.changed() => {}
@@ -96,24 +101,8 @@ impl Engine {
             }
         }
         self.db.retention().sweep(now).await.map_err(|e| db_error(&e))?;
+        self.forget_tallies(now).await.map_err(|e| db_error(&e))?;
         Ok(Tidied { swept, purged, retired })
-    }
-
-    /// Shows room and waiting work in `/metrics`, and sums up what other nodes counted.
-    async fn gauge(&self) {
-        if let Ok(space) = self.store.space().await {
-            metrics::gauge!("gatehouse_store_free_octets").set(as_number(space.free));
-            metrics::gauge!("gatehouse_store_total_octets").set(as_number(space.total));
-            metrics::gauge!("gatehouse_store_reserve_octets").set(as_number(self.store.reserve_octets()));
-        }
-        if let Err(error) = self.db.usage().fold().await {
-            tracing::warn!(%error, "usage could not be summed up");
-        }
-        let Ok(counts) = self.db.transfers().live_counts().await else { return };
-        for state in db::State::ALL.iter().filter(|state| !state.is_end()) {
-            let count = counts.iter().find(|(of, _)| of == state).map_or(0, |(_, count)| *count);
-            metrics::gauge!("gatehouse_transfers", "state" => state.word()).set(as_number(count.unsigned_abs()));
-        }
     }
 
     async fn remove_content(&self, payload: &Payload) -> Result<(), TransferError> {
@@ -124,13 +113,6 @@ impl Engine {
         };
         removed.map_err(|e| store_error(&e))
     }
-}
-
-/// For a gauge, which has 53 bits.
-fn as_number(n: u64) -> f64 {
-    let high = u32::try_from(n >> 32).unwrap_or(u32::MAX);
-    let low = u32::try_from(n & u64::from(u32::MAX)).unwrap_or(u32::MAX);
-    f64::from(high) * 4_294_967_296.0 + f64::from(low)
 }
 
 /// What the database knows, and uploads that are open but too young for it.

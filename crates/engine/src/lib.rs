@@ -22,6 +22,7 @@ mod sync;
 mod tests;
 pub mod transfer;
 pub mod vfd;
+pub mod watch;
 mod why;
 
 pub use admit::Admitted;
@@ -34,6 +35,7 @@ pub use queue::{Deliver, JobOutcome, JobSource, OutgoingJob, SessionOutcome, Sit
 pub use route::{Why, run_routing};
 pub use transfer::{Committed, Control, Extra, Incoming, Outgoing, Request, Source};
 pub use vfd::{Entry, EntryKind, OpenWrite, PathError, Space, VPath};
+pub use watch::{ListenerStand, Status, Thresholds, run_outbox, run_traces, run_watch};
 pub use why::Story;
 
 /// SHA-256 of `octets`.

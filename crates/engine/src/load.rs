@@ -37,6 +37,9 @@ impl Engine {
         self.model.store(Arc::new((loaded.snapshot.clone(), loaded.problems.clone())));
         self.events.emit(Event::ConfigChanged { revision: loaded.revision, problems: loaded.problems.len() });
         self.queue.configuration_changed(&before, &loaded.snapshot);
+        if let Err(error) = self.want_events(&loaded.snapshot).await {
+            tracing::warn!(%error, "which events webhooks want could not be noted yet");
+        }
         self.wake();
         Ok(loaded)
     }

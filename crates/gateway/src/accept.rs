@@ -11,8 +11,8 @@ use channel::{
     Accepted, Admission, AdmissionLimits, Answer, Authenticator, ChannelService, Limits, Listener, Methods, Pipe,
     ServerParams, SessionReport, SshError, serve_ssh,
 };
-use engine::Engine;
 use engine::admit::{Admitted, AuthAnswer, AuthSession, MethodsLeft, Vault};
+use engine::{Engine, ListenerStand};
 use keys::PublicKey;
 use model::{Binding, Inbound, Security, SshProfile, match_inbound};
 use tokio::sync::watch;
@@ -34,6 +34,8 @@ pub(crate) struct Acceptors {
     handed: HandedSockets,
     /// What turns away the callers of sockets that were handed over and belong to no listener now.
     unclaimed: BTreeMap<String, Vec<Accepting>>,
+    /// Listeners that could not be opened, and why.
+    failed: BTreeMap<String, (SocketAddr, String)>,
 }
 
 struct Open {
@@ -58,7 +60,6 @@ struct Door {
     vault: Arc<Vault>,
     admission: Admission,
     drain: Duration,
-    sessions: watch::Sender<usize>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -67,8 +68,9 @@ impl Acceptors {
     pub(crate) fn new(engine: Arc<Engine>, vault: Arc<Vault>, drain: Duration, handed: HandedSockets) -> Self {
         let stopping = engine.stopping();
         let admission = Admission::new(AdmissionLimits::default());
-        let door = Door { engine, vault, admission, drain, sessions: watch::Sender::new(0), stopping };
-        Self { door: Arc::new(door), open: BTreeMap::new(), handed, unclaimed: BTreeMap::new() }
+        let door = Door { engine, vault, admission, drain, stopping };
+        let (open, unclaimed, failed) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { door: Arc::new(door), open, handed, unclaimed, failed }
     }
 
     /// Opens and closes listeners as the running configuration asks. Sessions of a closed one go on.
@@ -85,19 +87,28 @@ impl Acceptors {
             keep
         });
         self.unclaimed.retain(|name, _| !wanted.keys().any(|wanted| wanted.eq_ignore_ascii_case(name)));
+        self.failed.clear();
         for (name, place) in wanted {
             if !self.open.contains_key(&name) {
                 self.start(name, place).await;
             }
         }
         self.turn_away();
+        self.door.engine.vitals().set_listeners(self.stands());
+    }
+
+    /// How every listener stands.
+    fn stands(&self) -> Vec<ListenerStand> {
+        let open = self.open.iter().map(|(name, open)| (name, open.local, String::new()));
+        let failed = self.failed.iter().map(|(name, (address, error))| (name, *address, error.clone()));
+        open.chain(failed).map(|(name, address, error)| ListenerStand { name: name.clone(), address, error }).collect()
     }
 
     async fn start(&mut self, name: String, place: Binding) {
         match self.handed.of(&name) {
             Ok(sockets) if sockets.is_empty() => self.bind(name, place).await,
             Ok(sockets) => self.take(name, place, sockets),
-            Err(error) => tracing::error!(listener = %name, %error, "the socket handed over cannot be used"),
+            Err(error) => self.unusable(name, &place, &error),
         }
     }
 
@@ -112,7 +123,10 @@ impl Acceptors {
                     self.open.insert(name, Open { wanted: place, local, tasks });
                     return;
                 }
-                Err(error) if last => tracing::error!(listener = %name, address = %place, %error, "cannot listen"),
+                Err(error) if last => {
+                    tracing::error!(listener = %name, address = %place, %error, "cannot listen");
+                    self.failed.insert(name.clone(), (place.address, error.to_string()));
+                }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             }
         }
@@ -135,12 +149,17 @@ impl Acceptors {
                         None => open = Some(Open { wanted: place.clone(), local, tasks: vec![task] }),
                     }
                 }
-                Err(error) => tracing::error!(listener = %name, %error, "the socket handed over cannot be used"),
+                Err(error) => self.unusable(name.clone(), &place, &error),
             }
         }
         if let Some(open) = open {
             self.open.insert(name, open);
         }
+    }
+
+    fn unusable(&mut self, name: String, place: &Binding, error: &std::io::Error) {
+        tracing::error!(listener = %name, %error, "the socket handed over cannot be used");
+        self.failed.insert(name, (place.address, error.to_string()));
     }
 
     /// The system takes calls on every socket that was handed over. Where no listener is enabled they are closed at once,
@@ -173,7 +192,7 @@ impl Acceptors {
     pub(crate) async fn stop(mut self) {
         self.open.clear();
         self.unclaimed.clear();
-        let mut sessions = self.door.sessions.subscribe();
+        let mut sessions = self.door.engine.vitals().sessions();
         if tokio::time::timeout(self.door.drain, sessions.wait_for(|n| *n == 0)).await.is_err() {
             tracing::warn!(sessions = *sessions.borrow(), "sessions cut off at the end of the drain time");
         }
@@ -186,7 +205,7 @@ impl Acceptors {
 
     /// How many sessions there are.
     pub(crate) fn sessions(&self) -> watch::Receiver<usize> {
-        self.door.sessions.subscribe()
+        self.door.engine.vitals().sessions()
     }
 }
 
@@ -219,24 +238,8 @@ async fn accept(listener: Listener, door: Arc<Door>) {
     }
 }
 
-/// Counts a session while it lives.
-struct Counted<'a>(&'a watch::Sender<usize>);
-
-impl<'a> Counted<'a> {
-    fn new(sessions: &'a watch::Sender<usize>) -> Self {
-        sessions.send_modify(|n| *n = n.saturating_add(1));
-        Self(sessions)
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.send_modify(|n| *n = n.saturating_sub(1));
-    }
-}
-
 async fn connection(accepted: Accepted, door: Arc<Door>) {
-    let _counted = Counted::new(&door.sessions);
+    let _counted = door.engine.vitals().session();
     let inbound = Inbound::new(accepted.local, accepted.peer);
     let snapshot = door.engine.snapshot();
     let decision = match_inbound(&inbound, &snapshot);

@@ -8,6 +8,7 @@ use base::Secret;
 use channel::{ClientParams, HostKeyChecker, Pipe, SshClient, SshError, Target, connect_ssh};
 use engine::admit::{Vault, host_key_is_good};
 use engine::queue::{Deliver, JobSource, SessionOutcome};
+use engine::watch::StepTimer;
 use engine::{Cause, Engine, TransferError};
 use keys::PublicKey;
 use model::{RemoteSite, Snapshot, SshProfile, SshRole};
@@ -27,10 +28,12 @@ impl Deliver for Deliverer {
         let Some(carrier) = protocols::carrier(&site.protocol) else {
             return SessionOutcome::Unable(refused(format!("protocol {} is not built in", site.protocol)));
         };
+        let timer = StepTimer::begin("connect");
         let (path, client, pipe) = match self.connect(&site, &jobs.path_order()).await {
             Ok(connected) => connected,
             Err(outcome) => return outcome,
         };
+        timer.done();
         jobs.connected(path);
         let outcome = match carrier.deliver(pipe, &site, jobs).await {
             Ok(_) => SessionOutcome::Ended,

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use admin::{Context, Input, Param, execute, find};
+use admin::{About, Context, Input, Param, execute, find};
 use base::SystemClock;
 use db::{Actor, Db, DbOptions};
 use engine::store::{KeyWrap, StoreOptions, StoreParts, open_store};
@@ -11,8 +11,9 @@ use engine::{Engine, EngineOptions, EngineParts};
 use keys::MasterKey;
 
 use crate::data_dir::{DataDir, Lock};
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::system::{database_url, master_credential};
+use crate::tell::Teller;
 
 /// Mark of a finished first start.
 const INSTALLED: &str = "installed_at";
@@ -53,10 +54,14 @@ impl Instance {
             master_file: handed,
             settings_file: Some(dir.settings_file()),
             retention,
+            thresholds: settings.alarms.thresholds(),
+            mail: settings.mail.pace(),
+            label_sites: settings.metrics.sites,
             ..EngineOptions::default()
         };
         let parts = EngineParts { db, store, master, clock, options };
         let engine = Engine::start(parts).await.map_err(|e| e.to_string())?;
+        engine.set_courier(Arc::new(Teller::new(settings.mail.clone(), &settings.traces)?));
         let instance = Self { engine, settings, dir, _lock: lock };
         instance.first_start().await?;
         Ok(instance)
@@ -68,6 +73,10 @@ impl Instance {
             engine: Arc::clone(&self.engine),
             actor: Actor { name: name.to_owned(), origin: origin.to_owned() },
             weaknesses: self.settings.warnings().into(),
+            about: Arc::new(About {
+                settings: settings::without_secrets(&self.dir.settings_text().unwrap_or_default()),
+                log_file: self.settings.log_path(self.dir.path()),
+            }),
         }
     }
 

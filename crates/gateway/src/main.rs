@@ -15,6 +15,7 @@ mod observe;
 mod serve;
 mod settings;
 mod system;
+mod tell;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -30,6 +31,8 @@ use settings::LogFormat;
 const FAILED: u8 = 1;
 /// The line is not of the command's form.
 const SYNTAX: u8 = 2;
+/// Time between two looks of `status -watch`.
+const WATCH_EVERY: std::time::Duration = std::time::Duration::from_secs(2);
 
 fn main() -> ExitCode {
     // Files are closed to others whatever the caller's mask (BP-5).
@@ -47,7 +50,9 @@ fn main() -> ExitCode {
 
 fn told(code: u8, text: &str) -> ExitCode {
     // Nothing is left to do if even standard error is closed.
-    drop(print::error_line(text));
+    if !text.is_empty() {
+        drop(print::error_line(text));
+    }
     ExitCode::from(code)
 }
 
@@ -101,17 +106,36 @@ fn metrics_address(matches: &clap::ArgMatches) -> Result<Option<SocketAddr>, Fai
 async fn operation(asked: Call) -> Result<(), Failure> {
     let failed = |text: String| (FAILED, text);
     let path = DataDir::named(asked.data.as_deref()).map_err(|e| failed(e.to_string()))?;
-    let dir = DataDir::open(&path, false).map_err(|e| failed(e.to_string()))?;
+    let watches = asked.operation.name == "status" && asked.input.is_set("watch");
+    loop {
+        let dir = DataDir::open(&path, false).map_err(|e| failed(e.to_string()))?;
+        let output = once(dir, &asked).await?;
+        if watches {
+            print::new_screen().map_err(|e| failed(e.to_string()))?;
+        }
+        match &asked.output {
+            Some(target) => print::into_file(&output, asked.json, target).map_err(failed)?,
+            None => print::output(&output, asked.json, &asked.zone).map_err(|e| failed(e.to_string()))?,
+        }
+        if !watches {
+            // What is printed says why: no more words are needed.
+            let calls = matches!(output, Output::Report { needs_person: true, .. });
+            return if calls { Err((FAILED, String::new())) } else { Ok(()) };
+        }
+        tokio::time::sleep(WATCH_EVERY).await;
+    }
+}
+
+async fn once(dir: DataDir, asked: &Call) -> Result<Output, Failure> {
     let name = asked.operation.name;
-    let output = match call(&dir.socket(), name, &asked.input).await {
-        Ok(output) => output,
-        Err(CallError::NotRunning) => alone(dir, &asked).await?,
-        Err(CallError::Refused { exit_code, text }) => return Err((exit_code, format!("{name}: {text}"))),
-        Err(error) => return Err(failed(format!("{name}: {error}"))),
-    };
-    match &asked.output {
-        Some(target) => print::into_file(&output, asked.json, target).map_err(failed),
-        None => print::output(&output, asked.json, &asked.zone).map_err(|e| failed(e.to_string())),
+    match call(&dir.socket(), name, &asked.input).await {
+        Ok(output) => Ok(output),
+        Err(CallError::NotRunning) if name == "status" => alone(dir, asked)
+            .await
+            .map_err(|(code, text)| (code, format!("gateway    NOT RUNNING, and its database cannot be read: {text}"))),
+        Err(CallError::NotRunning) => alone(dir, asked).await,
+        Err(CallError::Refused { exit_code, text }) => Err((exit_code, format!("{name}: {text}"))),
+        Err(error) => Err((FAILED, format!("{name}: {error}"))),
     }
 }
 
@@ -120,6 +144,7 @@ async fn alone(dir: DataDir, asked: &Call) -> Result<Output, Failure> {
     let context = instance.context(&format!("uid:{}", rustix::process::getuid().as_raw()), "command");
     let name = asked.operation.name;
     let result = execute(&context, name, &asked.input).await.map_err(|e| (e.exit_code(), format!("{name}: {e}")));
+    instance.engine.write_ledger().await;
     instance.engine.db().close().await;
     result
 }

@@ -10,7 +10,8 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use engine::watch::{METERS, STEP_BUCKETS_S, STEP_SECONDS};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -77,6 +78,7 @@ pub(crate) fn start_log(log: &Log, data: &Path) -> Result<LogLevel, String> {
 pub(crate) struct Observed {
     pub(crate) address: SocketAddr,
     ready: Arc<AtomicBool>,
+    metrics: PrometheusHandle,
 }
 
 #[derive(Clone)]
@@ -91,12 +93,16 @@ impl Observed {
     /// # Errors
     /// A sentence, if the port is taken.
     pub(crate) async fn start(address: SocketAddr) -> Result<Self, String> {
-        let metrics = PrometheusBuilder::new().install_recorder().map_err(|e| e.to_string())?;
+        let steps = Matcher::Full(STEP_SECONDS.to_owned());
+        let builder =
+            PrometheusBuilder::new().set_buckets_for_metric(steps, STEP_BUCKETS_S).map_err(|e| e.to_string())?;
+        let metrics = builder.install_recorder().map_err(|e| e.to_string())?;
+        describe();
         let listener = TcpListener::bind(address)
             .await
             .map_err(|e| format!("metrics port {address}: {e}; choose another with --metrics or [metrics] address"))?;
         let address = listener.local_addr().map_err(|e| e.to_string())?;
-        let ready = Arc::new(AtomicBool::new(false));
+        let (ready, shown) = (Arc::new(AtomicBool::new(false)), metrics.clone());
         let shared = Shared { metrics: metrics.clone(), ready: Arc::clone(&ready) };
         tokio::spawn(async move {
             let mut tick = tokio::time::interval(UPKEEP);
@@ -110,12 +116,29 @@ impl Observed {
                 tracing::error!(%error, "metrics port failed");
             }
         });
-        Ok(Self { address, ready })
+        Ok(Self { address, ready, metrics: shown })
+    }
+
+    /// Gives the numbers as they are shown, for a support bundle.
+    pub(crate) fn numbers(&self) -> impl Fn() -> String + Send + Sync + 'static {
+        let metrics = self.metrics.clone();
+        move || metrics.render()
     }
 
     /// Says whether the gateway takes work.
     pub(crate) fn set_ready(&self, ready: bool) {
         self.ready.store(ready, Ordering::Relaxed);
+    }
+}
+
+/// Tells what each number means.
+fn describe() {
+    for meter in METERS {
+        match meter.kind {
+            "counter" => metrics::describe_counter!(meter.name, meter.about),
+            "histogram" => metrics::describe_histogram!(meter.name, metrics::Unit::Seconds, meter.about),
+            _ => metrics::describe_gauge!(meter.name, meter.about),
+        }
     }
 }
 
@@ -132,5 +155,50 @@ async fn ready(State(shared): State<Shared>) -> (StatusCode, &'static str) {
         (StatusCode::OK, "ready\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "starting or stopping\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn of_the_project(path: &str) -> String {
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)).unwrap()
+    }
+
+    /// Names of numbers in a text; those of a histogram's parts are its own.
+    fn named(text: &str) -> BTreeSet<String> {
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        let whole = |word: &str| {
+            let parts = ["_bucket", "_sum", "_count"].iter().find_map(|end| word.strip_suffix(end));
+            parts.filter(|name| *name == STEP_SECONDS).unwrap_or(word).to_owned()
+        };
+        words.filter(|word| word.starts_with("gatehouse_")).map(whole).collect()
+    }
+
+    // The table of the manual is what is exported.
+    #[test]
+    fn the_manual_names_every_number() {
+        let manual = of_the_project("docs/manual/watching.md");
+        for meter in METERS {
+            let labels: Vec<String> = meter.labels.iter().map(|label| format!("`{label}`")).collect();
+            let row = format!("| `{}` | {} | {} | {} |", meter.name, meter.kind, labels.join(", "), meter.about);
+            assert!(manual.contains(&row), "the manual misses\n{row}");
+        }
+        let known: BTreeSet<String> = METERS.iter().map(|meter| meter.name.to_owned()).collect();
+        assert_eq!(named(&manual), known);
+    }
+
+    #[test]
+    fn dashboard_and_alert_rules_name_numbers_that_are_there() {
+        let known: BTreeSet<String> = METERS.iter().map(|meter| meter.name.to_owned()).collect();
+        for path in ["packaging/grafana/gatehouse.json", "packaging/prometheus/gatehouse.rules.yml"] {
+            let used = named(&of_the_project(path));
+            let unknown: Vec<_> = used.difference(&known).collect();
+            assert!(unknown.is_empty() && used.len() > 8, "{path}: {unknown:?}");
+        }
+        serde_json::from_str::<serde_json::Value>(&of_the_project("packaging/grafana/gatehouse.json")).unwrap();
     }
 }

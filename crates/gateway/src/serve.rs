@@ -53,6 +53,9 @@ impl Running {
         let decoy = tokio::task::spawn_blocking(keys::PasswordHash::decoy);
         decoy.await.map_err(|e| e.to_string())?;
         let mut tasks = JoinSet::new();
+        tasks.spawn(engine::run_watch(Arc::clone(&engine)));
+        tasks.spawn(engine::run_outbox(Arc::clone(&engine)));
+        tasks.spawn(engine::run_traces(Arc::clone(&engine)));
         let deliverer = Deliverer { engine: Arc::clone(&engine), vault: Arc::clone(&vault) };
         let mut watched = vec![
             ("routing", tasks.spawn(engine::run_routing(Arc::clone(&engine)))),
@@ -111,6 +114,7 @@ impl AdminDoor {
     /// # Errors
     /// A sentence, if the socket cannot be opened.
     pub(crate) fn open(instance: &Instance) -> Result<Self, String> {
+        instance.engine.vitals().set_serving();
         let socket = admin::socket::listen(&instance.dir.socket()).map_err(|e| format!("admin.sock: {e}"))?;
         let uid = rustix::process::geteuid().as_raw();
         Ok(Self(tokio::spawn(admin::socket::serve(socket, instance.context("", "local socket"), uid))))
@@ -188,6 +192,7 @@ pub(crate) async fn serve(options: Options) -> Result<(), String> {
     for problem in instance.engine.problems().iter() {
         tracing::warn!(%problem, "configuration");
     }
+    instance.engine.vitals().set_numbers(observed.numbers());
     let admin = AdminDoor::open(&instance)?;
     if let Some(why) = instance.engine.frozen()
         && !host.until_unfrozen(&instance, &admin, &why).await

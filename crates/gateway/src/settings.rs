@@ -1,10 +1,14 @@
 //! Settings of the instance: `gatehouse.toml` in the data folder. Objects are in the database, not here (DESIGN 1.7).
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use db::State;
 use engine::care::RetentionRules;
+use engine::watch::{MailPace, Thresholds};
+use model::WebAddress;
 use serde::{Deserialize, Serialize};
 
 use crate::data_dir::DataDir;
@@ -19,6 +23,9 @@ pub(crate) struct Settings {
     pub(crate) store: Store,
     pub(crate) shutdown: Shutdown,
     pub(crate) retention: Retention,
+    pub(crate) alarms: Alarms,
+    pub(crate) mail: Mail,
+    pub(crate) traces: Traces,
 }
 
 /// `[log]`
@@ -36,6 +43,150 @@ pub(crate) struct Log {
     pub(crate) daily: bool,
     /// Old files that are kept.
     pub(crate) keep: u32,
+}
+
+/// `[alarms]`: when a person is needed.
+#[derive(Debug, Deserialize, Eq, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Alarms {
+    /// Minutes that deliveries to a partner may keep failing, or events to a webhook.
+    pub(crate) failing_min: u32,
+    /// Minutes that a transfer may wait to be sent.
+    pub(crate) waiting_min: u32,
+    /// Logins refused within ten minutes.
+    pub(crate) refused_logins: u32,
+    /// Days since the last backup, if one was ever made; 0 for any.
+    pub(crate) backup_days: u32,
+    /// Seconds between two looks.
+    pub(crate) every_s: u16,
+}
+
+impl Default for Alarms {
+    fn default() -> Self {
+        Self { failing_min: 15, waiting_min: 60, refused_logins: 100, backup_days: 8, every_s: 15 }
+    }
+}
+
+impl Alarms {
+    /// The same for the engine.
+    pub(crate) fn thresholds(&self) -> Thresholds {
+        let minutes = |n: u32| Duration::from_secs(u64::from(n).saturating_mul(60));
+        Thresholds {
+            failing: minutes(self.failing_min),
+            waiting: minutes(self.waiting_min),
+            refused_logins: u64::from(self.refused_logins).max(1),
+            backup_age: Duration::from_secs(u64::from(self.backup_days).saturating_mul(86_400)),
+            every: Duration::from_secs(u64::from(self.every_s).max(1)),
+        }
+    }
+}
+
+/// `[traces]`: where traces go; to nobody without an endpoint.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Traces {
+    /// Address of an OpenTelemetry collector: `http://127.0.0.1:4318/v1/traces`.
+    pub(crate) endpoint: String,
+    /// Certificates of authorities that it is verified against; the system's where empty.
+    pub(crate) ca_file: String,
+}
+
+impl Traces {
+    /// The address of the collector, if there is one.
+    ///
+    /// # Errors
+    /// A sentence, if it is none, or would show traces to others.
+    pub(crate) fn address(&self) -> Result<Option<WebAddress>, String> {
+        if self.endpoint.is_empty() {
+            return Ok(None);
+        }
+        let address =
+            WebAddress::parse(&self.endpoint).map_err(|e| format!("gatehouse.toml: [traces] endpoint: {e}"))?;
+        match address.secure || address.is_loopback() {
+            true => Ok(Some(address)),
+            false => Err("gatehouse.toml: [traces] endpoint without TLS is for a collector on this machine".to_owned()),
+        }
+    }
+}
+
+/// `[mail]`: to whom alarms are told; without a server to nobody.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Mail {
+    /// `HOST:PORT`.
+    pub(crate) server: String,
+    pub(crate) tls: MailProtection,
+    /// Certificates of authorities that the server is verified against; the system's where empty.
+    pub(crate) ca_file: String,
+    /// Name at the server; empty for none.
+    pub(crate) login: String,
+    /// File whose first line is the password; the credential `gatehouse.mail_password` where empty.
+    pub(crate) password_file: String,
+    pub(crate) from: String,
+    pub(crate) to: Vec<String>,
+    pub(crate) timeout_s: u16,
+    /// Seconds that alarms gather before a letter tells them.
+    pub(crate) gather_s: u16,
+    /// Seconds between two letters.
+    pub(crate) pause_s: u16,
+}
+
+impl Default for Mail {
+    fn default() -> Self {
+        Self {
+            server: String::new(),
+            tls: MailProtection::Starttls,
+            ca_file: String::new(),
+            login: String::new(),
+            password_file: String::new(),
+            from: String::new(),
+            to: Vec::new(),
+            timeout_s: 30,
+            gather_s: 30,
+            pause_s: 600,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum MailProtection {
+    Implicit,
+    Starttls,
+    None,
+}
+
+impl Mail {
+    /// When letters are sent.
+    pub(crate) fn pace(&self) -> MailPace {
+        MailPace { gather: Duration::from_secs(self.gather_s.into()), pause: Duration::from_secs(self.pause_s.into()) }
+    }
+
+    /// Refuses what could not work, or would show a password or alarms to others.
+    fn check(&self) -> Result<(), String> {
+        if self.server.is_empty() {
+            return Ok(());
+        }
+        let target = crate::tell::target(&self.server).map_err(|text| format!("gatehouse.toml: {text}"))?;
+        if self.from.is_empty() || self.to.is_empty() || self.to.len() > channel::RECIPIENTS_MAX {
+            return Err(format!(
+                "gatehouse.toml: [mail] needs from, and 1 to {} addresses in to",
+                channel::RECIPIENTS_MAX
+            ));
+        }
+        let here = target.host == "localhost" || target.host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+        match self.tls {
+            MailProtection::None if !here => Err(format!(
+                "gatehouse.toml: [mail] tls = \"none\" is for a relay on this machine, and the server is {}: take \
+                 starttls or implicit",
+                self.server
+            )),
+            MailProtection::None if !self.login.is_empty() => {
+                Err("gatehouse.toml: [mail] login needs tls: a password never goes in clear".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// `[retention]`: days, 0 for ever.
@@ -98,6 +249,8 @@ pub(crate) enum LogFormat {
 pub(crate) struct Metrics {
     /// Where `/metrics` and `/health` answer; a loopback address.
     pub(crate) address: SocketAddr,
+    /// Numbers of failures name the site: as many series as there are partners.
+    pub(crate) sites: bool,
 }
 
 /// `[database]`
@@ -141,7 +294,7 @@ impl Default for Log {
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 9464)) }
+        Self { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 9464)), sites: false }
     }
 }
 
@@ -174,6 +327,8 @@ impl Settings {
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         let settings: Self = toml::from_str(text).map_err(|e| format!("gatehouse.toml: {e}"))?;
         settings.retention.rules()?;
+        settings.mail.check()?;
+        settings.traces.address()?;
         match settings.metrics.address.ip().is_loopback() {
             true => Ok(settings),
             false => Err(format!(
@@ -181,6 +336,11 @@ impl Settings {
                 settings.metrics.address
             )),
         }
+    }
+
+    /// The file that log lines go to, if they go to one.
+    pub(crate) fn log_path(&self, data: &Path) -> Option<PathBuf> {
+        Some(self.log.file.as_str()).filter(|name| !name.is_empty()).map(|name| data.join(name))
     }
 
     /// What weakens the gateway, a sentence each, for `check` and the log.
@@ -196,6 +356,34 @@ impl Settings {
     }
 }
 
+/// The settings file without what is a secret, or may hold one: passwords in addresses, logins, and whatever is called so.
+pub(crate) fn without_secrets(text: &str) -> String {
+    let Ok(mut table) = text.parse::<toml::Table>() else { return "# it is no TOML\n".to_owned() };
+    hide(&mut table);
+    toml::to_string(&table).unwrap_or_default()
+}
+
+fn hide(table: &mut toml::Table) {
+    for (name, value) in table.iter_mut() {
+        let named = ["password", "secret", "token", "login", "passphrase"].iter().any(|word| name.contains(word));
+        match value {
+            toml::Value::Table(below) => hide(below),
+            toml::Value::String(text) if text.is_empty() || name.ends_with("_file") => {}
+            toml::Value::String(text) if named => "***".clone_into(text),
+            toml::Value::String(text) => *text = without_userinfo(text),
+            _ => {}
+        }
+    }
+}
+
+/// An address without the user and password in it, or in its query.
+fn without_userinfo(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let bare = rest.rsplit_once('@').map_or_else(|| rest.to_owned(), |(_, host)| format!("***@{host}"));
+    let bare = bare.split_once('?').map_or_else(|| bare.clone(), |(before, _)| format!("{before}?***"));
+    format!("{scheme}://{bare}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,6 +393,32 @@ mod tests {
         let settings = Settings::read("").unwrap();
         assert!(settings.store.seal && settings.store.hash && settings.metrics.address.ip().is_loopback());
         assert!(settings.warnings().is_empty());
+    }
+
+    #[test]
+    fn secrets_of_the_settings_are_hidden() {
+        let text = "[database]\nurl = \"postgres://gate:PASS@db/g?password=PASS\"\n[mail]\nlogin = \"PASS\"\n\
+                    password_file = \"/etc/x\"\n[other]\napi_token = \"PASS\"\n";
+        let hidden = without_secrets(text);
+        assert!(
+            !hidden.contains("PASS") && hidden.contains("postgres://***@db/g?***") && hidden.contains("/etc/x"),
+            "{hidden}"
+        );
+        assert!(!without_secrets("[mail\nlogin = \"PASS\"").contains("PASS"));
+    }
+
+    #[test]
+    fn mail_in_clear_stays_on_this_machine() {
+        let mail = |more: &str| {
+            Settings::read(&format!("[mail]\nfrom = \"g@a\"\nto = [\"o@a\"]\n{more}")).map(|settings| settings.mail.tls)
+        };
+        assert_eq!(mail("server = \"mail.example.org:587\""), Ok(MailProtection::Starttls));
+        assert_eq!(mail("server = \"127.0.0.1:25\"\ntls = \"none\""), Ok(MailProtection::None));
+        assert!(mail("server = \"192.0.2.1:25\"\ntls = \"none\"").unwrap_err().contains("relay on this machine"));
+        assert!(
+            mail("server = \"[::1]:25\"\ntls = \"none\"\nlogin = \"x\"").unwrap_err().contains("never goes in clear")
+        );
+        assert!(Settings::read("[mail]\nserver = \"a:25\"").unwrap_err().contains("needs from"));
     }
 
     #[test]

@@ -119,6 +119,7 @@ pub(crate) fn meaning(object: &Object) -> Vec<Problem> {
         Kind::TransferModel => read::read::<kinds::transfer_model::TransferModel>(object).1,
         Kind::DecisionRule => read::read::<kinds::decision_rule::DecisionRule>(object).1,
         Kind::RuleTable => read::read::<kinds::rule_table::RuleTable>(object).1,
+        Kind::Webhook => read::read::<kinds::webhook::Webhook>(object).1,
     }
 }
 
@@ -479,6 +480,7 @@ mod tests {
                 Kind::TransferModel => asked::<kinds::transfer_model::TransferModel>(kind),
                 Kind::DecisionRule => asked::<kinds::decision_rule::DecisionRule>(kind),
                 Kind::RuleTable => asked::<kinds::rule_table::RuleTable>(kind),
+                Kind::Webhook => asked::<kinds::webhook::Webhook>(kind),
             };
             assert_eq!(unread, Vec::<&str>::new(), "{kind}");
         }

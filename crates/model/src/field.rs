@@ -350,6 +350,7 @@ pub fn descriptor(kind: Kind) -> &'static ObjectDescriptor {
         Kind::TransferModel => &k::transfer_model::DESCRIPTOR,
         Kind::DecisionRule => &k::decision_rule::DESCRIPTOR,
         Kind::RuleTable => &k::rule_table::DESCRIPTOR,
+        Kind::Webhook => &k::webhook::DESCRIPTOR,
     }
 }
 

@@ -7,6 +7,7 @@
 mod check;
 mod decision;
 mod defaults;
+mod event_types;
 mod field;
 mod gate;
 mod glob;
@@ -24,10 +25,12 @@ pub mod ssh_algorithms;
 #[cfg(test)]
 mod testing;
 mod variables;
+mod web_address;
 
 pub use check::{body_warnings, check_body, check_name, check_secret, references, value_from_text};
 pub use decision::{Decision, Reason, Refusal, WHY_MAX};
 pub use defaults::{GATEHOUSE_KEY, SFTP_IN, SFTP_OUT, default_objects};
+pub use event_types::{EVENT_TYPE_PREFIX, EVENT_TYPES, EventType, event_types};
 pub use field::{Field, FieldKind, NameRule, ObjectDescriptor, Place, descriptor, descriptors};
 pub use gate::{GateMatch, SiteBinding, choose_gate};
 pub use inbound::{Inbound, Matched, Security, match_inbound};
@@ -47,6 +50,7 @@ pub use kinds::ssh_profile::{SshCertificates, SshProfile, SshRole};
 pub use kinds::store_limits::StoreLimits;
 pub use kinds::transfer_model::TransferModel;
 pub use kinds::vfd_dir::{DirType, DisplayOption, DuplicatePolicy, VfdDir};
+pub use kinds::webhook::Webhook;
 pub use nearest::nearest;
 pub use object::{
     Body, DEFAULT_GROUP, Draft, KeyEntry, Kind, KindError, Object, ObjectState, Problem, Severity, StateError, Value,
@@ -54,3 +58,5 @@ pub use object::{
 pub use rights::{DirRights, FileRights, VfdRight, dir_rights, file_rights, within};
 pub use route::{Delivery, ROUTE_DEPTH_MAX, RouteFacts, routes_for};
 pub use snapshot::{Referrer, Snapshot};
+
+pub use web_address::{WebAddress, is_private};

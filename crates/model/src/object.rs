@@ -36,19 +36,21 @@ pub enum Kind {
     DecisionRule,
     /// Decision rules in order.
     RuleTable,
+    /// A web server that is told of events.
+    Webhook,
 }
 
 /// A word that names no [`Kind`].
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
     "{0:?} is no kind of object: use one of LISTENER, NETWORK_PROFILE, SSH_PROFILE, KEY, LOCAL_SITE, SITE, \
-         CGATE_GROUP, CGATE, VFD_DIR, APPLICATION, MODEL, DECISION_RULE, RULE_TABLE"
+         CGATE_GROUP, CGATE, VFD_DIR, APPLICATION, MODEL, DECISION_RULE, RULE_TABLE, WEBHOOK"
 )]
 pub struct KindError(String);
 
 impl Kind {
     /// Every kind, in the order in which objects can be created without a missing reference.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Key,
         Self::SshProfile,
         Self::NetworkProfile,
@@ -62,6 +64,7 @@ impl Kind {
         Self::TransferModel,
         Self::DecisionRule,
         Self::RuleTable,
+        Self::Webhook,
     ];
 
     /// The word for it in stored data and on the command line.
@@ -81,6 +84,7 @@ impl Kind {
             Self::TransferModel => "MODEL",
             Self::DecisionRule => "DECISION_RULE",
             Self::RuleTable => "RULE_TABLE",
+            Self::Webhook => "WEBHOOK",
         }
     }
 

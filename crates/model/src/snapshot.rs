@@ -16,6 +16,7 @@ use crate::kinds::rule_table::RuleTable;
 use crate::kinds::ssh_profile::SshProfile;
 use crate::kinds::transfer_model::TransferModel;
 use crate::kinds::vfd_dir::VfdDir;
+use crate::kinds::webhook::Webhook;
 use crate::object::{KeyEntry, Kind, Object, Problem, Severity};
 use crate::read::{Meant, read};
 use crate::{check, group_chain, problems};
@@ -53,6 +54,7 @@ pub struct Snapshot {
     rules: Table<DecisionRule>,
     /// By position, then name.
     rule_tables: Vec<Arc<RuleTable>>,
+    webhooks: Table<Webhook>,
     keys: Table<KeyEntry>,
     fingerprints: HashMap<[u8; 32], Arc<KeyEntry>>,
 }
@@ -86,6 +88,7 @@ impl Snapshot {
             Kind::Application => keep(&mut self.applications, &mut self.broken, o, found),
             Kind::TransferModel => keep(&mut self.models, &mut self.broken, o, found),
             Kind::DecisionRule => keep(&mut self.rules, &mut self.broken, o, found),
+            Kind::Webhook => keep(&mut self.webhooks, &mut self.broken, o, found),
             Kind::NetworkProfile => {
                 let (meant, wrong) = read(o);
                 self.network_profiles.push(Arc::new(meant));
@@ -216,6 +219,17 @@ impl Snapshot {
     /// Gate groups by name.
     pub fn cgate_groups(&self) -> impl Iterator<Item = &Arc<CgateGroup>> {
         self.cgate_groups.values()
+    }
+
+    /// A webhook.
+    #[must_use]
+    pub fn webhook(&self, name: &str) -> Option<&Arc<Webhook>> {
+        self.webhooks.get(name)
+    }
+
+    /// Webhooks by name.
+    pub fn webhooks(&self) -> impl Iterator<Item = &Arc<Webhook>> {
+        self.webhooks.values()
     }
 
     /// A virtual folder by its absolute path. `/` need not be configured to be there.

@@ -1,5 +1,6 @@
 //! All operations. A new one is a function and a line in its family's list.
 
+mod alarms;
 mod care;
 mod config;
 mod exchange;
@@ -10,7 +11,10 @@ mod objects;
 mod observe;
 mod quarantine;
 mod routes;
+mod status;
+mod support;
 mod transfers;
+mod webhooks;
 
 use crate::Operation;
 
@@ -35,6 +39,10 @@ pub static OPERATIONS: &[&[Operation]] = &[
     routes::OPERATIONS,
     transfers::OPERATIONS,
     observe::OPERATIONS,
+    status::OPERATIONS,
+    support::OPERATIONS,
+    alarms::OPERATIONS,
+    webhooks::OPERATIONS,
     care::OPERATIONS,
     config::OPERATIONS,
     exchange::OPERATIONS,

@@ -81,10 +81,10 @@ pub(super) static OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "why",
-        title: "Tell the story of a transfer: what happened, why, what to do",
+        title: "Tell the story of a transfer, or of the newest one of a site or file name: what happened, why, what to do",
         right: right('R'),
         effect: Effect::Read,
-        params: id_params,
+        params: || vec![Param::of(STORY_OF).positional()],
         run: |context, input| Box::pin(why(context, input)),
     },
 ];
@@ -92,6 +92,12 @@ pub(super) static OPERATIONS: &[Operation] = &[
 const ID: Field =
     Field::int("local_ident", (1, i64::MAX), "", "local identifier of the transfer").shorts(&["id", "li"]).required();
 const SITE: Field = Field::new("alias", FieldKind::Ref(Kind::RemoteSite), "name of the site").shorts(&["a"]).required();
+
+/// The number of a transfer; a site or a file name stand for their newest one.
+const STORY_OF: Field =
+    Field::text("local_ident", 255, "number of a transfer, or the name of a site, a login or a file")
+        .shorts(&["id", "li"])
+        .required();
 
 fn id_params() -> Vec<Param> {
     vec![Param::of(ID).positional()]
@@ -339,6 +345,11 @@ async fn reroute(context: &Context, input: &Input) -> Result<Output, OpError> {
 }
 
 async fn why(context: &Context, input: &Input) -> Result<Output, OpError> {
-    let story = context.engine.why(ident(input)?).await.map_err(|e| OpError::NotFound(e.to_string()))?;
+    let named = input.text("local_ident").ok_or(InputError::Absent("local_ident"))?;
+    let id = match named.parse().ok().filter(|id| *id > 0) {
+        Some(id) => TransferId(id),
+        None => context.engine.newest(named).await.map_err(|e| OpError::NotFound(e.to_string()))?,
+    };
+    let story = context.engine.why(id).await.map_err(|e| OpError::NotFound(e.to_string()))?;
     Ok(Output::Story { lines: story.lines(), facts: json!(story) })
 }

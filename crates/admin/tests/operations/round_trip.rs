@@ -76,6 +76,7 @@ fn least(kind: Kind, n: usize, names: &[(Kind, String)]) -> Option<Body> {
         Kind::RuleTable => [("rules".to_owned(), Value::List(vec![first(Kind::DecisionRule)?.to_string()]))].into(),
         Kind::TransferModel => [("dest_alias".to_owned(), first(Kind::RemoteSite)?)].into(),
         Kind::RemoteSite => [("template".to_owned(), Value::Flag(n.is_multiple_of(3)))].into(),
+        Kind::Webhook => [text("url", "https://example.org/hook")].into(),
         _ => Body::new(),
     })
 }

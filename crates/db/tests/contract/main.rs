@@ -14,4 +14,5 @@ mod small;
 mod transfers;
 mod upgrade;
 mod usage;
+mod watch;
 mod writing;

@@ -88,6 +88,11 @@ impl Engine {
             elsewhere,
         };
         manifest.write(&order.folder)?;
+        // Looked at by `status`: one that can't be noted is a backup all the same.
+        let mark = format!("{} {}", created_at.0, order.folder.display());
+        if let Err(error) = self.db.meta().set(crate::watch::LAST_BACKUP, &mark).await {
+            tracing::warn!(%error, "the backup is made, but `gatehouse status` will not know of it");
+        }
         Ok(BackupDone { manifest, linked: copied.linked })
     }
 

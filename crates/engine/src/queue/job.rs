@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use crate::error::TransferError;
 use crate::sync::lock;
 use crate::transfer::{Control, Source};
+use crate::watch::StepTimer;
 
 /// A file to be carried to a partner.
 #[derive(Debug)]
@@ -56,12 +57,17 @@ pub enum JobOutcome {
 #[derive(Debug)]
 pub(crate) struct Running {
     asked: Mutex<Option<Control>>,
+    begun: Mutex<Option<StepTimer>>,
     over: watch::Sender<bool>,
 }
 
 impl Default for Running {
     fn default() -> Self {
-        Self { asked: Mutex::new(None), over: watch::Sender::new(false) }
+        Self {
+            asked: Mutex::new(None),
+            begun: Mutex::new(Some(StepTimer::begin("deliver"))),
+            over: watch::Sender::new(false),
+        }
     }
 }
 
@@ -74,6 +80,13 @@ impl Running {
     /// What it is asked for.
     pub(crate) fn asked(&self) -> Option<Control> {
         *lock(&self.asked)
+    }
+
+    /// Its file is at the partner.
+    pub(crate) fn delivered(&self) {
+        if let Some(timer) = lock(&self.begun).take() {
+            timer.done();
+        }
     }
 
     /// Its end is recorded.

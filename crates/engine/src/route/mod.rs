@@ -21,6 +21,7 @@ use crate::events::Event;
 use crate::limits::ROUTE_BATCH_MAX;
 use crate::transfer::{Extra, db_error, is_unrouted};
 use crate::vfd::is_temporary;
+use crate::watch::StepTimer;
 
 pub(crate) use settle::Settling;
 pub use settle::run_routing;
@@ -112,6 +113,7 @@ impl Engine {
     }
 
     async fn decide(&self, t: &Transfer, now: UtcMicros) -> Result<Vec<TransferId>, TransferError> {
+        let timer = StepTimer::begin("route");
         let snapshot = self.snapshot();
         let facts = self.facts(t).await?;
         let decision = model::routes_for(&facts, &snapshot);
@@ -134,6 +136,7 @@ impl Engine {
         let why_json = Why::new(&decision.why, "", revision).json();
         let routing = Routing { from: t.id, deliveries, route_state, why_json, err: err.clone(), at: now };
         let made = self.db.transfers().route(routing).await.map_err(|e| db_error(&e))?;
+        timer.done();
         match route_state {
             RouteState::Routed => self.events.emit(Event::Routed { transfer: t.id, to: made.clone() }),
             RouteState::Failed => self.events.emit(Event::RouteFailed { transfer: t.id, text: err }),

@@ -17,3 +17,4 @@ mod route;
 mod see;
 mod sql_faults;
 mod submit;
+mod watch;

@@ -17,6 +17,7 @@ use crate::sync::lock;
 use crate::transfer::submit::new_payload;
 use crate::transfer::{Committed, Extra, db_error, reason, store_error};
 use crate::vfd::is_temporary;
+use crate::watch::StepTimer;
 
 /// Uploads that are open now, by site and virtual path: for STAT while they grow, and for a session that comes back
 /// while its old connection still seems to live.
@@ -288,6 +289,7 @@ impl Upload {
             change.extra_json = Some(log.offer.extra.json());
             drop(engine.db.transfers().apply_lazy(change).await.map_err(|e| db_error(&e))?);
         }
+        let timer = StepTimer::begin("commit");
         let sealed = match engine.store.commit(staged).await {
             Ok(sealed) => sealed,
             Err(e) => {
@@ -304,6 +306,7 @@ impl Upload {
             log.interrupted(engine, log.durable_to, &error.text).await;
             return Err(error);
         }
+        timer.done();
         engine.replaced(&log.offer).await;
         if !is_temporary(&log.offer.file_name) {
             engine.settling.at(route_after);

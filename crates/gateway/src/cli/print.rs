@@ -1,9 +1,9 @@
 //! Results on the terminal: tables for people, JSON for programs.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use super::Zone;
-use admin::{Cell, Output};
+use admin::{Cell, Line, Output, Tone};
 use comfy_table::{ContentArrangement, Table, presets};
 
 /// Prints `output` to standard output, warnings to standard error.
@@ -24,7 +24,33 @@ pub(crate) fn output(output: &Output, as_json: bool, zone: &Zone) -> io::Result<
             fields.iter().try_for_each(|(name, cell)| line(&format!("{name}='{}'", zone.cell(cell))))
         }
         Output::Story { lines, .. } => lines.iter().try_for_each(|text| line(&zone.line(text))),
+        Output::Report { lines, .. } => {
+            let coloured = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            lines.iter().try_for_each(|one| line(&toned(one, &zone.line(&one.text), coloured)))
+        }
     }
+}
+
+/// A line as a terminal shows it.
+fn toned(line: &Line, text: &str, coloured: bool) -> String {
+    let code = match line.tone {
+        _ if !coloured => return text.to_owned(),
+        Tone::Plain => return text.to_owned(),
+        Tone::Head => "1",
+        Tone::Good => "32",
+        Tone::Warn => "33",
+        Tone::Bad => "1;31",
+    };
+    format!("\x1b[{code}m{text}\x1b[0m")
+}
+
+/// Begins a new screen, where there is one.
+///
+/// # Errors
+/// The terminal's.
+pub(crate) fn new_screen() -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if out.is_terminal() { write!(out, "\x1b[H\x1b[2J").and_then(|()| out.flush()) } else { Ok(()) }
 }
 
 /// Writes `output` into a file of the caller, with times in UTC, closed to others if it is new.
@@ -36,6 +62,7 @@ pub(crate) fn into_file(output: &Output, as_json: bool, target: &super::Target) 
     let text = match output {
         _ if as_json => serde_json::to_string_pretty(&output.json()).map_err(|e| e.to_string())?,
         Output::Story { lines, .. } => lines.join("\n"),
+        Output::Report { lines, .. } => lines.iter().map(|l| l.text.as_str()).collect::<Vec<_>>().join("\n"),
         Output::Done { text, .. } => text.clone(),
         Output::Table { columns, rows } => table(columns, rows, &Zone::new(true)),
         Output::Record { fields } => {

@@ -16,6 +16,7 @@ pub(crate) mod ssh_profile;
 pub(crate) mod store_limits;
 pub(crate) mod transfer_model;
 pub(crate) mod vfd_dir;
+pub(crate) mod webhook;
 
 use crate::read::Reader;
 
