@@ -7,6 +7,7 @@ use engine::Engine;
 use serde_json::{Map, Value as Json, json};
 
 use crate::input::Wire;
+use crate::partner::CallPartner;
 use crate::{Effect, Form, Input, InputError, OpError, Operation, Output, find};
 
 /// Most characters of one value, or of a refusal, that the audit keeps of an attempt that came to nothing.
@@ -21,6 +22,8 @@ pub struct Context {
     pub actor: Actor,
     /// What weakens this instance by its settings, a sentence each; `check` prints them.
     pub weaknesses: Arc<[String]>,
+    /// Who calls partners, to test connections; none where there is nobody who could.
+    pub caller: Option<Arc<dyn CallPartner>>,
 }
 
 /// Carries out the operation `name`.

@@ -62,6 +62,15 @@ pub enum Output {
         /// The same as data.
         facts: serde_json::Value,
     },
+    /// The same of something that was put to the test; if it failed, the command fails.
+    Verdict {
+        /// Lines.
+        lines: Vec<String>,
+        /// The same as data.
+        facts: serde_json::Value,
+        /// Whether it stood the test.
+        good: bool,
+    },
 }
 
 impl Output {
@@ -69,6 +78,12 @@ impl Output {
     #[must_use]
     pub fn done(text: impl Into<String>) -> Self {
         Self::Done { text: text.into(), facts: Vec::new(), warnings: Vec::new() }
+    }
+
+    /// Whether what was put to the test failed.
+    #[must_use]
+    pub const fn is_failure(&self) -> bool {
+        matches!(self, Self::Verdict { good: false, .. })
     }
 
     /// The form for programs (`--json`).
@@ -84,7 +99,7 @@ impl Output {
                 .map(serde_json::Value::Object)
                 .collect(),
             Self::Record { fields } => object(fields),
-            Self::Story { facts, .. } => facts.clone(),
+            Self::Story { facts, .. } | Self::Verdict { facts, .. } => facts.clone(),
         }
     }
 }

@@ -9,6 +9,7 @@ use engine::store::{KeyWrap, StoreOptions, StoreParts, open_store};
 use engine::{Engine, EngineOptions, EngineParts};
 use keys::MasterKey;
 
+use crate::call::Caller;
 use crate::data_dir::{DataDir, Lock};
 use crate::settings::Settings;
 
@@ -59,6 +60,7 @@ impl Instance {
             engine: Arc::clone(&self.engine),
             actor: Actor { name: name.to_owned(), origin: origin.to_owned() },
             weaknesses: self.settings.warnings().into(),
+            caller: Some(Arc::new(Caller::new(Arc::clone(&self.engine)))),
         }
     }
 

@@ -3,6 +3,7 @@
 //! Read `accept.rs` and `deliver.rs` first: they are the way of a file in and out.
 
 mod accept;
+mod call;
 mod care;
 mod cli;
 mod data_dir;
@@ -43,8 +44,10 @@ fn main() -> ExitCode {
 }
 
 fn told(code: u8, text: &str) -> ExitCode {
-    // Nothing is left to do if even standard error is closed.
-    drop(print::error_line(text));
+    if !text.is_empty() {
+        // Nothing is left to do if even standard error is closed.
+        drop(print::error_line(text));
+    }
     ExitCode::from(code)
 }
 
@@ -75,21 +78,30 @@ fn serve_options(matches: &clap::ArgMatches) -> Result<serve::Options, Failure> 
     Ok(serve::Options { data: matches.get_one::<String>("data").cloned(), metrics, log })
 }
 
-/// Asks the running gateway; if none runs, does it here under the data folder's lock.
 async fn operation(asked: Call) -> Result<(), Failure> {
+    if cli::dialogue::wanted(&asked) {
+        return cli::dialogue::talk(asked).await;
+    }
+    let output = perform(&asked).await?;
+    match &asked.output {
+        Some(target) => print::into_file(&output, asked.json, target).map_err(|text| (FAILED, text))?,
+        None => print::output(&output, asked.json).map_err(|e| (FAILED, e.to_string()))?,
+    }
+    // What was tested and failed has told so already.
+    if output.is_failure() { Err((FAILED, String::new())) } else { Ok(()) }
+}
+
+/// Asks the running gateway; if none runs, does it here under the data folder's lock.
+async fn perform(asked: &Call) -> Result<Output, Failure> {
     let failed = |text: String| (FAILED, text);
     let path = DataDir::named(asked.data.as_deref()).map_err(|e| failed(e.to_string()))?;
     let dir = DataDir::open(&path, false).map_err(|e| failed(e.to_string()))?;
     let name = asked.operation.name;
-    let output = match call(&dir.socket(), name, &asked.input).await {
-        Ok(output) => output,
-        Err(CallError::NotRunning) => alone(dir, &asked).await?,
-        Err(CallError::Refused { exit_code, text }) => return Err((exit_code, format!("{name}: {text}"))),
-        Err(error) => return Err(failed(format!("{name}: {error}"))),
-    };
-    match &asked.output {
-        Some(target) => print::into_file(&output, asked.json, target).map_err(failed),
-        None => print::output(&output, asked.json).map_err(|e| failed(e.to_string())),
+    match call(&dir.socket(), name, &asked.input).await {
+        Ok(output) => Ok(output),
+        Err(CallError::NotRunning) => alone(dir, asked).await,
+        Err(CallError::Refused { exit_code, text }) => Err((exit_code, format!("{name}: {text}"))),
+        Err(error) => Err(failed(format!("{name}: {error}"))),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `gatehouse serve`: the running gateway, from first start to drained stop.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::accept::Acceptors;
+use crate::cli::print;
 use crate::data_dir::DataDir;
 use crate::deliver::Deliverer;
 use crate::instance::Instance;
@@ -164,15 +166,32 @@ pub(crate) async fn serve(options: Options) -> Result<(), String> {
             }
         }
     }
+    let hint = first_steps(&instance);
     let running = Running::start(instance, admin).await?;
     observed.set_ready(true);
     tracing::info!(data = %path.display(), metrics = %observed.address, version = env!("CARGO_PKG_VERSION"), "gateway is ready");
+    if let Some(hint) = hint {
+        print::error_line(&hint).map_err(|e| e.to_string())?;
+    }
     until_told_to_stop().await?;
     tracing::info!("stopping: no new connections, running sessions may finish");
     observed.set_ready(false);
     running.stop().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What to do next, for a person at a terminal who has no partner yet.
+fn first_steps(instance: &Instance) -> Option<String> {
+    if !std::io::stderr().is_terminal() || instance.engine.snapshot().sites().next().is_some() {
+        return None;
+    }
+    let data = instance.dir.path().display();
+    Some(format!(
+        "\nNo partner yet. In another terminal:\n\n    export GATEHOUSE_DATA={data}\n    gatehouse partner add NAME\n\nKeep a copy \
+         of {} in a safe place: without it, nothing that is stored can be read.\n",
+        instance.dir.master_key().display()
+    ))
 }
 
 async fn until_told_to_stop() -> Result<(), String> {

@@ -27,7 +27,7 @@ mod variables;
 
 pub use check::{body_warnings, check_body, check_name, check_secret, references, value_from_text};
 pub use decision::{Decision, Reason, Refusal, WHY_MAX};
-pub use defaults::{GATEHOUSE_KEY, SFTP_IN, SFTP_OUT, default_objects};
+pub use defaults::{CLIENT_PROFILE, GATEHOUSE_KEY, SERVER_PROFILE, SFTP_IN, SFTP_OUT, default_objects};
 pub use field::{Field, FieldKind, NameRule, ObjectDescriptor, Place, descriptor, descriptors};
 pub use gate::{GateMatch, SiteBinding, choose_gate};
 pub use inbound::{Inbound, Matched, Security, match_inbound};

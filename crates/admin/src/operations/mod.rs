@@ -8,6 +8,7 @@ mod keys;
 mod listeners;
 mod objects;
 mod observe;
+mod partner;
 mod quarantine;
 mod routes;
 mod transfers;
@@ -15,9 +16,11 @@ mod transfers;
 use crate::Operation;
 
 pub use objects::create_object;
+pub(crate) use routes::TABLE as ROUTE_TABLE;
 
 /// Every operation, by family.
 pub static OPERATIONS: &[&[Operation]] = &[
+    partner::OPERATIONS,
     family::SSH_PROFILES,
     family::NETWORK_PROFILES,
     family::LOCAL_SITES,

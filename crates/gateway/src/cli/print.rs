@@ -20,7 +20,7 @@ pub(crate) fn output(output: &Output, as_json: bool) -> io::Result<()> {
         }
         Output::Table { columns, rows } => line(&table(columns, rows)),
         Output::Record { fields } => fields.iter().try_for_each(|(name, cell)| line(&format!("{name}='{cell}'"))),
-        Output::Story { lines, .. } => lines.iter().try_for_each(|text| line(text)),
+        Output::Story { lines, .. } | Output::Verdict { lines, .. } => lines.iter().try_for_each(|text| line(text)),
     }
 }
 
@@ -32,7 +32,7 @@ pub(crate) fn into_file(output: &Output, as_json: bool, target: &super::Target) 
     let failed = |e: io::Error| format!("{}: {e}", target.path);
     let text = match output {
         _ if as_json => serde_json::to_string_pretty(&output.json()).map_err(|e| e.to_string())?,
-        Output::Story { lines, .. } => lines.join("\n"),
+        Output::Story { lines, .. } | Output::Verdict { lines, .. } => lines.join("\n"),
         Output::Done { text, .. } => text.clone(),
         Output::Table { columns, rows } => table(columns, rows),
         Output::Record { fields } => {
