@@ -1,21 +1,21 @@
 //! Calling partners to test a connection: the way of a delivery, without a file.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use admin::partner::{CallPartner, Called, HostKey, HostKeyVerdict, Stage};
+use admin::partner::{CallPartner, Called, HostKey, HostKeyVerdict, Probe, Stage};
 use async_trait::async_trait;
-use channel::{ClientParams, HostKeyChecker, SshError, Target, connect_ssh};
+use channel::{HostKeyChecker, SshError, Target, probe_ssh};
 use engine::Engine;
 use engine::admit::{KeyVerdict, Vault, judge_host_key};
 use keys::{Fingerprint, PublicKey};
-use model::{RemoteSite, SshProfile};
+use model::ssh_algorithms::Class;
+use model::{HostPort, RemoteSite, SshProfile};
 
 use crate::deliver::{Deliverer, Unreached, client_profile};
 
-/// Longest wait for one of our own listeners.
-const GREET_MAX: Duration = Duration::from_secs(5);
+/// Longest wait for a server that is only looked at, and again for its keys.
+const PROBE_MAX: Duration = Duration::from_secs(10);
 
 /// Calls partners for operations.
 pub(crate) struct Caller {
@@ -78,24 +78,19 @@ impl CallPartner for Caller {
         called
     }
 
-    async fn greet(&self, at: SocketAddr) -> Result<PublicKey, String> {
-        let snapshot = self.deliverer.engine.snapshot();
-        let profile = snapshot.ssh_profile(model::CLIENT_PROFILE).cloned();
-        let profile = profile.ok_or_else(|| format!("SSH profile {} is gone", model::CLIENT_PROFILE))?;
-        let seen = Arc::new(Glance::default());
-        let params = ClientParams {
-            profile,
-            login: String::new(),
-            key: None,
-            password: None,
-            checker: seen.clone(),
-            connect_timeout: GREET_MAX,
-        };
-        let target = Target { host: at.ip().to_string(), port: at.port() };
-        // The key is seen, and the call ends there.
-        let ended = connect_ssh(&target, params).await.err();
-        let key = seen.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        key.ok_or_else(|| ended.map_or_else(|| "no host key was shown".to_owned(), |error| error.to_string()))
+    async fn probe(&self, at: &HostPort, profile: &SshProfile) -> Result<Probe, String> {
+        let target = Target { host: at.host.clone(), port: at.port };
+        let probed = probe_ssh(&target, profile, PROBE_MAX).await.map_err(|e| e.to_string())?;
+        let offered = probed.offered.map(|o| {
+            let classes = [Class::Kex, Class::PublicKey, Class::Cipher, Class::Mac, Class::Compression];
+            classes.into_iter().zip([o.kex, o.host_key, o.cipher, o.mac, o.compression]).collect()
+        });
+        Ok(Probe {
+            server: probed.banner,
+            offered: offered.unwrap_or_default(),
+            host_key: probed.host_key,
+            failure: probed.failure.map(|e| e.to_string()).unwrap_or_default(),
+        })
     }
 }
 
@@ -110,18 +105,6 @@ const fn stage_of(error: &SshError) -> Stage {
         SshError::AuthRefused { .. } => Stage::Login,
         SshError::Profile(_) => Stage::Settings,
         _ => Stage::Handshake,
-    }
-}
-
-/// Sees a key and refuses it.
-#[derive(Default)]
-struct Glance(Mutex<Option<PublicKey>>);
-
-#[async_trait]
-impl HostKeyChecker for Glance {
-    async fn check(&self, key: &PublicKey) -> bool {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(key.clone());
-        false
     }
 }
 

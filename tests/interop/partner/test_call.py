@@ -117,3 +117,21 @@ def test_a_login_that_nothing_lets_in_is_found_by_the_test(fresh, keys):
     fresh.run("secadm", "update_netprof", "-nprof_name", "SFTP", "-state", "E")
     fresh.run("secadm", "update_key", "-name", "ALICE_KEY", "-state", "D")
     assert "ALICE_KEY is DISABLED" in fresh.run("partner", "test", "ALICE", check=False).stdout
+
+
+def test_a_server_is_looked_at_before_it_is_a_partner(fresh, tmp_path):
+    rsa = Key(tmp_path / "rsa", "rsa", 3072)
+    with Sshd(tmp_path / "bob", [], extra=[f"HostKey {rsa.path}"]) as bob:
+        seen = fresh.json("probe", "sftp", f"{HOST}:{bob.port}")
+        assert seen["server"].startswith("SSH-2.0-OpenSSH") and "curve25519-sha256" in seen["offered"]["key_exchange"]
+        assert {key["fingerprint"] for key in seen["host_keys"]} == {rsa.fingerprint, bob.host_key.fingerprint}
+        assert {"name": "SFTP_OUT", "missing": ""} in seen["profiles"]
+        # What it shows can be given to partner add as it is.
+        lines = tmp_path / "keys"
+        lines.write_text("".join(f"b.example {key['line']}\n" for key in seen["host_keys"]))
+        add(fresh, "BOB", bob, "-host_key", str(lines), "-no_test")
+        assert len(fresh.json("partner", "show", "BOB")["keys"]) == 3
+    assert fresh.quarantine() == []
+    assert fresh.run("probe", "sftp", f"{HOST}:{bob.port}", check=False).returncode == 1
+    web = fresh.run("probe", "sftp", f"{HOST}:{fresh.observed}", check=False)
+    assert web.returncode == 1 and "would do" not in web.stdout

@@ -9,6 +9,7 @@ mod listeners;
 mod objects;
 mod observe;
 mod partner;
+mod probe;
 mod quarantine;
 mod routes;
 mod transfers;
@@ -21,6 +22,7 @@ pub(crate) use routes::TABLE as ROUTE_TABLE;
 /// Every operation, by family.
 pub static OPERATIONS: &[&[Operation]] = &[
     partner::OPERATIONS,
+    probe::OPERATIONS,
     family::SSH_PROFILES,
     family::NETWORK_PROFILES,
     family::LOCAL_SITES,

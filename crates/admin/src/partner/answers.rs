@@ -290,7 +290,7 @@ fn given_keys(input: &Input, file: &'static str, line: &'static str) -> Result<V
 }
 
 /// `host`, `host:port`, `host/port`, `[v6]:port`, with or without `sftp://` before it.
-pub(super) fn address(text: &str) -> Result<HostPort, OpError> {
+pub(crate) fn address(text: &str) -> Result<HostPort, OpError> {
     let bare = text.trim().trim_end_matches('/');
     let bare = bare.split_once("://").map_or(bare, |(_, rest)| rest);
     let bracketed = bare.strip_prefix('[').and_then(|rest| rest.split_once(']'));
@@ -302,7 +302,7 @@ pub(super) fn address(text: &str) -> Result<HostPort, OpError> {
     };
     HostPort::parse(&whole).map_err(|_| {
         OpError::Syntax(InputError::Together(format!(
-            "-address is {text:?}: give a host name or address and perhaps a port, as sftp.example.com:22"
+            "{text:?} is no address: give a host name or address and perhaps a port, as sftp.example.com:22"
         )))
     })
 }

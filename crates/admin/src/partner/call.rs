@@ -1,11 +1,11 @@
 //! Calling a partner to see how far a connection comes. Whoever has the protocols does it; here is what is asked and told.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use keys::{Fingerprint, PublicKey};
-use model::RemoteSite;
+use model::ssh_algorithms::Class;
+use model::{HostPort, RemoteSite, SshProfile};
 
 /// Whoever can call partners: the gateway, with its protocols.
 #[async_trait]
@@ -14,11 +14,24 @@ pub trait CallPartner: Send + Sync {
     /// look at, and the call ends there, unless it is the `trusted` one. Nothing is changed at the partner.
     async fn call(&self, site: &Arc<RemoteSite>, trusted: Option<Fingerprint>) -> Called;
 
-    /// Calls one of our own listeners: the host key that it shows.
+    /// Calls a server only to see what it is, with the algorithms of `profile`. Nobody logs in.
     ///
     /// # Errors
-    /// A sentence: nobody answers, or not as we would.
-    async fn greet(&self, address: SocketAddr) -> Result<PublicKey, String>;
+    /// A sentence: nobody answers.
+    async fn probe(&self, at: &HostPort, profile: &SshProfile) -> Result<Probe, String>;
+}
+
+/// What a server is, by names on the wire, safe to show.
+#[derive(Clone, Debug, Default)]
+pub struct Probe {
+    /// Its version line.
+    pub server: String,
+    /// Each class of algorithms and what it offers of it, preferred ones first; empty if it did not come so far.
+    pub offered: Vec<(Class, Vec<String>)>,
+    /// The host key that it proved to hold.
+    pub host_key: Option<PublicKey>,
+    /// Why it showed none.
+    pub failure: String,
 }
 
 /// Steps of a call, in order.

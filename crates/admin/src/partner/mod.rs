@@ -15,10 +15,10 @@ mod test;
 mod trust;
 mod way_in;
 
-pub(crate) use answers::{Answers, DIRECTIONS};
+pub(crate) use answers::{Answers, DIRECTIONS, address};
 pub use answers::{Question, check_answer, check_keys, questions};
 pub(crate) use build::build;
-pub use call::{CallPartner, Called, HostKey, HostKeyVerdict, Stage};
+pub use call::{CallPartner, Called, HostKey, HostKeyVerdict, Probe, Stage};
 pub(crate) use page::page;
 pub(crate) use parts::{KeyUse, Parts};
 pub(crate) use remove::removal;

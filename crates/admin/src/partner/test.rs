@@ -1,5 +1,6 @@
 //! A connection to or from a partner, step by step, with a sentence for each and what to do where it fails.
 
+use model::HostPort;
 use serde_json::{Value as Json, json};
 
 use super::call::{CallPartner, Called, HostKey, HostKeyVerdict, Stage};
@@ -132,7 +133,13 @@ async fn answers(
 ) {
     let Some(caller) = &context.caller else { return };
     let local = local_of(address);
-    match caller.greet(local).await {
+    let profile = parts.snapshot.ssh_profile(model::CLIENT_PROFILE);
+    let at = HostPort { host: local.ip().to_string(), port: local.port() };
+    let probed = match profile {
+        Some(profile) => caller.probe(&at, profile).await.and_then(|p| p.host_key.ok_or(p.failure)),
+        None => Err(format!("SSH profile {} is gone", model::CLIENT_PROFILE)),
+    };
+    match probed {
         Ok(key) => {
             let profile = profile_at(parts.snapshot, local).ok();
             let ours = profile.is_some_and(|p| {

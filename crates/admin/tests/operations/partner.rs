@@ -1,13 +1,12 @@
 //! Partners as one thing.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use admin::partner::{CallPartner, Called, HostKey, HostKeyVerdict, Stage, questions};
+use admin::partner::{CallPartner, Called, HostKey, HostKeyVerdict, Probe, Stage, questions};
 use admin::{Output, execute};
 use async_trait::async_trait;
 use keys::{Fingerprint, KeyAlgorithm, PrivateKey, PublicKey};
-use model::RemoteSite;
+use model::{HostPort, RemoteSite, SshProfile};
 
 use crate::house::{House, input, lines, text};
 
@@ -51,7 +50,7 @@ impl CallPartner for Server {
         }
     }
 
-    async fn greet(&self, _: SocketAddr) -> Result<PublicKey, String> {
+    async fn probe(&self, _: &HostPort, _: &SshProfile) -> Result<Probe, String> {
         Err("nobody is there".to_owned())
     }
 }

@@ -135,6 +135,7 @@ fn family(word: &str) -> &'static str {
         "pelbase" => "Export and import sites, gates, applications, models and rules as text, a line for each field",
         "vfdbase" => "Export and import virtual folders as text, a line for each field",
         "partner" => "Partners as one thing: add, show, test, export, remove",
+        "probe" => "Look at a server of a partner before it is one",
         "listener" => "Addresses and ports that the gateway listens on",
         "quarantine" => "Keys that unknown partners showed, waiting for a person",
         "route" => "Where received files go",
