@@ -42,7 +42,7 @@ def test_one_command_lets_a_partner_in(fresh, keys, port, tmp_path):
     got = fresh.received("ALICE", "a.bin")
     assert got["sha256"] == sha256(sent)
     assert alice.sftp("get a.bin back.bin", check=False).returncode != 0, "they send, and do not fetch"
-    assert alice.sftp("put a.bin ../b.bin", check=False).returncode != 0
+    assert alice.sftp(f"put {sent} ../b.bin", check=False).returncode != 0
     shown = until("the login is noted", lambda: fresh.json("partner", "show", "ALICE")["last_login"] and
                   fresh.json("partner", "show", "ALICE"))
     assert shown["last_login"]["key"] == "ALICE_KEY" and shown["last_login"]["peer"] == HOST
@@ -50,6 +50,18 @@ def test_one_command_lets_a_partner_in(fresh, keys, port, tmp_path):
     assert shown["transfers"][0]["file"] == "a.bin" and shown["usage"]["in_files"] == 1
     assert [row["Name"] for row in fresh.json("partner", "list")] == ["ALICE"]
     assert fresh.json("partner", "test", "ALICE")["ok"] is True
+
+
+def test_they_fetch_what_is_put_at_their_disposal(fresh, keys, port, tmp_path):
+    add(fresh, "CAROL", "-key", str(keys("carol").public), "-directions", "THEY_FETCH", "-listen", f"{HOST}:{port}")
+    until("the gateway listens", lambda: listens(port))
+    offered = make_file(tmp_path / "o.bin", 30_000)
+    words = ["-dest_alias", "CAROL", "-mode", "R", "-dir_name", "/carol/out", "-file_component", str(offered)]
+    fresh.run("peltrans", *words)
+    carol = client_of(tmp_path, port, "carol", keys("carol"))
+    carol.sftp("get o.bin back.bin")
+    assert sha256(carol.folder / "back.bin") == sha256(offered)
+    assert carol.sftp("put back.bin other.bin", check=False).returncode != 0, "they fetch, and do not send"
 
 
 def test_the_sheet_tells_a_stranger_all_and_no_secret(fresh, port, tmp_path):

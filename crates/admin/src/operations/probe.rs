@@ -76,7 +76,7 @@ fn widest(s: &Snapshot) -> Result<SshProfile, OpError> {
 async fn host_keys(caller: &dyn CallPartner, at: &HostPort, (profile, first): (&SshProfile, &Probe)) -> Vec<PublicKey> {
     let mut found: Vec<PublicKey> = first.host_key.iter().cloned().collect();
     let offers = |wire: &&'static str| offered(first, Class::PublicKey).iter().any(|name| name == wire);
-    for algorithm in profile.public_keys.iter().filter(|a| a.wire.iter().any(|wire| offers(wire))) {
+    for algorithm in profile.public_keys.iter().filter(|a| a.wire.iter().any(&offers)) {
         if found.iter().any(|key| Some(key.algorithm().to_string().as_str()) == algorithm.key_algorithm()) {
             continue;
         }

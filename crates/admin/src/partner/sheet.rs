@@ -117,7 +117,10 @@ impl Sheet {
                 ("make folders", any(|r| r.create)),
             ];
             let words: Vec<&str> = words.into_iter().filter(|(_, may)| *may).map(|(word, _)| word).collect();
-            let may = if words.is_empty() { "pass through".to_owned() } else { words.join(", ") };
+            if words.is_empty() {
+                continue;
+            }
+            let may = words.join(", ");
             let limits: Vec<&str> = covering
                 .iter()
                 .map(|r| r.files.as_str())

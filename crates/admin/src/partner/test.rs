@@ -1,6 +1,9 @@
 //! A connection to or from a partner, step by step, with a sentence for each and what to do where it fails.
 
-use model::HostPort;
+use std::time::Duration;
+
+use keys::PublicKey;
+use model::{HostPort, SshProfile};
 use serde_json::{Value as Json, json};
 
 use super::call::{CallPartner, Called, HostKey, HostKeyVerdict, Stage};
@@ -136,7 +139,7 @@ async fn answers(
     let profile = parts.snapshot.ssh_profile(model::CLIENT_PROFILE);
     let at = HostPort { host: local.ip().to_string(), port: local.port() };
     let probed = match profile {
-        Some(profile) => caller.probe(&at, profile).await.and_then(|p| p.host_key.ok_or(p.failure)),
+        Some(profile) => ours(caller.as_ref(), &at, profile).await,
         None => Err(format!("SSH profile {} is gone", model::CLIENT_PROFILE)),
     };
     match probed {
@@ -159,6 +162,23 @@ async fn answers(
         ),
     }
 }
+
+/// The host key that our own listener shows. One that was just made opens a moment later.
+async fn ours(caller: &dyn CallPartner, at: &HostPort, profile: &SshProfile) -> Result<PublicKey, String> {
+    let mut tries = 0;
+    loop {
+        let probed = caller.probe(at, profile).await.and_then(|p| p.host_key.ok_or(p.failure));
+        tries += 1;
+        if probed.is_ok() || tries >= OPEN_TRIES {
+            return probed;
+        }
+        tokio::time::sleep(OPEN_PAUSE).await;
+    }
+}
+
+/// Times that a listener of ours is called until it counts as closed, and the wait between.
+const OPEN_TRIES: u32 = 15;
+const OPEN_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the partner can prove itself with.
 fn proof(parts: &Parts<'_>, steps: &mut Steps) {
