@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use engine::admit::Vault;
 use engine::{Engine, Event};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -139,6 +140,7 @@ pub(crate) struct Options {
 /// # Errors
 /// A sentence that says what to do.
 pub(crate) async fn serve(options: Options) -> Result<(), String> {
+    let mut stop = Stop::catch()?;
     let path = DataDir::named(options.data.as_deref()).map_err(|e| e.to_string())?;
     let dir = DataDir::open(&path, true).map_err(|e| e.to_string())?;
     let mut settings = Settings::read(&dir.settings_text().map_err(|e| format!("gatehouse.toml: {e}"))?)?;
@@ -160,9 +162,9 @@ pub(crate) async fn serve(options: Options) -> Result<(), String> {
         );
         tokio::select! {
             () = instance.engine.until_unfrozen() => tracing::info!("the gateway is no longer frozen"),
-            told = until_told_to_stop() => {
+            () = stop.told() => {
                 admin.close(&instance).await;
-                return told;
+                return Ok(());
             }
         }
     }
@@ -173,7 +175,7 @@ pub(crate) async fn serve(options: Options) -> Result<(), String> {
     if let Some(hint) = hint {
         print::error_line(&hint).map_err(|e| e.to_string())?;
     }
-    until_told_to_stop().await?;
+    stop.told().await;
     tracing::info!("stopping: no new connections, running sessions may finish");
     observed.set_ready(false);
     running.stop().await;
@@ -194,13 +196,23 @@ fn first_steps(instance: &Instance) -> Option<String> {
     ))
 }
 
-async fn until_told_to_stop() -> Result<(), String> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut term = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
-    let mut int = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+/// The signals that stop the gateway, caught from the moment that this is made.
+struct Stop {
+    term: Signal,
+    int: Signal,
+}
+
+impl Stop {
+    fn catch() -> Result<Self, String> {
+        let term = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
+        let int = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
+        Ok(Self { term, int })
     }
-    Ok(())
+
+    async fn told(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
+    }
 }

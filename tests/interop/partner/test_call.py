@@ -19,7 +19,7 @@ def add(gateway, name, peer, *words):
     return gateway.json("partner", "add", name, "-address", f"{HOST}:{peer.port}", "-our_login", login, *words)
 
 
-def tested(gateway, name):
+def verdict(gateway, name):
     """Exit code, and the last step that is not good."""
     done = gateway.run("partner", "test", name, check=False)
     bad = [line for line in done.stdout.splitlines() if "FAILED" in line]
@@ -40,7 +40,7 @@ def test_a_server_is_trusted_after_its_fingerprint_was_compared(fresh, own, tmp_
         trusted = fresh.run("partner", "trust", "BOB", bob.host_key.fingerprint).stdout
         assert "is trusted for BOB" in trusted and "entries" in trusted
         assert fresh.quarantine() == []
-        code, bad, text = tested(fresh, "BOB")
+        code, bad, text = verdict(fresh, "BOB")
         assert (code, bad) == (0, ""), text
         assert "SSH-2.0-OpenSSH" in text and str(bob.files) in text
         # And a file gets there.
@@ -61,39 +61,39 @@ def test_a_changed_host_key_is_told_and_kept_out(fresh, own, tmp_path):
     first = Key(tmp_path / "first")
     with Sshd(tmp_path / "bob", [own], host_key=first) as bob:
         add(fresh, "BOB", bob, "-host_key", str(first.public))
-        assert tested(fresh, "BOB")[0] == 0
+        assert verdict(fresh, "BOB")[0] == 0
         bob.stop()
         bob.host_key = Key(tmp_path / "second")
         bob.start()
-        code, bad, text = tested(fresh, "BOB")
+        code, bad, text = verdict(fresh, "BOB")
         assert code == 1 and "HOST KEY HAS CHANGED" in bad and bob.host_key.fingerprint in bad
         assert "lets us in" not in text
         # The same again, though the key waits in quarantine now.
-        assert "HOST KEY HAS CHANGED" in tested(fresh, "BOB")[1]
+        assert "HOST KEY HAS CHANGED" in verdict(fresh, "BOB")[1]
         fresh.run("partner", "trust", "BOB", bob.host_key.fingerprint)
-        assert tested(fresh, "BOB")[0] == 0
+        assert verdict(fresh, "BOB")[0] == 0
 
 
 def test_the_step_that_fails_is_named_with_what_to_do(fresh, own, tmp_path):
     stranger = Key(tmp_path / "stranger")
     with Sshd(tmp_path / "bob", [stranger]) as bob:
         add(fresh, "BOB", bob, "-host_key", str(bob.host_key.public))
-        code, bad, text = tested(fresh, "BOB")
+        code, bad, text = verdict(fresh, "BOB")
         assert code == 1 and "login refused" in bad and "authorized_keys" in text
-    code, bad, text = tested(fresh, "BOB")
+    code, bad, text = verdict(fresh, "BOB")
     assert code == 1 and "cannot connect" in bad and "firewalls" in text
     password = tmp_path / "pw"
     password.write_text("wrong\n")
     with AsyncsshServer(tmp_path / "carol", password="right") as carol:
         words = ["-host_key", str(carol.host_key.public), "-our_password_from_file", str(password)]
         add(fresh, "CAROL", carol, *words)
-        code, bad, text = tested(fresh, "CAROL")
+        code, bad, text = verdict(fresh, "CAROL")
         assert code == 1 and "login refused" in bad and "-login_password" in text and "wrong\n" not in text
         password.write_text("right\n")
         fresh.run("peladm", "update_site", "-alias", "CAROL", "-login_password_from_file", str(password))
-        assert tested(fresh, "CAROL")[0] == 0
+        assert verdict(fresh, "CAROL")[0] == 0
         fresh.run("peladm", "update_site", "-alias", "CAROL", "-dir_name", "/no/such/folder")
-        code, bad, text = tested(fresh, "CAROL")
+        code, bad, text = verdict(fresh, "CAROL")
         assert code == 1 and "-dir_name" in text
 
 
@@ -103,7 +103,7 @@ def test_a_machine_that_speaks_something_else(fresh):
         port = fresh.observed
 
     add(fresh, "WEB", Web, "-no_test")
-    code, bad, text = tested(fresh, "WEB")
+    code, bad, text = verdict(fresh, "WEB")
     assert code == 1 and bad, text
 
 
@@ -111,7 +111,7 @@ def test_a_login_that_nothing_lets_in_is_found_by_the_test(fresh, keys):
     port = free_port()
     fresh.run("partner", "add", "ALICE", "-key", str(keys("alice").public), "-listen", f"{HOST}:{port}")
     fresh.run("secadm", "update_netprof", "-nprof_name", "SFTP", "-state", "D")
-    code, bad, text = tested(fresh, "ALICE")
+    code, bad, text = verdict(fresh, "ALICE")
     assert code == 1 and "no listener lets the login in" in bad and "network profile" in text
     assert fresh.json("partner", "show", "ALICE")["name"] == "ALICE"
     fresh.run("secadm", "update_netprof", "-nprof_name", "SFTP", "-state", "E")
