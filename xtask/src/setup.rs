@@ -117,4 +117,13 @@ const PACKAGES: &[Package] = &[
     Package { name: "curl", file: "/usr/bin/curl" },
     Package { name: "python3-venv", file: "/usr/share/doc/python3-venv" },
     Package { name: "postgresql", file: "" },
+    Package { name: "bash", file: "/usr/bin/bash" },
+    Package { name: "zsh", file: "/usr/bin/zsh" },
+    Package { name: "fish", file: "/usr/bin/fish" },
+    Package { name: "man-db", file: "/usr/bin/man" },
+    Package { name: "mandoc", file: "/usr/bin/mandoc" },
+    Package { name: "systemd", file: "/usr/bin/systemd-analyze" },
+    Package { name: "dpkg-dev", file: "/usr/bin/dpkg-shlibdeps" },
+    Package { name: "lintian", file: "/usr/bin/lintian" },
+    Package { name: "iproute2", file: "/usr/sbin/ip" },
 ];

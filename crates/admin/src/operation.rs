@@ -74,6 +74,8 @@ pub struct Param {
 pub enum Form {
     /// With a value behind its name.
     Value,
+    /// The same, with a time: the caller turns what somebody wrote, in their zone, into UTC.
+    Time,
     /// Present or absent; takes no value.
     Switch,
     /// Asked for at the terminal, or read from a file; never on the line.
@@ -96,6 +98,12 @@ impl Param {
     #[must_use]
     pub const fn of(field: Field) -> Self {
         Self { field, form: Form::Value, positional: false }
+    }
+
+    /// A parameter that takes a time.
+    #[must_use]
+    pub const fn time(field: Field) -> Self {
+        Self { field, form: Form::Time, positional: false }
     }
 
     /// A switch without a value.

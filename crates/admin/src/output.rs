@@ -1,5 +1,6 @@
 //! What an operation gives back, for people and for programs.
 
+use base::UtcMicros;
 use model::ObjectState;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -14,6 +15,8 @@ pub enum Cell {
     List(Vec<String>),
     /// The stored word of an object's state; people see it as [`ObjectState::shown`] says.
     State(String),
+    /// Programs get it as RFC 3339 in UTC; people in their zone.
+    Time(UtcMicros),
     None,
 }
 
@@ -25,6 +28,7 @@ impl Cell {
             Self::Int(n) => json!(n),
             Self::Text(text) | Self::State(text) => json!(text),
             Self::List(items) => json!(items),
+            Self::Time(at) => json!(at.to_string()),
             Self::None => serde_json::Value::Null,
         }
     }
@@ -120,6 +124,12 @@ impl From<ObjectState> for Cell {
     }
 }
 
+impl From<UtcMicros> for Cell {
+    fn from(at: UtcMicros) -> Self {
+        Self::Time(at)
+    }
+}
+
 impl From<String> for Cell {
     fn from(text: String) -> Self {
         Self::Text(text)
@@ -154,6 +164,7 @@ impl std::fmt::Display for Cell {
                 Ok(state) => f.write_str(state.shown()),
                 Err(_) => write!(f, "{}", Safe(word)),
             },
+            Self::Time(at) => write!(f, "{at}"),
             Self::None => Ok(()),
         }
     }

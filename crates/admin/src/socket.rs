@@ -27,7 +27,7 @@ const WORK_MAX: Duration = Duration::from_secs(600);
 /// The same for work on everything that is stored.
 const LONG_WORK_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Operations that work on everything that is stored.
-const LONG_WORK: &[&str] = &["backup create", "master rotate", "purge"];
+const LONG_WORK: &[&str] = &["backup create", "master rotate", "purge", "store verify"];
 /// Requests that are worked on at one time.
 const REQUESTS_MAX: usize = 16;
 

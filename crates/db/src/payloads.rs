@@ -120,6 +120,15 @@ impl Payloads<'_> {
         self.0.read().rows(sql, Vec::new()).await?.into_iter().map(payload).collect()
     }
 
+    /// Numbers of at most `limit` whole payloads behind number `after`, in order: to look at all of them.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn committed_behind(self, after: PayloadId, limit: u32) -> Result<Vec<PayloadId>, DbError> {
+        let rows = self.0.read().rows(COMMITTED_BEHIND, args![after, i64::from(limit)]).await?;
+        rows.into_iter().map(|mut row| row.int().map(PayloadId)).collect()
+    }
+
     /// Marks a payload as gone: the file of an abandoned upload.
     ///
     /// # Errors
@@ -191,5 +200,6 @@ pub(crate) const PURGEABLE: &str = concat!(
     " FROM payload WHERE purge_after IS NOT NULL AND purge_after <= $1 AND refs = 0 AND state <> 'PURGED' ",
     "ORDER BY purge_after, id LIMIT $2"
 );
+const COMMITTED_BEHIND: &str = "SELECT id FROM payload WHERE id > $1 AND state = 'COMMITTED' ORDER BY id LIMIT $2";
 const PURGED: &str = "UPDATE payload SET state = 'PURGED', inline_sealed = NULL, hash_state = NULL, purge_after = NULL \
     WHERE id = $1";

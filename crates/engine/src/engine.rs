@@ -26,6 +26,10 @@ use crate::transfer::{Downloads, Uploads};
 pub struct EngineOptions {
     /// The data folder; empty for an engine that has none.
     pub data: PathBuf,
+    /// File of the master key, if it is not in the data folder: then it is not changed here.
+    pub master_file: Option<PathBuf>,
+    /// File of the settings, if it is not in the data folder.
+    pub settings_file: Option<PathBuf>,
     /// How long ended transfers are kept.
     pub retention: crate::care::RetentionRules,
     /// Name of this node: what was under way under this name is recovered at its start.
@@ -51,6 +55,8 @@ impl Default for EngineOptions {
     fn default() -> Self {
         Self {
             data: PathBuf::new(),
+            master_file: None,
+            settings_file: None,
             retention: crate::care::RetentionRules::default(),
             node: "main".to_owned(),
             settle: Duration::from_secs(2),
@@ -125,6 +131,7 @@ pub struct Engine {
     pub(crate) frost: crate::care::Frost,
     /// Held by housekeeping, backup and change of the master key: one at a time.
     pub(crate) tending: tokio::sync::Mutex<()>,
+    pub(crate) pulse: crate::pulse::Pulse,
     gateway_id: String,
     recovered: Recovered,
     stop: watch::Sender<bool>,
@@ -172,6 +179,7 @@ impl Engine {
             frost,
             tending: tokio::sync::Mutex::default(),
             clock_seen: crate::clock::Seen::default(),
+            pulse: crate::pulse::Pulse::default(),
             gateway_id,
             recovered,
             stop: watch::Sender::new(false),

@@ -13,6 +13,7 @@ mod events;
 mod housekeeping;
 pub mod limits;
 mod load;
+mod pulse;
 pub mod queue;
 pub mod route;
 pub mod store;

@@ -1,5 +1,6 @@
 //! A gateway's parts put together: data folder, master key, database, store, engine; and what a first start creates.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use admin::{Context, Input, Param, execute, find};
@@ -12,6 +13,7 @@ use keys::MasterKey;
 use crate::call::Caller;
 use crate::data_dir::{DataDir, Lock};
 use crate::settings::Settings;
+use crate::system::{database_url, master_credential};
 
 /// Mark of a finished first start.
 const INSTALLED: &str = "installed_at";
@@ -30,23 +32,30 @@ impl Instance {
     /// # Errors
     /// A sentence that says what to do.
     pub(crate) async fn open(dir: DataDir, create: bool) -> Result<Self, String> {
-        let text = dir.settings_text().map_err(|e| format!("gatehouse.toml: {e}"))?;
-        let settings = Settings::read(&text)?;
+        let settings = Settings::of(&dir)?;
         dir.check_whole().map_err(|e| e.to_string())?;
         let lock = dir.lock().map_err(|e| e.to_string())?;
-        let master = Arc::new(master_key(&dir, create)?);
+        let handed = master_credential(&dir.master_key())?;
+        let master = Arc::new(master_key(&dir, handed.as_deref(), create)?);
         let clock: Arc<dyn base::Clock> = Arc::new(SystemClock::default());
         let url = match settings.database.url.as_str() {
-            "" => dir.database().display().to_string(),
-            url => url.to_owned(),
+            "" => base::Secret::new(dir.database().display().to_string()),
+            url => database_url(url)?,
         };
-        let db = Db::open(DbOptions { url, clock: Arc::clone(&clock) }).await.map_err(|e| format!("database: {e}"))?;
+        let options = DbOptions { url: url.expose().clone(), clock: Arc::clone(&clock) };
+        let db = Db::open(options).await.map_err(|e| format!("database: {e}"))?;
         let wrap: Arc<dyn KeyWrap> = master.clone();
         let mut parts = StoreParts::new(dir.path().to_path_buf(), wrap, Arc::clone(&clock));
         parts.options = StoreOptions { seal: settings.store.seal, hash: settings.store.hash };
         let store = open_store("local", parts).map_err(|e| format!("payload store: {e}"))?;
         let retention = settings.retention.rules()?;
-        let options = EngineOptions { data: dir.path().to_path_buf(), retention, ..EngineOptions::default() };
+        let options = EngineOptions {
+            data: dir.path().to_path_buf(),
+            master_file: handed,
+            settings_file: Some(dir.settings_file()),
+            retention,
+            ..EngineOptions::default()
+        };
         let parts = EngineParts { db, store, master, clock, options };
         let engine = Engine::start(parts).await.map_err(|e| e.to_string())?;
         let instance = Self { engine, settings, dir, _lock: lock };
@@ -91,14 +100,19 @@ impl Instance {
     }
 }
 
-fn master_key(dir: &DataDir, create: bool) -> Result<MasterKey, String> {
+fn master_key(dir: &DataDir, handed: Option<&Path>, create: bool) -> Result<MasterKey, String> {
+    if let Some(path) = handed {
+        return MasterKey::load(path).map_err(|e| e.to_string());
+    }
     let path = dir.master_key();
     let made = dir.database().exists();
     match path.exists() {
         true => engine::care::load_master(dir.path()).map_err(|e| format!("master key {}: {e}", path.display())),
-        false if made => {
-            Err(format!("master key {} is gone: put it back from where you keep its copy", path.display()))
-        }
+        false if made => Err(format!(
+            "master key {} is not there: put it back from where you keep its copy; if the service manager hands it \
+                 over as credential gatehouse.master, start the service, and commands reach it",
+            path.display()
+        )),
         false if create => MasterKey::create(&path).map_err(|e| format!("master key {}: {e}", path.display())),
         false => {
             Err(format!("{} is no data folder: start the gateway once with `gatehouse serve`", dir.path().display()))

@@ -9,12 +9,15 @@ mod cli;
 mod data_dir;
 mod deliver;
 mod demo;
+mod health;
 mod instance;
 mod log_file;
 mod observe;
 mod serve;
 mod settings;
+mod system;
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use admin::socket::{CallError, call};
@@ -60,22 +63,41 @@ async fn answer(asked: Asked) -> Result<(), Failure> {
         Asked::Wrong(text) => Err((SYNTAX, text)),
         Asked::Serve(matches) => serve::serve(serve_options(&matches)?).await.map_err(failed),
         Asked::Demo(matches) => demo::demo(matches.get_flag("keep")).await.map_err(failed),
+        Asked::Man(folder) => cli::write_manual(&folder, made_at()).map_err(failed),
+        Asked::Complete(words) => {
+            let lines = cli::complete(&words).await;
+            lines.iter().try_for_each(|line| print::line(line)).map_err(|e| failed(e.to_string()))
+        }
         Asked::Links(folder) => cli::make_links(&folder).map_err(failed),
         Asked::Verify(matches) => care::verify(&matches).await.map_err(failed),
+        Asked::Health(matches) => {
+            let address = metrics_address(&matches)?;
+            health::health(&matches, address).await.map_err(failed)
+        }
         Asked::Restore(matches) => care::restore(&matches).await.map_err(failed),
         Asked::Operation(call) => operation(*call).await,
     }
 }
 
+/// The date of what is written: that of the sources where a build says it (reproducible-builds.org), else now.
+fn made_at() -> jiff::Timestamp {
+    let said = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse().ok());
+    said.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok()).unwrap_or_else(jiff::Timestamp::now)
+}
+
 fn serve_options(matches: &clap::ArgMatches) -> Result<serve::Options, Failure> {
-    let metrics = match matches.get_one::<String>("metrics").map(|text| (text, text.parse())) {
-        None => None,
-        Some((_, Ok(address))) => Some(address),
-        Some((text, Err(_))) => return Err((SYNTAX, format!("--metrics is {text:?}: give ADDRESS:PORT"))),
-    };
+    let metrics = metrics_address(matches)?;
     let log =
         matches.get_one::<String>("log").map(|word| if word == "json" { LogFormat::Json } else { LogFormat::Text });
     Ok(serve::Options { data: matches.get_one::<String>("data").cloned(), metrics, log })
+}
+
+fn metrics_address(matches: &clap::ArgMatches) -> Result<Option<SocketAddr>, Failure> {
+    match matches.get_one::<String>("metrics").map(|text| (text, text.parse())) {
+        None => Ok(None),
+        Some((_, Ok(address))) => Ok(Some(address)),
+        Some((text, Err(_))) => Err((SYNTAX, format!("--metrics is {text:?}: give ADDRESS:PORT"))),
+    }
 }
 
 async fn operation(asked: Call) -> Result<(), Failure> {
@@ -85,7 +107,7 @@ async fn operation(asked: Call) -> Result<(), Failure> {
     let output = perform(&asked).await?;
     match &asked.output {
         Some(target) => print::into_file(&output, asked.json, target).map_err(|text| (FAILED, text))?,
-        None => print::output(&output, asked.json).map_err(|e| (FAILED, e.to_string()))?,
+        None => print::output(&output, asked.json, &asked.zone).map_err(|e| (FAILED, e.to_string()))?,
     }
     // What was tested and failed has told so already.
     if output.is_failure() { Err((FAILED, String::new())) } else { Ok(()) }

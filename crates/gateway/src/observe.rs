@@ -12,25 +12,47 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload::{self, Handle};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use crate::log_file::{LogFile, Rotation};
 use crate::settings::{Log, LogFormat};
+use crate::system::{JournalWriter, is_journal};
 
 /// How often old samples of histograms are folded together.
 const UPKEEP: Duration = Duration::from_secs(5);
 
+/// The level of the log, which can be changed while it runs.
+pub(crate) struct LogLevel(Handle<EnvFilter, Registry>);
+
+impl LogLevel {
+    /// Sets it.
+    ///
+    /// # Errors
+    /// A sentence, if it is no level.
+    pub(crate) fn set(&self, level: &str) -> Result<(), String> {
+        self.0.reload(filter(level)?).map_err(|e| e.to_string())
+    }
+}
+
+fn filter(level: &str) -> Result<EnvFilter, String> {
+    // The SSH library's own lines hold text of the peer; ours say the same, made safe.
+    EnvFilter::try_new(format!("russh=off,{level}")).map_err(|e| format!("[log] level {level:?}: {e}"))
+}
+
 /// Sends log lines to standard output, or to the file in or below `data` that the settings name, in the form that they
-/// ask for.
+/// ask for. The journal gets priorities, and no times, since it has its own.
 ///
 /// # Errors
 /// A sentence, if the level is none, or the file can't be written.
-pub(crate) fn start_log(log: &Log, data: &Path) -> Result<(), String> {
-    // The SSH library's own lines hold text of the peer; ours say the same, made safe.
-    let filter = EnvFilter::try_new(format!("russh=off,{}", log.level))
-        .map_err(|e| format!("[log] level {:?}: {e}", log.level))?;
+pub(crate) fn start_log(log: &Log, data: &Path) -> Result<LogLevel, String> {
+    let (level, handle) = reload::Layer::new(filter(&log.level)?);
+    let journal = log.file.is_empty() && is_journal();
     let writer = match log.file.as_str() {
+        "" if journal => BoxMakeWriter::new(JournalWriter),
         "" => BoxMakeWriter::new(std::io::stdout),
         name => {
             let path = data.join(name);
@@ -40,12 +62,15 @@ pub(crate) fn start_log(log: &Log, data: &Path) -> Result<(), String> {
             BoxMakeWriter::new(file)
         }
     };
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(writer);
-    let started = match log.format {
-        LogFormat::Text => lines.try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(writer);
+    let lines = match (log.format, journal) {
+        (LogFormat::Text, true) => lines.without_time().boxed(),
+        (LogFormat::Text, false) => lines.boxed(),
+        (LogFormat::Json, true) => lines.without_time().json().flatten_event(true).boxed(),
+        (LogFormat::Json, false) => lines.json().flatten_event(true).boxed(),
     };
-    started.map_err(|e| e.to_string())
+    tracing_subscriber::registry().with(level).with(lines).try_init().map_err(|e| e.to_string())?;
+    Ok(LogLevel(handle))
 }
 
 /// The port for machines that watch over the gateway.

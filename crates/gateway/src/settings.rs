@@ -5,10 +5,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use db::State;
 use engine::care::RetentionRules;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+use crate::data_dir::DataDir;
 
 /// All settings; every one has a default, unknown names are errors.
-#[derive(Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Settings {
     pub(crate) log: Log,
@@ -20,7 +22,7 @@ pub(crate) struct Settings {
 }
 
 /// `[log]`
-#[derive(Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Log {
     pub(crate) format: LogFormat,
@@ -37,7 +39,7 @@ pub(crate) struct Log {
 }
 
 /// `[retention]`: days, 0 for ever.
-#[derive(Debug, Deserialize, Eq, PartialEq)]
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Retention {
     /// Ended transfers with their files.
@@ -83,7 +85,7 @@ impl Retention {
     }
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LogFormat {
     Text,
@@ -91,7 +93,7 @@ pub(crate) enum LogFormat {
 }
 
 /// `[metrics]`
-#[derive(Debug, Deserialize, Eq, PartialEq)]
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Metrics {
     /// Where `/metrics` and `/health` answer; a loopback address.
@@ -99,7 +101,7 @@ pub(crate) struct Metrics {
 }
 
 /// `[database]`
-#[derive(Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Database {
     /// `postgres://…`; empty for the SQLite file in the data folder.
@@ -107,7 +109,7 @@ pub(crate) struct Database {
 }
 
 /// `[store]`
-#[derive(Debug, Deserialize, Eq, PartialEq)]
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Store {
     /// Encrypt stored payloads.
@@ -117,7 +119,7 @@ pub(crate) struct Store {
 }
 
 /// `[shutdown]`
-#[derive(Debug, Deserialize, Eq, PartialEq)]
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Shutdown {
     /// Seconds that running sessions may go on after SIGTERM.
@@ -156,6 +158,15 @@ impl Default for Shutdown {
 }
 
 impl Settings {
+    /// Reads the settings of a data folder.
+    ///
+    /// # Errors
+    /// A sentence that names the file.
+    pub(crate) fn of(dir: &DataDir) -> Result<Self, String> {
+        let text = dir.settings_text().map_err(|e| format!("{}: {e}", dir.settings_file().display()))?;
+        Self::read(&text)
+    }
+
     /// Reads the settings file's text.
     ///
     /// # Errors

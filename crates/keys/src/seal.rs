@@ -338,10 +338,17 @@ fn not_safe(path: &Path, why: &str) -> SealError {
     SealError::Unsafe { path: path.to_owned(), why: why.to_owned() }
 }
 
+/// The user who may read everything anyway.
+const SUPER_USER: u32 = 0;
+
 fn check_safe(path: &Path, file: &Metadata) -> Result<(), SealError> {
     let user = rustix::process::geteuid().as_raw();
     if !file.is_file() {
         return Err(not_safe(path, "is no plain file"));
+    }
+    if file.uid() == SUPER_USER && user != SUPER_USER && file.mode() & 0o027 == 0 {
+        // A credential of the service manager: root's, readable for us by an access list, whose mask shows as group bits.
+        return Ok(());
     }
     if file.uid() != user {
         let why = format!("belongs to user {}, this program runs as user {user}: change its owner", file.uid());

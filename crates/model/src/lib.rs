@@ -33,6 +33,7 @@ pub use gate::{GateMatch, SiteBinding, choose_gate};
 pub use inbound::{Inbound, Matched, Security, match_inbound};
 pub use kinds::addresses::{AddressPattern, CallingRule, EndpointPattern, HostPort, PortPattern, PortSet};
 pub use kinds::application::{Application, TransferDirections};
+pub use kinds::binding::Binding;
 pub use kinds::cgate::Cgate;
 pub use kinds::cgate_group::{CgateGroup, Shared};
 pub use kinds::decision_rule::{Condition, DecisionRule, Operator, RuleAction};

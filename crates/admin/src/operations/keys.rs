@@ -222,7 +222,7 @@ async fn display(context: &Context, input: &Input) -> Result<Output, OpError> {
         fields.push(("fingerprint_words".to_owned(), fingerprint.words().into()));
         fields.push(("public_key".to_owned(), public.openssh_line(&object.name).into()));
     }
-    fields.push(("created".to_owned(), object.created_at.to_string().into()));
+    fields.push(("created".to_owned(), object.created_at.into()));
     let referrers = snapshot.referrers(Kind::Key, &object.name);
     let referrers = referrers.into_iter().map(|(kind, name, field)| format!("{kind} {name} ({field})")).collect();
     fields.push(("referred_to_by".to_owned(), Cell::List(referrers)));

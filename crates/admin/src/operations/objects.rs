@@ -128,8 +128,8 @@ pub(super) async fn display(context: &Context, input: &Input, kind: Kind) -> Res
         .map(|(place, field)| (field.name.to_owned(), cell(&object, place, &field)))
         .collect();
     fields.push(("revision".to_owned(), object.revision.into()));
-    fields.push(("created".to_owned(), object.created_at.to_string().into()));
-    fields.push(("updated".to_owned(), object.updated_at.to_string().into()));
+    fields.push(("created".to_owned(), object.created_at.into()));
+    fields.push(("updated".to_owned(), object.updated_at.into()));
     Ok(Output::Record { fields })
 }
 

@@ -62,7 +62,8 @@ impl Engine {
         self.db.backups().copy_to(&database).await?;
         let facts = db::look_into(&database, false).await?;
         let (wanted, elsewhere) = self.wanted(&facts);
-        let settings = self.options.data.join(SETTINGS_FILE);
+        let settings = self.options.settings_file.clone();
+        let settings = settings.unwrap_or_else(|| self.options.data.join(SETTINGS_FILE));
         let (to, base) = (order.folder.clone(), order.base.clone());
         let copied = tokio::task::spawn_blocking(move || copy_all(&to, base.as_deref(), (&settings, wanted))).await;
         let copied = copied.map_err(|_| CareError::Broken)??;

@@ -14,6 +14,7 @@ mod quota;
 mod restore;
 mod retention;
 mod rotate;
+mod stored;
 mod verify;
 
 pub use backup::{BackupDone, BackupOrder};
@@ -25,4 +26,5 @@ pub use restore::{LOST_FOUND, RESTORING_FILE, Restored, restore};
 pub use retention::{PurgeOrder, Purged, PurgedSum, RetentionRules};
 pub(crate) use rotate::erase;
 pub use rotate::{MASTER_FILE, Rotated, load_master};
+pub use stored::{FAULTS_TOLD_MAX, StoreVerified};
 pub use verify::{Verified, verify};

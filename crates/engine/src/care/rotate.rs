@@ -80,6 +80,13 @@ impl Engine {
         if data.as_os_str().is_empty() {
             return Err(CareError::refused("this gateway has no data folder: its master key stands in no file"));
         }
+        if let Some(file) = &self.options.master_file {
+            return Err(CareError::refused(format!(
+                "the master key is handed over as {}: only a key in the data folder can be changed; put a copy of it \
+                 there as {MASTER_FILE}, take the credential away, start anew, change it, and hand the new one over",
+                file.display()
+            )));
+        }
         erase(data)?;
         self.switch(data, go_on)?;
         let mut done = Rotated { key: self.master.id(), ..Rotated::default() };

@@ -23,6 +23,7 @@ pub async fn run_deliveries(engine: Arc<Engine>, deliverer: Arc<dyn Deliver>) {
     let mut stopping = engine.stopping();
     while !engine.is_stopping() {
         let pause = look(&engine, &deliverer, &mut sessions).await;
+        engine.pulse.deliveries.done();
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = engine.queue.wake.notified() => {}

@@ -62,6 +62,7 @@ pub async fn run_routing(engine: Arc<Engine>) {
         let next = engine.settling.next(engine.clock.now());
         let routed = engine.route_due().await;
         log_pass(&engine, &routed);
+        engine.pulse.routing.done();
         let pause = match (routed, next) {
             (Ok(count), _) if u32::try_from(count).is_ok_and(|c| c >= ROUTE_BATCH_MAX) => Duration::ZERO,
             (Ok(_), next) => next.unwrap_or(LOOK_EVERY).clamp(LOOK_PAUSE_MIN, LOOK_EVERY),

@@ -8,6 +8,7 @@ use admin::partner::{Question, questions};
 use admin::{Form, Input, Output, Param};
 use serde_json::Value as Json;
 
+use super::times::Zone;
 use super::{Call, print, read_file};
 use crate::{Failure, perform};
 
@@ -55,7 +56,7 @@ async fn add(call: &mut Call) -> Result<(), Failure> {
         test_outgoing(call, &name).await?;
     } else {
         let test = about(call, "partner test", &[("name", &name)]).await?;
-        print::output(&test, false).map_err(failed)?;
+        print::output(&test, false, &call.zone).map_err(failed)?;
     }
     say("")?;
     texts(&done, "sheet_lines").iter().try_for_each(|text| say(text))?;
@@ -88,7 +89,7 @@ async fn preview(call: &mut Call, question: &str) -> Result<(), Failure> {
 /// Calls the partner; a host key that is not known yet is put to the person.
 async fn test_outgoing(call: &Call, name: &str) -> Result<(), Failure> {
     let test = about(call, "partner test", &[("name", name)]).await?;
-    print::output(&test, false).map_err(failed)?;
+    print::output(&test, false, &call.zone).map_err(failed)?;
     let json = test.json();
     let waiting = fact(&json, "tests").as_array().cloned().unwrap_or_default();
     let waiting = waiting.iter().map(|test| fact(test, "host_key")).find(|key| key.is_object());
@@ -101,14 +102,14 @@ async fn test_outgoing(call: &Call, name: &str) -> Result<(), Failure> {
         return say("It stays in quarantine: nothing is sent to this partner until you trust its key.");
     }
     let trusted = about(call, "partner trust", &[("name", name), ("fingerprint", &print)]).await?;
-    print::output(&trusted, false).map_err(failed)
+    print::output(&trusted, false, &call.zone).map_err(failed)
 }
 
 /// Another operation on the same gateway.
 async fn about(call: &Call, operation: &str, values: &[(&str, &str)]) -> Result<Output, Failure> {
     let input = crate::instance::input(operation, values).map_err(|text| (FAILED, text))?;
     let operation = admin::find(operation).ok_or_else(|| (FAILED, format!("no operation {operation}")))?;
-    perform(&Call { operation, input, data: call.data.clone(), json: false, output: None }).await
+    perform(&Call { operation, input, data: call.data.clone(), json: false, zone: Zone::new(true), output: None }).await
 }
 
 fn set(call: &mut Call, name: &str, text: &str) -> Result<(), Failure> {

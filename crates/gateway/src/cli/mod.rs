@@ -2,8 +2,12 @@
 
 mod answers;
 mod bundle;
+mod complete;
 pub(crate) mod dialogue;
+mod man;
 pub(crate) mod print;
+mod roff;
+mod times;
 mod tree;
 
 use std::ffi::OsString;
@@ -14,6 +18,9 @@ use admin::{Form, Input, InputError, Operation, Param};
 use base::Secret;
 use clap::ArgMatches;
 
+pub(crate) use complete::complete;
+pub(crate) use man::write as write_manual;
+pub(crate) use times::Zone;
 pub(crate) use tree::LINK_NAMES;
 
 /// Largest file that a command reads to send along, in octets.
@@ -31,6 +38,12 @@ pub(crate) enum Asked {
     Demo(ArgMatches),
     /// `gatehouse links DIR`.
     Links(String),
+    /// `gatehouse health`.
+    Health(ArgMatches),
+    /// `gatehouse man DIR`.
+    Man(String),
+    /// What may stand in the place of the last word.
+    Complete(Vec<OsString>),
     /// `gatehouse backup verify FOLDER`.
     Verify(ArgMatches),
     /// `gatehouse restore FOLDER`.
@@ -45,6 +58,8 @@ pub(crate) struct Call {
     pub(crate) input: Input,
     pub(crate) data: Option<String>,
     pub(crate) json: bool,
+    /// For what people see.
+    pub(crate) zone: Zone,
     /// Where the result goes, if not to standard output.
     pub(crate) output: Option<Target>,
 }
@@ -59,6 +74,10 @@ pub(crate) struct Target {
 pub(crate) fn ask(args: impl IntoIterator<Item = OsString>) -> Asked {
     let mut args = args.into_iter();
     let program = args.next().unwrap_or_default();
+    let mut args = args.peekable();
+    if args.next_if(|word| word == complete::COMPLETE).is_some() {
+        return Asked::Complete(args.collect());
+    }
     let link = Path::new(&program).file_name().filter(|n| LINK_NAMES.iter().any(|l| **n == **l)).map(OsString::from);
     let root = tree::command_tree();
     let normal = tree::normalise(link.into_iter().chain(args), &root);
@@ -102,6 +121,12 @@ fn help(root: clap::Command, path: &[String], long: bool) -> String {
 fn sort(matches: &ArgMatches) -> Asked {
     match matches.subcommand() {
         Some(("serve", m)) => Asked::Serve(m.clone()),
+        Some(("completion", m)) => {
+            let script = m.get_one::<String>("shell").and_then(|shell| complete::script(shell));
+            script.map_or_else(|| Asked::Wrong("completion: give bash, zsh or fish".to_owned()), Asked::Help)
+        }
+        Some(("man", m)) => Asked::Man(m.get_one::<String>("folder").cloned().unwrap_or_default()),
+        Some(("health", m)) => Asked::Health(m.clone()),
         Some(("demo", m)) => Asked::Demo(m.clone()),
         Some(("restore", m)) => Asked::Restore(m.clone()),
         Some(("backup", m)) if m.subcommand_name() == Some("verify") => {
@@ -124,16 +149,19 @@ fn sort(matches: &ArgMatches) -> Asked {
     }
 }
 
-/// Makes a link to this program for each documented name that `folder` does not have yet.
+/// Makes a link to this program for each documented name that `folder` does not have yet. Beside the program they name
+/// it without a path, so that they stay right when the folder is moved into an image or a package.
 ///
 /// # Errors
 /// A sentence that names the link.
 pub(crate) fn make_links(folder: &str) -> Result<(), String> {
     let program = std::env::current_exe().map_err(|e| e.to_string())?;
+    let beside = program.parent().map(Path::to_path_buf) == Path::new(folder).canonicalize().ok();
+    let target = program.file_name().filter(|_| beside).map_or_else(|| program.clone(), Into::into);
     for name in LINK_NAMES {
         let link = Path::new(folder).join(name);
         if link.symlink_metadata().is_err() {
-            std::os::unix::fs::symlink(&program, &link).map_err(|e| format!("{}: {e}", link.display()))?;
+            std::os::unix::fs::symlink(&target, &link).map_err(|e| format!("{}: {e}", link.display()))?;
         }
     }
     Ok(())
@@ -157,6 +185,7 @@ fn call(operation: &'static Operation, matches: &ArgMatches) -> Asked {
         input,
         data: matches.get_one::<String>("data").cloned(),
         json: matches.get_flag("json"),
+        zone: Zone::new(matches.get_flag("utc")),
         output: target(&(operation.params)(), matches),
     }))
 }
@@ -191,6 +220,14 @@ fn take(input: &mut Input, param: &Param, matches: &ArgMatches) -> Result<(), St
         }
         Form::Value if param.is_secret() => match secret(param, matches)? {
             Some(value) => input.give(param, value.expose()).map_err(|e| e.to_string()),
+            None => Ok(()),
+        },
+        Form::Time => match tree::given(matches, param) {
+            Some(text) => {
+                let zone = Zone::new(matches.get_flag("utc"));
+                let utc = zone.read(text).map_err(|text| format!("-{}: {text}", param.name()))?;
+                input.give(param, &utc).map_err(|e| e.to_string())
+            }
             None => Ok(()),
         },
         Form::Value => match tree::given(matches, param) {
@@ -232,8 +269,7 @@ pub(crate) fn asked_secret(name: &str, help: &str, matches: &ArgMatches) -> Resu
     if let Some(path) = matches.get_one::<String>(&file) {
         return first_line(path);
     }
-    let folder = std::env::var_os("CREDENTIALS_DIRECTORY").map(std::path::PathBuf::from);
-    if let Some(path) = folder.map(|folder| folder.join(format!("gatehouse.{name}"))).filter(|path| path.is_file()) {
+    if let Some(path) = crate::system::credential(name) {
         return first_line(&path.display().to_string());
     }
     if !std::io::stdin().is_terminal() {
@@ -242,7 +278,7 @@ pub(crate) fn asked_secret(name: &str, help: &str, matches: &ArgMatches) -> Resu
     rpassword::prompt_password(format!("{help}: ")).map(Secret::new).map_err(|e| e.to_string())
 }
 
-fn first_line(path: &str) -> Result<Secret<String>, String> {
+pub(crate) fn first_line(path: &str) -> Result<Secret<String>, String> {
     let octets = Secret::new(read_file(path)?);
     let text = std::str::from_utf8(octets.expose()).map_err(|_| format!("{path}: not text"))?;
     Ok(Secret::new(text.lines().next().unwrap_or_default().to_owned()))

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::Zone;
 use admin::{Cell, Output};
 use comfy_table::{ContentArrangement, Table, presets};
 
@@ -9,7 +10,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 ///
 /// # Errors
 /// The terminal's; a closed pipe is none.
-pub(crate) fn output(output: &Output, as_json: bool) -> io::Result<()> {
+pub(crate) fn output(output: &Output, as_json: bool, zone: &Zone) -> io::Result<()> {
     if as_json {
         return line(&serde_json::to_string_pretty(&output.json()).map_err(io::Error::other)?);
     }
@@ -18,13 +19,17 @@ pub(crate) fn output(output: &Output, as_json: bool) -> io::Result<()> {
             line(text)?;
             warnings.iter().try_for_each(|w| error_line(&format!("warning: {w}")))
         }
-        Output::Table { columns, rows } => line(&table(columns, rows)),
-        Output::Record { fields } => fields.iter().try_for_each(|(name, cell)| line(&format!("{name}='{cell}'"))),
-        Output::Story { lines, .. } | Output::Verdict { lines, .. } => lines.iter().try_for_each(|text| line(text)),
+        Output::Table { columns, rows } => line(&table(columns, rows, zone)),
+        Output::Record { fields } => {
+            fields.iter().try_for_each(|(name, cell)| line(&format!("{name}='{}'", zone.cell(cell))))
+        }
+        Output::Story { lines, .. } | Output::Verdict { lines, .. } => {
+            lines.iter().try_for_each(|text| line(&zone.line(text)))
+        }
     }
 }
 
-/// Writes `output` into a file of the caller, closed to others if it is new.
+/// Writes `output` into a file of the caller, with times in UTC, closed to others if it is new.
 ///
 /// # Errors
 /// A sentence that names the file.
@@ -34,7 +39,7 @@ pub(crate) fn into_file(output: &Output, as_json: bool, target: &super::Target) 
         _ if as_json => serde_json::to_string_pretty(&output.json()).map_err(|e| e.to_string())?,
         Output::Story { lines, .. } | Output::Verdict { lines, .. } => lines.join("\n"),
         Output::Done { text, .. } => text.clone(),
-        Output::Table { columns, rows } => table(columns, rows),
+        Output::Table { columns, rows } => table(columns, rows, &Zone::new(true)),
         Output::Record { fields } => {
             fields.iter().map(|(n, cell)| format!("{n}='{cell}'")).collect::<Vec<_>>().join("\n")
         }
@@ -45,11 +50,11 @@ pub(crate) fn into_file(output: &Output, as_json: bool, target: &super::Target) 
     writeln!(file, "{text}").and_then(|()| file.sync_all()).map_err(failed)
 }
 
-fn table(columns: &[String], rows: &[Vec<Cell>]) -> String {
+fn table(columns: &[String], rows: &[Vec<Cell>], zone: &Zone) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(columns);
     for row in rows {
-        table.add_row(row.iter().map(Cell::to_string));
+        table.add_row(row.iter().map(|cell| zone.cell(cell)));
     }
     let text = table.to_string();
     text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")

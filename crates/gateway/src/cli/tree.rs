@@ -28,7 +28,7 @@ pub(crate) const LINK_NAMES: &[&str] = &[
 /// Ending of the argument that reads a secret from a file.
 pub(crate) const FROM_FILE: &str = "_from_file";
 /// Ending of the positional twin of a named argument.
-const BY_POSITION: &str = "@position";
+pub(super) const BY_POSITION: &str = "@position";
 
 /// The whole tree: `gatehouse serve`, `gatehouse secadm create_sshprof`, …
 pub(crate) fn command_tree() -> Command {
@@ -45,9 +45,19 @@ pub(crate) fn command_tree() -> Command {
                 .help("data folder; GATEHOUSE_DATA where not given"),
         )
         .arg(Arg::new("json").long("json").global(true).action(ArgAction::SetTrue).help("print JSON, for programs"))
+        .arg(
+            Arg::new("utc")
+                .long("utc")
+                .global(true)
+                .action(ArgAction::SetTrue)
+                .help("times in UTC; in the zone of TZ or the system where not given"),
+        )
         .subcommand(serve_command())
         .subcommand(demo_command())
         .subcommand(links_command())
+        .subcommand(health_command())
+        .subcommand(completion_command())
+        .subcommand(man_command())
         .subcommand(restore_command())
         .subcommand(backup_command());
     for operation in OPERATIONS.iter().copied().flatten() {
@@ -62,6 +72,34 @@ fn serve_command() -> Command {
         .about("Run the gateway until SIGTERM")
         .arg(Arg::new("metrics").long("metrics").value_name("ADDRESS:PORT").help("where /metrics and /health answer"))
         .arg(Arg::new("log").long("log").value_name("FORMAT").value_parser(["text", "json"]).help("form of log lines"))
+}
+
+fn health_command() -> Command {
+    Command::new("health")
+        .about("Ask a running gateway whether it takes work: exit code 0 if it does, 1 if not")
+        .arg(
+            Arg::new("live")
+                .long("live")
+                .action(ArgAction::SetTrue)
+                .help("whether its process runs, even if it is frozen"),
+        )
+        .arg(
+            Arg::new("metrics")
+                .long("metrics")
+                .value_name("ADDRESS:PORT")
+                .help("where it answers; [metrics] address else"),
+        )
+}
+
+fn completion_command() -> Command {
+    let shell = Arg::new("shell").value_name("SHELL").required(true).value_parser(["bash", "zsh", "fish"]);
+    Command::new("completion").about("Print the script that completes command lines in a shell").arg(shell)
+}
+
+fn man_command() -> Command {
+    Command::new("man")
+        .about("Write the manual pages below a folder, as man1, man5 and man8")
+        .arg(Arg::new("folder").value_name("DIR").required(true))
 }
 
 fn demo_command() -> Command {
@@ -142,6 +180,7 @@ fn family(word: &str) -> &'static str {
         "explain" => "Say how the gateway would decide, and why",
         "audit" => "The record of every change",
         "master" => "The key that seals everything stored",
+        "store" => "What is stored of files",
         "backup" => "Make and check backups, keep the master key safe",
         _ => "",
     }
@@ -179,6 +218,7 @@ fn argument(param: &Param) -> Arg {
     match (param.form, field.kind) {
         (Form::Switch | Form::Append | Form::Asked, _) => arg.action(ArgAction::SetTrue).allow_hyphen_values(false),
         (Form::File | Form::Output | Form::Answers, _) => arg.value_name("FILE"),
+        (Form::Time, _) => arg.value_name("TIME"),
         (Form::Bundle, _) => arg.value_name("FILE|DIR|-"),
         _ if param.is_secret() => arg.num_args(0..=1).allow_hyphen_values(false).value_name("SECRET"),
         (_, FieldKind::List { .. } | FieldKind::RefList(..)) => arg.value_name("LIST"),
