@@ -148,6 +148,11 @@ pub(crate) fn examine(stored: Stored, changes: &[ObjectChange]) -> Result<Vec<St
     if errors.is_empty() { Ok(rest.iter().filter(|p| own(p)).map(told).collect()) } else { Err(refusal(errors)) }
 }
 
+/// What would be in use after the changes.
+pub(crate) fn would_be(stored: &Stored, changes: &[ObjectChange]) -> Result<model::Snapshot, OpError> {
+    Ok(after(stored, changes)?.build().0)
+}
+
 fn title(change: &ObjectChange) -> String {
     let (kind, name) = change.object();
     format!("{kind} {name}")

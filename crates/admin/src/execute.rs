@@ -7,6 +7,7 @@ use engine::Engine;
 use serde_json::{Map, Value as Json, json};
 
 use crate::input::Wire;
+use crate::partner::CallPartner;
 use crate::{Effect, Form, Input, InputError, OpError, Operation, Output, find};
 
 /// Most characters of one value, or of a refusal, that the audit keeps of an attempt that came to nothing.
@@ -23,6 +24,8 @@ pub struct Context {
     pub weaknesses: Arc<[String]>,
     /// What a support bundle tells of this instance.
     pub about: Arc<About>,
+    /// Who calls partners, to test connections; none where there is nobody who could.
+    pub caller: Option<Arc<dyn CallPartner>>,
 }
 
 /// What a support bundle tells of an instance, beside what the engine knows.

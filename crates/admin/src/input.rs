@@ -150,6 +150,14 @@ impl Input {
         }
     }
 
+    /// Takes back what was given for `name`.
+    pub fn forget(&mut self, name: &str) {
+        self.values.remove(name);
+        self.secrets.remove(name);
+        self.files.remove(name);
+        self.bundles.remove(name);
+    }
+
     /// Takes the content of a file for `param`.
     pub fn give_file(&mut self, param: &Param, octets: Vec<u8>) {
         self.files.insert(param.name().to_owned(), Secret::new(octets));

@@ -10,6 +10,7 @@ mod input;
 mod operation;
 mod operations;
 mod output;
+pub mod partner;
 mod sealing;
 pub mod socket;
 

@@ -87,6 +87,8 @@ pub enum Form {
     Bundle,
     /// With the path of a file into which the caller writes what comes back. The operation does not see it.
     Output,
+    /// With the path of a TOML file in which the caller finds values of other parameters. The operation does not see it.
+    Answers,
     /// Present or absent: whether the caller adds to that file. The operation does not see it.
     Append,
 }
@@ -133,6 +135,15 @@ impl Param {
     pub const fn output() -> Self {
         let field = Field::text("output", 4095, "file to write into; standard output where not given").shorts(&["f"]);
         Self { field, form: Form::Output, positional: false }
+    }
+
+    /// `-file FILE` with values of the other parameters.
+    #[must_use]
+    pub const fn answers() -> Self {
+        let field =
+            Field::text("file", 4095, "TOML file with values of these parameters; what stands on the line counts more")
+                .shorts(&["f"]);
+        Self { field, form: Form::Answers, positional: false }
     }
 
     /// `-append`, beside [`Self::output`].

@@ -66,7 +66,8 @@ pub enum Output {
         /// The same as data.
         facts: serde_json::Value,
     },
-    /// A screen for people, with the facts behind it for programs, and whether it asks for a person.
+    /// A screen for people, with the facts behind it for programs, and whether it asks for a person: a status, or what came
+    /// of a test.
     Report {
         /// Lines.
         lines: Vec<Line>,
@@ -116,6 +117,18 @@ impl Output {
     #[must_use]
     pub fn done(text: impl Into<String>) -> Self {
         Self::Done { text: text.into(), facts: Vec::new(), warnings: Vec::new() }
+    }
+
+    /// Whether it asks for a person: the command then ends with exit code 1.
+    #[must_use]
+    pub const fn needs_person(&self) -> bool {
+        matches!(self, Self::Report { needs_person: true, .. })
+    }
+
+    /// What came of a test, line by line.
+    #[must_use]
+    pub fn tested(lines: Vec<String>, facts: serde_json::Value, good: bool) -> Self {
+        Self::Report { lines: lines.into_iter().map(Line::plain).collect(), facts, needs_person: !good }
     }
 
     /// The form for programs (`--json`).

@@ -19,6 +19,7 @@ pub use mail::{Envelope, MailDoor, MailError, MailLogin, MailTls, RECIPIENTS_MAX
 pub use ssh::client::{ClientParams, HostKeyChecker, SshClient, connect_ssh};
 pub use ssh::error::{AlgorithmClass, SshError};
 pub use ssh::pipe::{Closed, Pipe, PipeInput, PipeOutput};
+pub use ssh::probe::{Offered, Probed, probe_ssh};
 pub use ssh::report::{Negotiated, SessionReport};
 pub use ssh::server::{Answer, Authenticator, ChannelService, Limits, Methods, ServerParams, serve_ssh};
 pub use tls::TlsError;

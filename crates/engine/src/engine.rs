@@ -136,6 +136,7 @@ pub struct Engine {
     pub(crate) records: RecordLocks,
     pub(crate) clock_seen: crate::clock::Seen,
     pub(crate) alarms: Mutex<crate::admit::Told>,
+    pub(crate) logins: Mutex<crate::admit::Noted>,
     /// Held while an upload that has a limit is committed, so that no two of them take the same room.
     pub(crate) limited: tokio::sync::Mutex<()>,
     pub(crate) frost: crate::care::Frost,
@@ -187,6 +188,7 @@ impl Engine {
             downloads: Mutex::default(),
             running: Mutex::default(),
             alarms: Mutex::default(),
+            logins: Mutex::default(),
             settling: Settling::default(),
             queue: Queue::default(),
             records: RecordLocks::default(),

@@ -10,6 +10,7 @@ use engine::store::{KeyWrap, StoreOptions, StoreParts, open_store};
 use engine::{Engine, EngineOptions, EngineParts};
 use keys::MasterKey;
 
+use crate::call::Caller;
 use crate::data_dir::{DataDir, Lock};
 use crate::settings::{self, Settings};
 use crate::system::{database_url, master_credential};
@@ -77,6 +78,7 @@ impl Instance {
                 settings: settings::without_secrets(&self.dir.settings_text().unwrap_or_default()),
                 log_file: self.settings.log_path(self.dir.path()),
             }),
+            caller: Some(Arc::new(Caller::new(Arc::clone(&self.engine)))),
         }
     }
 

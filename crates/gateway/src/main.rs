@@ -3,6 +3,7 @@
 //! Read `accept.rs` and `deliver.rs` first: they are the way of a file in and out.
 
 mod accept;
+mod call;
 mod care;
 mod cli;
 mod data_dir;
@@ -49,8 +50,8 @@ fn main() -> ExitCode {
 }
 
 fn told(code: u8, text: &str) -> ExitCode {
-    // Nothing is left to do if even standard error is closed.
     if !text.is_empty() {
+        // Nothing is left to do if even standard error is closed.
         drop(print::error_line(text));
     }
     ExitCode::from(code)
@@ -102,14 +103,14 @@ fn metrics_address(matches: &clap::ArgMatches) -> Result<Option<SocketAddr>, Fai
     }
 }
 
-/// Asks the running gateway; if none runs, does it here under the data folder's lock.
 async fn operation(asked: Call) -> Result<(), Failure> {
+    if cli::dialogue::wanted(&asked) {
+        return cli::dialogue::talk(asked).await;
+    }
     let failed = |text: String| (FAILED, text);
-    let path = DataDir::named(asked.data.as_deref()).map_err(|e| failed(e.to_string()))?;
     let watches = asked.operation.name == "status" && asked.input.is_set("watch");
     loop {
-        let dir = DataDir::open(&path, false).map_err(|e| failed(e.to_string()))?;
-        let output = once(dir, &asked).await?;
+        let output = perform(&asked).await?;
         if watches {
             print::new_screen().map_err(|e| failed(e.to_string()))?;
         }
@@ -119,14 +120,17 @@ async fn operation(asked: Call) -> Result<(), Failure> {
         }
         if !watches {
             // What is printed says why: no more words are needed.
-            let calls = matches!(output, Output::Report { needs_person: true, .. });
-            return if calls { Err((FAILED, String::new())) } else { Ok(()) };
+            return if output.needs_person() { Err((FAILED, String::new())) } else { Ok(()) };
         }
         tokio::time::sleep(WATCH_EVERY).await;
     }
 }
 
-async fn once(dir: DataDir, asked: &Call) -> Result<Output, Failure> {
+/// Asks the running gateway; if none runs, does it here under the data folder's lock.
+async fn perform(asked: &Call) -> Result<Output, Failure> {
+    let failed = |text: String| (FAILED, text);
+    let path = DataDir::named(asked.data.as_deref()).map_err(|e| failed(e.to_string()))?;
+    let dir = DataDir::open(&path, false).map_err(|e| failed(e.to_string()))?;
     let name = asked.operation.name;
     match call(&dir.socket(), name, &asked.input).await {
         Ok(output) => Ok(output),
@@ -135,7 +139,7 @@ async fn once(dir: DataDir, asked: &Call) -> Result<Output, Failure> {
             .map_err(|(code, text)| (code, format!("gateway    NOT RUNNING, and its database cannot be read: {text}"))),
         Err(CallError::NotRunning) => alone(dir, asked).await,
         Err(CallError::Refused { exit_code, text }) => Err((exit_code, format!("{name}: {text}"))),
-        Err(error) => Err((FAILED, format!("{name}: {error}"))),
+        Err(error) => Err(failed(format!("{name}: {error}"))),
     }
 }
 

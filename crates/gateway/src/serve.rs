@@ -1,6 +1,7 @@
 //! `gatehouse serve`: the running gateway, from first start to drained stop.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 use crate::accept::Acceptors;
+use crate::cli::print;
 use crate::data_dir::DataDir;
 use crate::deliver::Deliverer;
 use crate::instance::Instance;
@@ -200,10 +202,14 @@ pub(crate) async fn serve(options: Options) -> Result<(), String> {
         admin.close(&instance).await;
         return Ok(());
     }
+    let hint = first_steps(&instance);
     let mut running = Running::start(instance, admin, handed).await?;
     observed.set_ready(true);
     tracing::info!(data = %path.display(), metrics = %observed.address, version = env!("CARGO_PKG_VERSION"), "gateway is ready");
     host.notifier.ready(&running.status()());
+    if let Some(hint) = hint {
+        print::error_line(&hint).map_err(|e| e.to_string())?;
+    }
     let watching = running.watch(&host.notifier);
     while let Asked::Reload = host.signals.next().await {
         host.reload(&running.instance.dir);
@@ -217,6 +223,19 @@ pub(crate) async fn serve(options: Options) -> Result<(), String> {
     watching.abort();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What to do next, for a person at a terminal who has no partner yet.
+fn first_steps(instance: &Instance) -> Option<String> {
+    if !std::io::stderr().is_terminal() || instance.engine.snapshot().sites().next().is_some() {
+        return None;
+    }
+    let data = instance.dir.path().display();
+    Some(format!(
+        "\nNo partner yet. In another terminal:\n\n    export GATEHOUSE_DATA={data}\n    gatehouse partner add NAME\n\nKeep a copy \
+         of {} in a safe place: without it, nothing that is stored can be read.\n",
+        instance.dir.master_key().display()
+    ))
 }
 
 /// What the machine asks of us, and what we tell it.

@@ -29,7 +29,7 @@ mod web_address;
 
 pub use check::{body_warnings, check_body, check_name, check_secret, references, value_from_text};
 pub use decision::{Decision, Reason, Refusal, WHY_MAX};
-pub use defaults::{GATEHOUSE_KEY, SFTP_IN, SFTP_OUT, default_objects};
+pub use defaults::{CLIENT_PROFILE, GATEHOUSE_KEY, SERVER_PROFILE, SFTP_IN, SFTP_OUT, default_objects};
 pub use event_types::{EVENT_TYPE_PREFIX, EVENT_TYPES, EventType, event_types};
 pub use field::{Field, FieldKind, NameRule, ObjectDescriptor, Place, descriptor, descriptors};
 pub use gate::{GateMatch, SiteBinding, choose_gate};

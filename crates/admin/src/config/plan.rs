@@ -122,6 +122,11 @@ pub(crate) async fn waiting(context: &Context) -> Result<HashSet<ObjectId>, OpEr
 }
 
 impl Plan {
+    /// An object goes as well, whatever was wanted.
+    pub(crate) fn delete(&mut self, object: &Object) {
+        self.steps.push(Step::delete(object));
+    }
+
     /// The changes, to be made or, unless `real`, only to be looked at: then nothing is sealed or hashed.
     pub(crate) async fn changes(&self, context: &Context, real: bool) -> Result<Vec<ObjectChange>, OpError> {
         let mut all = Vec::with_capacity(self.steps.len());

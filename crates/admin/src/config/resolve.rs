@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use base::{ObjectId, Secret};
 use keys::{KeyMaterial, PublicKey, read_key};
-use model::{Body, Kind, ObjectState};
+use model::{Body, Kind, Object, ObjectState};
 
 use super::read::{Declared, Given};
 use super::{Bundle, Declarations, Reference};
@@ -31,6 +31,23 @@ pub(crate) struct Wanted {
     /// By field; a secret that is not here shall not be.
     pub(crate) secrets: BTreeMap<&'static str, SecretWanted>,
     pub(crate) material: Material,
+}
+
+impl Wanted {
+    /// An object as given, of a kind without secrets and keys.
+    pub(crate) fn plain(object: Object, place: &str) -> Self {
+        Self {
+            kind: object.kind,
+            name: object.name,
+            place: place.to_owned(),
+            id: Some(object.id),
+            group: object.group,
+            state: object.state,
+            body: object.body,
+            secrets: BTreeMap::new(),
+            material: Material::None,
+        }
+    }
 }
 
 /// What a secret shall be.

@@ -9,6 +9,8 @@ mod keys;
 mod listeners;
 mod objects;
 mod observe;
+mod partner;
+mod probe;
 mod quarantine;
 mod routes;
 mod status;
@@ -19,9 +21,12 @@ mod webhooks;
 use crate::Operation;
 
 pub use objects::create_object;
+pub(crate) use routes::TABLE as ROUTE_TABLE;
 
 /// Every operation, by family.
 pub static OPERATIONS: &[&[Operation]] = &[
+    partner::OPERATIONS,
+    probe::OPERATIONS,
     family::SSH_PROFILES,
     family::NETWORK_PROFILES,
     family::LOCAL_SITES,

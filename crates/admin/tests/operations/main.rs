@@ -5,6 +5,7 @@
 
 mod config;
 mod house;
+mod partner;
 mod round_trip;
 
 use admin::{OpError, Output};

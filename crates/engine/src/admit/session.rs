@@ -301,6 +301,7 @@ impl AuthSession {
         }
         let (gate, site, login) = (admitted.gate.clone(), admitted.site.clone(), admitted.login.clone());
         self.engine.emit(Event::LoggedIn { gate, site, login, peer });
+        self.engine.note_login(&admitted);
         AuthAnswer::Accept(admitted)
     }
 

@@ -1,7 +1,9 @@
 //! The command line: documented names and forms, prompts, files, exit codes 0, 1 and 2 (objects.md section 14).
 
+mod answers;
 mod bundle;
 mod complete;
+pub(crate) mod dialogue;
 mod man;
 pub(crate) mod print;
 mod roff;
@@ -172,6 +174,9 @@ fn call(operation: &'static Operation, matches: &ArgMatches) -> Asked {
             return Asked::Wrong(format!("{}: {text}", operation.name));
         }
     }
+    if let Err(text) = answers::take(&mut input, &(operation.params)(), matches) {
+        return Asked::Wrong(format!("{}: {text}", operation.name));
+    }
     if let Err(error) = input.check(&(operation.params)()) {
         return Asked::Wrong(format!("{}: {error}\nsee: gatehouse {} ?", operation.name, operation.name));
     }
@@ -194,7 +199,7 @@ fn target(params: &[Param], matches: &ArgMatches) -> Option<Target> {
 fn take(input: &mut Input, param: &Param, matches: &ArgMatches) -> Result<(), String> {
     match param.form {
         Form::Switch if matches.get_flag(param.name()) => input.give(param, "Y").map_err(|e| e.to_string()),
-        Form::Switch | Form::Output | Form::Append => Ok(()),
+        Form::Switch | Form::Output | Form::Append | Form::Answers => Ok(()),
         Form::Bundle => match tree::given(matches, param) {
             Some(path) => {
                 input.give_bundle(param, bundle::read(path)?);

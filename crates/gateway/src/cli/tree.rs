@@ -172,6 +172,8 @@ fn family(word: &str) -> &'static str {
         "secbase" => "Export and import profiles as text, a line for each field",
         "pelbase" => "Export and import sites, gates, applications, models and rules as text, a line for each field",
         "vfdbase" => "Export and import virtual folders as text, a line for each field",
+        "partner" => "Partners as one thing: add, show, test, export, remove",
+        "probe" => "Look at a server of a partner before it is one",
         "listener" => "Addresses and ports that the gateway listens on",
         "quarantine" => "Keys that unknown partners showed, waiting for a person",
         "route" => "Where received files go",
@@ -218,7 +220,7 @@ fn argument(param: &Param) -> Arg {
     }
     match (param.form, field.kind) {
         (Form::Switch | Form::Append | Form::Asked, _) => arg.action(ArgAction::SetTrue).allow_hyphen_values(false),
-        (Form::File | Form::Output, _) => arg.value_name("FILE"),
+        (Form::File | Form::Output | Form::Answers, _) => arg.value_name("FILE"),
         (Form::Time, _) => arg.value_name("TIME"),
         (Form::Bundle, _) => arg.value_name("FILE|DIR|-"),
         _ if param.is_secret() => arg.num_args(0..=1).allow_hyphen_values(false).value_name("SECRET"),
