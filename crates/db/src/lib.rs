@@ -24,8 +24,10 @@ mod fault;
 #[cfg(test)]
 mod faults;
 mod ids;
+mod listen;
 mod logins;
 mod migrate;
+mod nodes;
 mod object_followers;
 mod object_sets;
 mod object_writes;
@@ -53,6 +55,7 @@ pub use events::{Event, Events};
 #[cfg(any(test, feature = "faults"))]
 pub use fault::{Fault, Faults};
 pub use logins::{BlockPolicy, LoginBlocks, Meta, SeenKey, SeenKeys};
+pub use nodes::{NewNode, NodeRow, NodeState, Nodes, Notice, SiteSwitch, TakenOver};
 pub use object_sets::{CHANGES_MAX, ChangeSet, ObjectChange};
 pub use objects::{Change, CredentialRow, Credentials, Deletion, HistoryRow, NewCredential, NewObject, Objects};
 pub use payloads::{INLINE_OCTETS_MAX, Payloads};
@@ -244,6 +247,11 @@ impl Db {
     #[must_use]
     pub const fn retention(&self) -> Retention<'_> {
         Retention(self)
+    }
+    /// Gateways that share it.
+    #[must_use]
+    pub const fn nodes(&self) -> Nodes<'_> {
+        Nodes(self)
     }
     /// Sealed values.
     #[must_use]

@@ -13,8 +13,9 @@ use model::{Problem, Snapshot};
 use tokio::sync::{broadcast, watch};
 
 use crate::events::{Event, Events};
-use crate::limits::PROTOCOL_CONNECTIONS_MAX;
+use crate::limits::{LEASE, PROTOCOL_CONNECTIONS_MAX};
 use crate::load;
+use crate::node::Node;
 use crate::queue::Queue;
 use crate::route::Settling;
 use crate::store::Store;
@@ -28,8 +29,14 @@ pub struct EngineOptions {
     pub data: PathBuf,
     /// How long ended transfers are kept.
     pub retention: crate::care::RetentionRules,
-    /// Name of this node: what was under way under this name is recovered at its start.
+    /// Name of this node.
     pub node: String,
+    /// Mark of its data folder: a node of the same mark that was there before is surely dead.
+    pub home: String,
+    /// Its machine, for people.
+    pub host: String,
+    /// How long it counts as being there without a sign of life; then others take over what it was at work on.
+    pub lease: Duration,
     /// Settle time of uploads whose gate says nothing (DESIGN 1.2).
     pub settle: Duration,
     /// Failed tries of a transfer whose request says nothing (transfers.md section 3).
@@ -53,6 +60,9 @@ impl Default for EngineOptions {
             data: PathBuf::new(),
             retention: crate::care::RetentionRules::default(),
             node: "main".to_owned(),
+            home: String::new(),
+            host: String::new(),
+            lease: LEASE,
             settle: Duration::from_secs(2),
             retry_count_max: 10,
             retry_delay_min: Duration::from_secs(10),
@@ -117,6 +127,7 @@ pub struct Engine {
     pub(crate) settling: Settling,
     pub(crate) queue: Queue,
     pub(crate) records: RecordLocks,
+    pub(crate) node: Node,
     pub(crate) clock_seen: crate::clock::Seen,
     pub(crate) alarms: Mutex<crate::admit::Told>,
     /// Held while an upload that has a limit is committed, so that no two of them take the same room.
@@ -146,7 +157,8 @@ impl Engine {
         let gateway_id = gateway_id(&db).await?;
         let loaded = load::load(&db).await?;
         let frost = crate::care::Frost::load(&db).await?;
-        let recovered = recover(&db, &options.node, clock.as_ref()).await?;
+        let node = Node::begin(&db, &options, clock.as_ref()).await?;
+        let recovered = recover(&db, clock.as_ref()).await?;
         let events = Events::default();
         events.emit(Event::ConfigChanged { revision: loaded.revision, problems: loaded.problems.len() });
         events.emit(Event::Recovered { restarted: recovered.restarted, interrupted: recovered.interrupted });
@@ -169,6 +181,7 @@ impl Engine {
             limited: tokio::sync::Mutex::default(),
             frost,
             tending: tokio::sync::Mutex::default(),
+            node,
             clock_seen: crate::clock::Seen::default(),
             gateway_id,
             recovered,
@@ -276,9 +289,9 @@ async fn gateway_id(db: &Db) -> Result<String, StartError> {
     Ok(id)
 }
 
-async fn recover(db: &Db, node: &str, clock: &dyn Clock) -> Result<Recovered, StartError> {
+async fn recover(db: &Db, clock: &dyn Clock) -> Result<Recovered, StartError> {
     let mut recovered = Recovered::default();
-    for id in db.transfers().recover(node, clock.now()).await? {
+    for id in db.transfers().recover(clock.now()).await? {
         match db.transfers().get(id).await? {
             Some(t) if t.state == State::ToRestart => recovered.restarted += 1,
             Some(_) => recovered.interrupted += 1,

@@ -59,8 +59,9 @@ impl Acceptors {
     /// Opens and closes listeners as the running configuration asks. Sessions of a closed one go on.
     pub(crate) async fn follow_configuration(&mut self) {
         let snapshot = self.door.engine.snapshot();
-        let wanted: BTreeMap<String, SocketAddr> =
-            snapshot.listeners().filter(|l| l.enabled).map(|l| (l.name.clone(), l.socket_address())).collect();
+        let node = &self.door.engine.options().node;
+        let ours = snapshot.listeners().filter(|l| l.is_open_at(node));
+        let wanted: BTreeMap<String, SocketAddr> = ours.map(|l| (l.name.clone(), l.socket_address())).collect();
         self.open.retain(|name, open| {
             let keep = wanted.get(name) == Some(&open.wanted) && !open.task.is_finished();
             if !keep {

@@ -1,6 +1,7 @@
 //! A gateway's parts put together: data folder, master key, database, store, engine; and what a first start creates.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use admin::{Context, Input, Param, execute, find};
 use base::SystemClock;
@@ -33,19 +34,43 @@ impl Instance {
         let settings = Settings::read(&text)?;
         dir.check_whole().map_err(|e| e.to_string())?;
         let lock = dir.lock().map_err(|e| e.to_string())?;
-        let master = Arc::new(master_key(&dir, create)?);
         let clock: Arc<dyn base::Clock> = Arc::new(SystemClock::default());
+        let fresh = !dir.master_key().exists();
+        let master = match fresh && settings.database.is_shared() {
+            // Whether a key may be made is known to the database: another node may have one.
+            true => None,
+            false => Some(master_key(&dir, create)?),
+        };
         let url = match settings.database.url.as_str() {
             "" => dir.database().display().to_string(),
             url => url.to_owned(),
         };
         let db = Db::open(DbOptions { url, clock: Arc::clone(&clock) }).await.map_err(|e| format!("database: {e}"))?;
+        let installed = db.meta().get(INSTALLED).await.map_err(|e| format!("database: {e}"))?.is_some();
+        let master = match master {
+            Some(master) => Arc::new(master),
+            None if installed => {
+                return Err(format!(
+                    "another node uses this database: copy its master.key to {} (mode 0600), then start again",
+                    dir.master_key().display()
+                ));
+            }
+            None => Arc::new(master_key(&dir, create)?),
+        };
+        engine::care::check_master(&db, &master).await.map_err(|e| e.to_string())?;
         let wrap: Arc<dyn KeyWrap> = master.clone();
-        let mut parts = StoreParts::new(dir.path().to_path_buf(), wrap, Arc::clone(&clock));
+        let folder = match settings.store.folder.as_str() {
+            "" => dir.path().to_path_buf(),
+            folder => folder.into(),
+        };
+        let mut parts = StoreParts::new(folder, wrap, Arc::clone(&clock));
         parts.options = StoreOptions { seal: settings.store.seal, hash: settings.store.hash };
         let store = open_store("local", parts).map_err(|e| format!("payload store: {e}"))?;
         let retention = settings.retention.rules()?;
-        let options = EngineOptions { data: dir.path().to_path_buf(), retention, ..EngineOptions::default() };
+        let (node, host) = settings.node.names();
+        let lease = Duration::from_secs(settings.node.lease_s.into());
+        let (data, home) = (dir.path().to_path_buf(), dir.mark().map_err(|e| e.to_string())?);
+        let options = EngineOptions { data, retention, node, home, host, lease, ..EngineOptions::default() };
         let parts = EngineParts { db, store, master, clock, options };
         let engine = Engine::start(parts).await.map_err(|e| e.to_string())?;
         let instance = Self { engine, settings, dir, _lock: lock };

@@ -29,6 +29,7 @@ pub(crate) struct Running {
     stop: watch::Sender<bool>,
     acceptors: JoinHandle<()>,
     tasks: JoinSet<()>,
+    node: JoinHandle<()>,
     admin: AdminDoor,
     pub(crate) instance: Instance,
 }
@@ -47,6 +48,7 @@ impl Running {
         let mut tasks = JoinSet::new();
         tasks.spawn(engine::run_routing(Arc::clone(&engine)));
         tasks.spawn(engine::run_housekeeping(Arc::clone(&engine)));
+        let node = tokio::spawn(engine::run_node(Arc::clone(&engine)));
         let deliverer = Deliverer { engine: Arc::clone(&engine), vault: Arc::clone(&vault) };
         tasks.spawn(engine::queue::run_deliveries(Arc::clone(&engine), Arc::new(deliverer)));
         let drain = Duration::from_secs(instance.settings.shutdown.drain_s.into());
@@ -55,7 +57,7 @@ impl Running {
         let (tell, listening) = watch::channel(acceptors.addresses());
         let (stop, stopped) = watch::channel(false);
         let acceptors = tokio::spawn(follow(acceptors, Arc::clone(&engine), tell, stopped));
-        Ok(Self { engine, listening, stop, acceptors, tasks, admin, instance })
+        Ok(Self { engine, listening, stop, acceptors, tasks, node, admin, instance })
     }
 
     /// Stops listening, lets sessions and deliveries end within the drain time, then cuts them.
@@ -73,6 +75,9 @@ impl Running {
         if tokio::time::timeout(drain.saturating_add(END_MAX), end).await.is_err() {
             tracing::warn!("tasks cut off at the end of the drain time");
         }
+        // The last beats are for what was still at work.
+        self.node.abort();
+        self.engine.leave().await;
         self.admin.close(&self.instance).await;
     }
 }

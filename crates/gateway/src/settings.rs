@@ -15,6 +15,7 @@ pub(crate) struct Settings {
     pub(crate) metrics: Metrics,
     pub(crate) database: Database,
     pub(crate) store: Store,
+    pub(crate) node: Node,
     pub(crate) shutdown: Shutdown,
     pub(crate) retention: Retention,
 }
@@ -106,10 +107,70 @@ pub(crate) struct Database {
     pub(crate) url: String,
 }
 
+/// `[node]`: this gateway as one of several that share a PostgreSQL.
+#[derive(Debug, Deserialize, Eq, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Node {
+    /// Its name; empty for the name of the machine.
+    pub(crate) name: String,
+    /// Seconds without a sign of life after which others take over what it was at work on.
+    pub(crate) lease_s: u32,
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Self { name: String::new(), lease_s: 30 }
+    }
+}
+
+impl Node {
+    /// Bounds of `lease_s`: shorter ones end by a busy machine, longer ones leave partners waiting.
+    const LEASE_S: std::ops::RangeInclusive<u32> = 2..=600;
+    const NAME_MAX: usize = 63;
+
+    fn check(&self) -> Result<(), String> {
+        let usable = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if self.name.len() > Self::NAME_MAX || !self.name.chars().all(usable) {
+            return Err(format!(
+                "gatehouse.toml: [node] name {:?}: give up to {} letters, digits, '-', '_' or '.'",
+                self.name,
+                Self::NAME_MAX
+            ));
+        }
+        match Self::LEASE_S.contains(&self.lease_s) {
+            true => Ok(()),
+            false => Err(format!(
+                "gatehouse.toml: [node] lease_s {}: give {} to {}",
+                self.lease_s,
+                Self::LEASE_S.start(),
+                Self::LEASE_S.end()
+            )),
+        }
+    }
+
+    /// Its name, and that of the machine.
+    pub(crate) fn names(&self) -> (String, String) {
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        match self.name.as_str() {
+            "" => (host.clone(), host),
+            name => (name.to_owned(), host),
+        }
+    }
+}
+
+impl Database {
+    /// Whether other gateways may use it.
+    pub(crate) fn is_shared(&self) -> bool {
+        !self.url.is_empty() && !self.url.starts_with("sqlite:") && !self.url.starts_with('/')
+    }
+}
+
 /// `[store]`
 #[derive(Debug, Deserialize, Eq, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Store {
+    /// Folder of the payloads, absolute; empty for the data folder. Nodes that share it share the files.
+    pub(crate) folder: String,
     /// Encrypt stored payloads.
     pub(crate) seal: bool,
     /// Compute SHA-256 of stored payloads.
@@ -145,7 +206,7 @@ impl Default for Metrics {
 
 impl Default for Store {
     fn default() -> Self {
-        Self { seal: true, hash: true }
+        Self { folder: String::new(), seal: true, hash: true }
     }
 }
 
@@ -163,6 +224,10 @@ impl Settings {
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         let settings: Self = toml::from_str(text).map_err(|e| format!("gatehouse.toml: {e}"))?;
         settings.retention.rules()?;
+        settings.node.check()?;
+        if !settings.store.folder.is_empty() && !settings.store.folder.starts_with('/') {
+            return Err(format!("gatehouse.toml: [store] folder {:?}: give an absolute path", settings.store.folder));
+        }
         match settings.metrics.address.ip().is_loopback() {
             true => Ok(settings),
             false => Err(format!(
@@ -180,6 +245,13 @@ impl Settings {
         }
         if !self.store.hash {
             all.push("[store] hash is off: payloads are stored without SHA-256".to_owned());
+        }
+        if self.database.is_shared() && self.store.folder.is_empty() {
+            all.push(
+                "[store] folder is empty and the database is a PostgreSQL: other nodes cannot read the files of this \
+                 one; give all of them one shared folder, unless this node stays alone"
+                    .to_owned(),
+            );
         }
         all
     }

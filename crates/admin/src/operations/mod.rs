@@ -6,6 +6,7 @@ mod exchange;
 mod family;
 mod keys;
 mod listeners;
+mod nodes;
 mod objects;
 mod observe;
 mod quarantine;
@@ -31,6 +32,7 @@ pub static OPERATIONS: &[&[Operation]] = &[
     family::RULE_TABLES,
     keys::OPERATIONS,
     listeners::OPERATIONS,
+    nodes::OPERATIONS,
     quarantine::OPERATIONS,
     routes::OPERATIONS,
     transfers::OPERATIONS,

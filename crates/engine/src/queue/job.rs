@@ -1,6 +1,7 @@
 //! One delivery, as the carrier gets it.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use base::{TransferId, UtcMicros};
 use tokio::sync::watch;
@@ -56,12 +57,13 @@ pub enum JobOutcome {
 #[derive(Debug)]
 pub(crate) struct Running {
     asked: Mutex<Option<Control>>,
+    lost: AtomicBool,
     over: watch::Sender<bool>,
 }
 
 impl Default for Running {
     fn default() -> Self {
-        Self { asked: Mutex::new(None), over: watch::Sender::new(false) }
+        Self { asked: Mutex::new(None), lost: AtomicBool::new(false), over: watch::Sender::new(false) }
     }
 }
 
@@ -74,6 +76,16 @@ impl Running {
     /// What it is asked for.
     pub(crate) fn asked(&self) -> Option<Control> {
         *lock(&self.asked)
+    }
+
+    /// It is no longer this node's: it has to stop.
+    pub(crate) fn lose(&self) {
+        self.lost.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is no longer this node's.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
     }
 
     /// Its end is recorded.

@@ -42,7 +42,7 @@ pub use options::{StoreLimits, StoreOptions, StoreParts};
 pub(crate) use saved::bound as upload_bound;
 pub use staged::Staged;
 pub use stored::Stored;
-pub use sweep::{Known, Swept, sweep};
+pub use sweep::{Known, Swept, sweep, sweep_staged};
 
 /// Names a payload for life: random, part of everything that is sealed for it.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -127,6 +127,9 @@ pub enum Resumed {
 pub trait Store: Send + Sync + fmt::Debug {
     /// Name of the backend, as in [`STORES`] and `payload.store`.
     fn name(&self) -> &'static str;
+
+    /// Mark of the staging folder: nodes that share the folder see the same one.
+    fn holder(&self) -> &str;
 
     /// Begins a file. Touches no disk until there is more than a buffer of it.
     fn create(&self, uuid: FileUuid) -> Staged;

@@ -24,6 +24,8 @@ pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
             .shorts(&["p"])
             .required()
             .detail("0 takes any free port, for trials; ports below 1024 need a right of the operating system"),
+        Field::text("node", 63, "only this node listens; empty for every one")
+            .detail("several gateways that share a PostgreSQL are nodes, each with a name in its gatehouse.toml"),
         COMMENTS,
     ],
     group_field: None,
@@ -44,6 +46,8 @@ pub struct Listener {
     pub address: IpAddr,
     /// TCP port; 0 for any free one.
     pub port: u16,
+    /// The one node that listens; empty for every one.
+    pub node: String,
     /// Free text.
     pub comments: String,
     /// Whether it listens.
@@ -51,6 +55,12 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// Whether it is open at this node.
+    #[must_use]
+    pub fn is_open_at(&self, node: &str) -> bool {
+        self.enabled && (self.node.is_empty() || self.node == node)
+    }
+
     /// Where it listens.
     #[must_use]
     pub const fn socket_address(&self) -> SocketAddr {
@@ -71,6 +81,7 @@ impl Meant for Listener {
             protocol: r.text_or_empty("protocol").to_ascii_uppercase(),
             address,
             port: r.int("port"),
+            node: r.text_or_empty("node"),
             comments: r.text_or_empty("comments"),
             enabled: r.enabled(),
         }

@@ -40,8 +40,9 @@ pub fn open(parts: StoreParts) -> Result<Arc<dyn Store>, StoreError> {
     if made {
         parts.disk.sync_folder(&parts.folder).map_err(|e| StoreError::io("making a folder", &e))?;
     }
+    let holder = mark(&*parts.disk, &folder)?;
     let staging = Arc::new(Staging { folder, parts });
-    Ok(Arc::new(LocalStore { staging, shelves: Arc::new(Shelves { payload, making: RwLock::new(()) }) }))
+    Ok(Arc::new(LocalStore { staging, shelves: Arc::new(Shelves { payload, making: RwLock::new(()) }), holder }))
 }
 
 /// Refuses a folder that others may look into.
@@ -53,9 +54,44 @@ fn check_folder(disk: &dyn Disk, path: &Path) -> Result<(), StoreError> {
     Err(StoreError::Folder { path: path.display().to_string(), mode, owner })
 }
 
+/// Name of the file in a staging folder that tells it from others.
+const MARK_FILE: &str = "mark";
+
+/// The mark of a staging folder, made at first use. Of two nodes that make it at once one wins, and both read that one.
+pub(in crate::store) fn mark(disk: &dyn Disk, folder: &Path) -> Result<String, StoreError> {
+    let (path, failed) = (folder.join(MARK_FILE), |e: io::Error| StoreError::io("marking the staging folder", &e));
+    for _ in 0..2 {
+        match disk.open(&path, false) {
+            Ok(file) => {
+                let mut octets = [0; MARK];
+                let got = file.read_at(&mut [io::IoSliceMut::new(&mut octets)], 0).map_err(failed)?;
+                if got == MARK {
+                    return Ok(hex(&octets));
+                }
+                // Cut off by a crash: nobody has gone by it.
+                disk.remove(&path).map_err(failed)?;
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(failed(e)),
+        }
+        let octets = base::random::<MARK>().map_err(failed)?;
+        let file = match disk.create(&path) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
+            other => other.map_err(failed)?,
+        };
+        file.write_at(&mut [io::IoSlice::new(&octets)], 0).and_then(|()| file.sync()).map_err(failed)?;
+        disk.sync_folder(folder).map_err(failed)?;
+        return Ok(hex(&octets));
+    }
+    Err(StoreError::Worker { text: "the mark of the staging folder cannot be made: start again".to_owned() })
+}
+
+const MARK: usize = 8;
+
 struct LocalStore {
     staging: Arc<Staging>,
     shelves: Arc<Shelves>,
+    holder: String,
 }
 
 impl fmt::Debug for LocalStore {
@@ -68,6 +104,10 @@ impl fmt::Debug for LocalStore {
 impl Store for LocalStore {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn holder(&self) -> &str {
+        &self.holder
     }
 
     fn create(&self, uuid: FileUuid) -> Staged {
