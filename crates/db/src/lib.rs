@@ -44,6 +44,7 @@ mod transfer_rows;
 mod transfer_writes;
 mod transfers;
 mod unanswered;
+mod uploads;
 mod usage;
 mod writer;
 
@@ -68,6 +69,7 @@ pub use retention::{EndedAfter, Retention};
 pub use sealed::{SealedKind, SealedValue, SealedValues};
 pub use state::{Direction, Mode, RouteState, State, TradeState, TransferType, full_state};
 pub use transfers::{Routing, Transfers};
+pub use uploads::StoreUploads;
 pub use usage::{Usage, UsageScope, Usages};
 pub use writer::Pending;
 use writer::Urgency;
@@ -247,6 +249,11 @@ impl Db {
     #[must_use]
     pub const fn retention(&self) -> Retention<'_> {
         Retention(self)
+    }
+    /// Uploads to an object store.
+    #[must_use]
+    pub const fn uploads(&self) -> StoreUploads<'_> {
+        StoreUploads(self)
     }
     /// Gateways that share it.
     #[must_use]

@@ -15,7 +15,7 @@ use tokio::sync::{broadcast, watch};
 use crate::events::{Event, Events};
 use crate::limits::{LEASE, PROTOCOL_CONNECTIONS_MAX};
 use crate::load;
-use crate::node::Node;
+use crate::node::{Node, Recorded};
 use crate::queue::Queue;
 use crate::route::Settling;
 use crate::store::Store;
@@ -127,7 +127,7 @@ pub struct Engine {
     pub(crate) settling: Settling,
     pub(crate) queue: Queue,
     pub(crate) records: RecordLocks,
-    pub(crate) node: Node,
+    pub(crate) node: Arc<Node>,
     pub(crate) clock_seen: crate::clock::Seen,
     pub(crate) alarms: Mutex<crate::admit::Told>,
     /// Held while an upload that has a limit is committed, so that no two of them take the same room.
@@ -157,7 +157,8 @@ impl Engine {
         let gateway_id = gateway_id(&db).await?;
         let loaded = load::load(&db).await?;
         let frost = crate::care::Frost::load(&db).await?;
-        let node = Node::begin(&db, &options, clock.as_ref()).await?;
+        let node = Arc::new(Node::begin(&db, &options, clock.as_ref()).await?);
+        store.attach(Arc::new(Recorded { db: db.clone(), node: node.clone() }));
         let recovered = recover(&db, clock.as_ref()).await?;
         let events = Events::default();
         events.emit(Event::ConfigChanged { revision: loaded.revision, problems: loaded.problems.len() });

@@ -107,6 +107,7 @@ impl Engine {
                 purged += 1;
             }
         }
+        self.give_up_uploads(true).await;
         let swept = self.sweep(true).await?;
         if self.options.data.is_absolute()
             && let Err(error) = crate::care::erase(&self.options.data)

@@ -65,7 +65,8 @@ impl Instance {
         };
         let mut parts = StoreParts::new(folder, wrap, Arc::clone(&clock));
         parts.options = StoreOptions { seal: settings.store.seal, hash: settings.store.hash };
-        let store = open_store("local", parts).map_err(|e| format!("payload store: {e}"))?;
+        parts.s3 = settings.store.s3()?;
+        let store = open_store(&settings.store.kind, parts).map_err(|e| format!("payload store: {e}"))?;
         let retention = settings.retention.rules()?;
         let (node, host) = settings.node.names();
         let lease = Duration::from_secs(settings.node.lease_s.into());

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use db::State;
 use engine::care::RetentionRules;
+use engine::store::{local, s3};
 use serde::Deserialize;
 
 /// All settings; every one has a default, unknown names are errors.
@@ -169,8 +171,25 @@ impl Database {
 #[derive(Debug, Deserialize, Eq, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Store {
+    /// `local`: files in a folder; `s3`: objects of an S3-compatible store, and the folder for what arrives.
+    pub(crate) kind: String,
     /// Folder of the payloads, absolute; empty for the data folder. Nodes that share it share the files.
     pub(crate) folder: String,
+    /// Bucket of the object store.
+    pub(crate) bucket: String,
+    /// Region of the bucket.
+    pub(crate) region: String,
+    /// Address of the object store; empty for that of the region.
+    pub(crate) endpoint: String,
+    /// What stands before the names of all objects.
+    pub(crate) prefix: String,
+    /// File with the certificates that the object store's is signed by; empty for the system's.
+    pub(crate) ca_file: String,
+    /// Whether an address without TLS will do.
+    pub(crate) allow_http: bool,
+    /// File with the right to use the bucket; empty for the credential `gatehouse.s3` of the service manager, or the
+    /// environment.
+    pub(crate) credentials_file: String,
     /// Encrypt stored payloads.
     pub(crate) seal: bool,
     /// Compute SHA-256 of stored payloads.
@@ -206,9 +225,84 @@ impl Default for Metrics {
 
 impl Default for Store {
     fn default() -> Self {
-        Self { folder: String::new(), seal: true, hash: true }
+        Self {
+            kind: local::NAME.to_owned(),
+            folder: String::new(),
+            bucket: String::new(),
+            region: "us-east-1".to_owned(),
+            endpoint: String::new(),
+            prefix: String::new(),
+            ca_file: String::new(),
+            allow_http: false,
+            credentials_file: String::new(),
+            seal: true,
+            hash: true,
+        }
     }
 }
+
+impl Store {
+    fn check(&self) -> Result<(), String> {
+        if !self.folder.is_empty() && !self.folder.starts_with('/') {
+            return Err(format!("gatehouse.toml: [store] folder {:?}: give an absolute path", self.folder));
+        }
+        match self.kind.as_str() {
+            local::NAME => Ok(()),
+            s3::NAME if self.bucket.is_empty() => {
+                Err("gatehouse.toml: [store] kind is s3, bucket is empty: name the bucket".to_owned())
+            }
+            s3::NAME => Ok(()),
+            other => Err(format!("gatehouse.toml: [store] kind {other:?}: give local or s3")),
+        }
+    }
+
+    /// The object store with the right to use it, if there is to be one.
+    ///
+    /// # Errors
+    /// A sentence that says where the right was looked for; nothing of it.
+    pub(crate) fn s3(&self) -> Result<Option<s3::S3Options>, String> {
+        if self.kind != s3::NAME {
+            return Ok(None);
+        }
+        Ok(Some(s3::S3Options {
+            bucket: self.bucket.clone(),
+            region: self.region.clone(),
+            endpoint: self.endpoint.clone(),
+            prefix: self.prefix.clone(),
+            ca_file: Some(self.ca_file.as_str()).filter(|path| !path.is_empty()).map(PathBuf::from),
+            allow_http: self.allow_http,
+            credentials: self.credentials()?,
+        }))
+    }
+
+    fn credentials(&self) -> Result<s3::S3Credentials, String> {
+        let of_manager = || std::env::var_os("CREDENTIALS_DIRECTORY").map(|dir| PathBuf::from(dir).join(S3_CREDENTIAL));
+        let file = match self.credentials_file.as_str() {
+            "" => of_manager().filter(|path| path.exists()),
+            path => Some(PathBuf::from(path)),
+        };
+        if let Some(path) = file {
+            let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
+            let text = std::fs::read_to_string(&path).map_err(|e| failed(&e))?;
+            return s3::S3Credentials::parse(&text).map_err(|e| failed(&e));
+        }
+        let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        match (env("AWS_ACCESS_KEY_ID"), env("AWS_SECRET_ACCESS_KEY")) {
+            (Some(access_key_id), Some(key)) => Ok(s3::S3Credentials {
+                access_key_id,
+                secret_access_key: base::Secret::new(key),
+                session_token: env("AWS_SESSION_TOKEN").map(base::Secret::new),
+            }),
+            _ => Err(format!(
+                "the object store wants credentials: give [store] credentials_file, the credential {S3_CREDENTIAL} of \
+                 the service manager, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            )),
+        }
+    }
+}
+
+/// Name of a credential of the service manager.
+const S3_CREDENTIAL: &str = "gatehouse.s3";
 
 impl Default for Shutdown {
     fn default() -> Self {
@@ -225,9 +319,7 @@ impl Settings {
         let settings: Self = toml::from_str(text).map_err(|e| format!("gatehouse.toml: {e}"))?;
         settings.retention.rules()?;
         settings.node.check()?;
-        if !settings.store.folder.is_empty() && !settings.store.folder.starts_with('/') {
-            return Err(format!("gatehouse.toml: [store] folder {:?}: give an absolute path", settings.store.folder));
-        }
+        settings.store.check()?;
         match settings.metrics.address.ip().is_loopback() {
             true => Ok(settings),
             false => Err(format!(
@@ -246,12 +338,15 @@ impl Settings {
         if !self.store.hash {
             all.push("[store] hash is off: payloads are stored without SHA-256".to_owned());
         }
-        if self.database.is_shared() && self.store.folder.is_empty() {
+        if self.database.is_shared() && self.store.folder.is_empty() && self.store.kind == local::NAME {
             all.push(
                 "[store] folder is empty and the database is a PostgreSQL: other nodes cannot read the files of this \
                  one; give all of them one shared folder, unless this node stays alone"
                     .to_owned(),
             );
+        }
+        if self.store.kind == s3::NAME && self.store.endpoint.starts_with("http://") {
+            all.push("[store] endpoint has no TLS: who asks for which file can be seen on the way".to_owned());
         }
         all
     }

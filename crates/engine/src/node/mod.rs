@@ -6,6 +6,7 @@
 //! that never goes back, and stops what it was doing.
 
 mod look;
+mod uploads;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +23,7 @@ use crate::events::Event;
 use crate::sync::lock;
 
 pub use look::run_node;
+pub(crate) use uploads::Recorded;
 
 /// Beats within one lease: one may be late, and one may get lost.
 const BEATS: u32 = 6;
@@ -171,6 +173,15 @@ impl Engine {
         }
     }
 
+    /// Gives up uploads to the object store that nobody is at work on.
+    pub(crate) async fn give_up_uploads(&self, all: bool) {
+        match self.store.give_up_uploads(all).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "unfinished uploads to the object store were given up"),
+            Err(error) => tracing::warn!(%error, "unfinished uploads could not be looked for: the next look does"),
+        }
+    }
+
     /// Puts in order what nodes have left that are no longer there.
     async fn take_over_lost(&self) -> Result<(), DbError> {
         let taken = self.db.nodes().take_over(&self.node.id(), self.clock.now()).await?;
@@ -183,6 +194,9 @@ impl Engine {
                 Some(t) if t.state == db::State::Interrupted => interrupted = interrupted.saturating_add(1),
                 _ => restarted = restarted.saturating_add(1),
             }
+        }
+        if !taken.nodes.is_empty() {
+            self.give_up_uploads(false).await;
         }
         if !taken.transfers.is_empty() {
             self.events.emit(Event::Recovered { restarted, interrupted });

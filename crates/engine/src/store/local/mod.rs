@@ -19,8 +19,8 @@ use crate::store::resume::{read_header, resume};
 use crate::store::staged::{Finished, blocking};
 use crate::store::stored::SealedFile;
 use crate::store::{
-    FileUuid, Found, InlinePayload, Resumed, Saved, Sealed, Space, Staged, Store, StoreError, StoreParts, Stored,
-    StoredInfo,
+    FileUuid, Found, InlinePayload, KeyWrap, Resumed, Saved, Sealed, Space, Staged, Store, StoreError, StoreParts,
+    Stored, StoredInfo,
 };
 
 /// Name of the backend.
@@ -46,7 +46,7 @@ pub fn open(parts: StoreParts) -> Result<Arc<dyn Store>, StoreError> {
 }
 
 /// Refuses a folder that others may look into.
-fn check_folder(disk: &dyn Disk, path: &Path) -> Result<(), StoreError> {
+pub(in crate::store) fn check_folder(disk: &dyn Disk, path: &Path) -> Result<(), StoreError> {
     let (mode, owner, ours) = disk.folder_mode(path).map_err(|e| StoreError::io("looking at a folder", &e))?;
     if ours && mode.trailing_zeros() >= 6 {
         return Ok(());
@@ -190,11 +190,7 @@ impl Store for LocalStore {
 
     async fn staged_files(&self) -> Result<Vec<Found>, StoreError> {
         let staging = self.staging.clone();
-        blocking(move || {
-            let entries = list(&*staging.parts.disk, &staging.folder)?;
-            Ok(entries.iter().filter_map(|entry| found(entry, &[".copy.ghs", ".ghs"])).collect())
-        })
-        .await
+        blocking(move || list_staged(&staging)).await
     }
 
     async fn committed_files(&self, first: u8) -> Result<Vec<Found>, StoreError> {
@@ -277,7 +273,11 @@ impl Shelves {
 }
 
 /// Writes the data key, wrapped anew, into the free slot, and only then clears the old one.
-fn rewrap(staging: &Staging, uuid: FileUuid, (path, staged): (&Path, bool)) -> Result<(), StoreError> {
+pub(in crate::store) fn rewrap(
+    staging: &Staging,
+    uuid: FileUuid,
+    (path, staged): (&Path, bool),
+) -> Result<(), StoreError> {
     let failed = |e: io::Error| match e.kind() {
         io::ErrorKind::NotFound => StoreError::Absent { uuid },
         _ => StoreError::io("wrapping a data key anew", &e),
@@ -304,7 +304,7 @@ fn rewrap(staging: &Staging, uuid: FileUuid, (path, staged): (&Path, bool)) -> R
 }
 
 /// Whether a key slot of the file holds what another key has wrapped.
-fn needs_rewrap(staging: &Staging, path: &Path) -> Result<bool, StoreError> {
+pub(in crate::store) fn needs_rewrap(staging: &Staging, path: &Path) -> Result<bool, StoreError> {
     let failed = |e: io::Error| StoreError::io("reading a header", &e);
     let file = match staging.parts.disk.open(path, false) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -312,10 +312,19 @@ fn needs_rewrap(staging: &Staging, path: &Path) -> Result<bool, StoreError> {
     };
     let mut octets = vec![0; HEADER];
     let got = file.read_at(&mut [io::IoSliceMut::new(&mut octets)], 0).map_err(failed)?;
-    // A file without a header holds no key.
-    let header = Header::decode(&octets).filter(|_| got == HEADER);
-    let slots = header.map(|header| header.slots).unwrap_or_default();
-    Ok(slots.iter().any(|slot| !slot.is_empty() && !staging.parts.keys.is_current(slot)))
+    Ok(is_wrapped_by_another(octets.get(..got).unwrap_or_default(), &*staging.parts.keys))
+}
+
+/// The same for a header. A file without one holds no key.
+pub(in crate::store) fn is_wrapped_by_another(octets: &[u8], keys: &dyn KeyWrap) -> bool {
+    let slots = Header::decode(octets).map(|header| header.slots).unwrap_or_default();
+    slots.iter().any(|slot| !slot.is_empty() && !keys.is_current(slot))
+}
+
+/// Staged files.
+pub(in crate::store) fn list_staged(staging: &Staging) -> Result<Vec<Found>, StoreError> {
+    let entries = list(&*staging.parts.disk, &staging.folder)?;
+    Ok(entries.iter().filter_map(|entry| found(entry, &[".copy.ghs", ".ghs"])).collect())
 }
 
 fn list(disk: &dyn Disk, folder: &Path) -> Result<Vec<Entry>, StoreError> {
