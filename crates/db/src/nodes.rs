@@ -338,6 +338,9 @@ impl Nodes<'_> {
     /// # Errors
     /// If the database fails.
     pub async fn leave_duty(self, duty: &'static str) -> Result<(), DbError> {
+        if !self.are_possible() {
+            return Ok(());
+        }
         let key = format!("duty.{duty}");
         self.0.write(move |conn| conn.run_later("DELETE FROM meta WHERE key = $1", args![key])).await
     }

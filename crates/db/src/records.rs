@@ -275,6 +275,8 @@ pub struct TransferChange {
     pub extra_json: Option<String>,
     /// Node that works on it from now on; a change to an end or waiting state clears it.
     pub node: Option<String>,
+    /// Only if routing has not handed it on: another node may just have done so.
+    pub unrouted: bool,
     /// Node that must be at work on it: if another one took it over, nothing changes. `None`: any.
     pub owner: Option<String>,
 }
@@ -321,6 +323,7 @@ impl TransferChange {
             why_json: None,
             extra_json: None,
             node: None,
+            unrouted: false,
             owner: None,
         }
     }

@@ -112,6 +112,8 @@ fn apply_args(change: TransferChange, from: &str) -> Args {
         None => (None, None, None),
     };
     let (dir_name, file_name) = change.renamed.unzip();
+    let handed_on = |letter: &char| change.unrouted && HANDED_ON.contains(letter);
+    let route_from: String = route_from_letters(change.route_state).chars().filter(|l| !handed_on(l)).collect();
     args![
         change.id,
         from,
@@ -122,7 +124,7 @@ fn apply_args(change: TransferChange, from: &str) -> Args {
         diag,
         err,
         change.route_state.map(RouteState::letter),
-        route_from_letters(change.route_state),
+        route_from,
         change.trade_state.map(crate::TradeState::letter),
         change.next_try_at,
         change.retries,
@@ -189,6 +191,9 @@ fn permitted_from(expected: &[State], to: Option<State>) -> String {
     let all = State::ALL.iter().filter(|s| expected.is_empty() || expected.contains(s));
     all.filter(|s| to.is_none_or(|to| s.may_become(to))).map(|s| s.letter()).collect()
 }
+
+/// Route states of what was handed on.
+const HANDED_ON: [char; 2] = ['R', 'A'];
 
 fn route_from_letters(to: Option<RouteState>) -> String {
     RouteState::ALL.iter().filter(|s| to.is_none_or(|to| s.may_become(to))).map(|s| s.letter()).collect()

@@ -54,10 +54,10 @@ class Node(Gateway):
 class Cluster:
     """The database, the folder of payloads, and the nodes."""
 
-    def __init__(self, folder, shared=True, store=""):
+    def __init__(self, folder, shared=True, store="", database=Postgres):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.database = Postgres(self.folder / "pg", Direct)
+        self.database = database(self.folder / "pg", Direct)
         self.base = self.database.settings("begin")
         self.payloads = self.folder / "payloads"
         self.payloads.mkdir(mode=0o700)

@@ -23,13 +23,14 @@ async fn list(context: &Context, input: &Input) -> Result<Output, OpError> {
     let row = |n: NodeRow| {
         let late = shared && n.state == NodeState::Up && n.silent > n.lease;
         let state = if late { "late" } else { n.state.word() };
+        let this = if n.id == me { "yes" } else { "" };
         // With SQLite there are no others that would want to know.
         let silent = if shared { seconds(n.silent.as_secs()) } else { 0 };
         vec![
             Cell::from(n.name),
             n.host.into(),
             state.into(),
-            if n.id == me { "yes" } else { "" }.into(),
+            this.into(),
             n.started_at.to_string().into(),
             silent.into(),
             seconds(n.lease.as_secs()).into(),

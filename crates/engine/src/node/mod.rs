@@ -100,7 +100,7 @@ impl Node {
 
     /// The number under which things are begun now.
     pub(crate) fn id(&self) -> String {
-        self.id.load().as_ref().clone()
+        String::clone(&self.id.load())
     }
 
     /// Whether the lease lasts.

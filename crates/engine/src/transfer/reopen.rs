@@ -158,7 +158,7 @@ impl Engine {
         let mut change = not_routed(&old, now, why);
         change.extra_json = Some(Extra { gone: true, ..Extra::of(&old) }.json());
         change.listed = Some(false);
-        change.expected_revision = Some(old.revision);
+        change.unrouted = true;
         self.db.transfers().apply(change).await.map(drop).map_err(|e| db_error(&e))
     }
 
@@ -170,7 +170,7 @@ impl Engine {
             TransferError::refuse(Cause::Busy, "the file has been passed on already: send it again as a new one")
         })?;
         let mut change = not_routed(&now, self.clock.now(), why);
-        change.expected_revision = Some(now.revision);
+        change.unrouted = true;
         self.db.transfers().apply(change).await.map(drop).map_err(|e| db_error(&e))
     }
 
