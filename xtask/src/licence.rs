@@ -230,7 +230,12 @@ mod tests {
         rules_with_wrapper.bans.deny[0].wrappers = vec!["curl".to_owned()];
         let mut ours = package("ours", "1.0.0", "MIT");
         ours.source = None;
-        let wrapped = [package("openssl", "1.0.0", "MIT"), package("rand", "0.8.5", "MIT"), package("rand", "0.9.0", "MIT"), ours];
+        let wrapped = [
+            package("openssl", "1.0.0", "MIT"),
+            package("rand", "0.8.5", "MIT"),
+            package("rand", "0.9.0", "MIT"),
+            ours,
+        ];
         assert_eq!(rules_with_wrapper.problems(&wrapped), Vec::<String>::new(), "a wrapper may use it");
         let [a, b, c, mut ours] = wrapped;
         ours.dependencies.push(Dependency { name: "openssl".to_owned() });

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use db::State;
 use engine::care::RetentionRules;
@@ -271,7 +272,7 @@ impl Store {
             prefix: self.prefix.clone(),
             ca_file: Some(self.ca_file.as_str()).filter(|path| !path.is_empty()).map(PathBuf::from),
             allow_http: self.allow_http,
-            credentials: self.credentials()?,
+            credentials: Arc::new(self.credentials()?),
         }))
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use base::{PayloadId, TransferId};
 use db::*;
 
-use crate::house::{House, NOW, actor};
+use crate::house::{House, NOW, actor, on_both};
 
 /// Declared gone with the first look of another node: the database's clock moves in between.
 const NONE: Duration = Duration::ZERO;

@@ -1,6 +1,7 @@
 //! Where the object store is, and with what right.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use base::Secret;
 
@@ -20,11 +21,10 @@ pub struct S3Options {
     /// Whether an endpoint without TLS may be used. The files are sealed; who asks for which is not.
     pub allow_http: bool,
     /// The right to use it.
-    pub credentials: S3Credentials,
+    pub credentials: Arc<S3Credentials>,
 }
 
 /// The right to use a bucket.
-#[derive(Clone)]
 pub struct S3Credentials {
     /// Names the key.
     pub access_key_id: String,
@@ -82,7 +82,7 @@ mod tests {
             prefix: String::new(),
             ca_file: None,
             allow_http: false,
-            credentials: read,
+            credentials: Arc::new(read),
         };
         assert!(!format!("{options:?}").contains("geheim"));
     }
