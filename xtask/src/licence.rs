@@ -65,6 +65,9 @@ struct Bans {
 struct Named {
     #[serde(rename = "crate")]
     name: String,
+    /// Packages of others that may use it; none of ours may.
+    #[serde(default)]
+    wrappers: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -78,6 +81,20 @@ struct Package {
     version: String,
     license: Option<String>,
     source: Option<String>,
+    #[serde(default)]
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    name: String,
+}
+
+impl Package {
+    /// Whether it is one of ours and names `other` as its own dependency.
+    fn is_ours_and_uses(&self, other: &str) -> bool {
+        self.source.is_none() && self.dependencies.iter().any(|dependency| dependency.name == other)
+    }
 }
 
 impl Rules {
@@ -88,7 +105,7 @@ impl Rules {
     fn problems(&self, packages: &[Package]) -> Vec<String> {
         let mut problems = Vec::new();
         let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for Package { name, version, license, source } in packages {
+        for Package { name, version, license, source, .. } in packages {
             versions.entry(name).or_default().push(version);
             let expression = license.as_deref().unwrap_or("");
             if !allowed(expression, &self.licenses.allow) {
@@ -97,7 +114,9 @@ impl Rules {
             if source.as_deref().is_some_and(|source| !source.starts_with(REGISTRY)) {
                 problems.push(format!("{name} {version}: does not come from the package registry"));
             }
-            if self.bans.deny.iter().any(|banned| banned.name == *name) {
+            let banned = self.bans.deny.iter().find(|banned| banned.name == *name);
+            let ours = || packages.iter().any(|package| package.is_ours_and_uses(name));
+            if banned.is_some_and(|banned| banned.wrappers.is_empty() || ours()) {
                 problems.push(format!("{name} {version}: banned by deny.toml"));
             }
         }
@@ -188,7 +207,8 @@ mod tests {
 
     fn package(name: &str, version: &str, license: &str) -> Package {
         let text = |s: &str| Some(s.to_owned());
-        Package { name: name.into(), version: version.into(), license: text(license), source: text(REGISTRY) }
+        let (name, version, dependencies) = (name.into(), version.into(), Vec::new());
+        Package { name, version, license: text(license), source: text(REGISTRY), dependencies }
     }
 
     #[test]
@@ -226,6 +246,20 @@ mod tests {
         let [a, b] = two;
         let told = rules().problems(&[a, b, package("rand", "0.10.0", "MIT"), strange]);
         assert_eq!(told.len(), 3, "{told:?}");
+        let mut rules_with_wrapper = rules();
+        rules_with_wrapper.bans.deny[0].wrappers = vec!["curl".to_owned()];
+        let mut ours = package("ours", "1.0.0", "MIT");
+        ours.source = None;
+        let wrapped = [
+            package("openssl", "1.0.0", "MIT"),
+            package("rand", "0.8.5", "MIT"),
+            package("rand", "0.9.0", "MIT"),
+            ours,
+        ];
+        assert_eq!(rules_with_wrapper.problems(&wrapped), Vec::<String>::new(), "a wrapper may use it");
+        let [a, b, c, mut ours] = wrapped;
+        ours.dependencies.push(Dependency { name: "openssl".to_owned() });
+        assert_eq!(rules_with_wrapper.problems(&[a, b, c, ours]).len(), 1, "we may not");
         let gone = rules().problems(&[package("rand", "0.9.0", "MIT")]);
         assert!(gone.iter().any(|line| line.contains("no duplicate any more")), "{gone:?}");
     }

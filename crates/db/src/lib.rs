@@ -25,8 +25,10 @@ mod fault;
 #[cfg(test)]
 mod faults;
 mod ids;
+mod listen;
 mod logins;
 mod migrate;
+mod nodes;
 mod object_followers;
 mod object_sets;
 mod object_writes;
@@ -45,6 +47,7 @@ mod transfer_rows;
 mod transfer_writes;
 mod transfers;
 mod unanswered;
+mod uploads;
 mod usage;
 mod writer;
 
@@ -57,6 +60,7 @@ pub use events::{Event, Events, Outbox};
 #[cfg(any(test, feature = "faults"))]
 pub use fault::{Fault, Faults};
 pub use logins::{BlockPolicy, LoginBlocks, Meta, SeenKey, SeenKeys};
+pub use nodes::{NewNode, NodeRow, NodeState, Nodes, Notice, SiteSwitch, TakenOver};
 pub use object_sets::{CHANGES_MAX, ChangeSet, ObjectChange};
 pub use objects::{Change, CredentialRow, Credentials, Deletion, HistoryRow, NewCredential, NewObject, Objects};
 pub use overview::{LOOKED_AT_MAX, Overview, Overviews, SuspendedSum};
@@ -71,6 +75,7 @@ pub use sealed::{SealedKind, SealedValue, SealedValues};
 pub use state::{Direction, Mode, RouteState, State, TradeState, TransferType, full_state};
 pub use tally::{Counted, Tallies, Tally};
 pub use transfers::{Routing, Transfers};
+pub use uploads::StoreUploads;
 pub use usage::{Usage, UsageScope, Usages};
 pub use writer::Pending;
 use writer::Urgency;
@@ -250,6 +255,16 @@ impl Db {
     #[must_use]
     pub const fn retention(&self) -> Retention<'_> {
         Retention(self)
+    }
+    /// Uploads to an object store.
+    #[must_use]
+    pub const fn uploads(&self) -> StoreUploads<'_> {
+        StoreUploads(self)
+    }
+    /// Gateways that share it.
+    #[must_use]
+    pub const fn nodes(&self) -> Nodes<'_> {
+        Nodes(self)
     }
     /// Sealed values.
     #[must_use]

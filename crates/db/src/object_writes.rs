@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::audit::{AuditResult, Entry};
 use crate::audit_chain;
+use crate::nodes;
 use crate::object_followers::{amend, follow, replace};
 use crate::objects::{Change, Deletion, NewCredential, NewObject};
 use crate::sql::{Columns, Conn, args};
@@ -257,7 +258,8 @@ async fn note(conn: &mut Conn, object: &Object, task: &Task, op: &str) -> Result
         object.state.letter().to_string(),
         json(&body)?,
     ];
-    conn.script(NOTE, args).await.map(drop)
+    conn.script(NOTE, args).await?;
+    nodes::tell(conn, nodes::Notice::Config).await
 }
 
 /// Where the history of a key keeps the public key beside the values; no field is called so.

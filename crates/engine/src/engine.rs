@@ -13,8 +13,9 @@ use model::{Problem, Snapshot};
 use tokio::sync::{broadcast, watch};
 
 use crate::events::{Event, Events};
-use crate::limits::PROTOCOL_CONNECTIONS_MAX;
+use crate::limits::{LEASE, PROTOCOL_CONNECTIONS_MAX};
 use crate::load;
+use crate::node::{Node, Recorded};
 use crate::queue::Queue;
 use crate::route::Settling;
 use crate::store::Store;
@@ -32,8 +33,14 @@ pub struct EngineOptions {
     pub settings_file: Option<PathBuf>,
     /// How long ended transfers are kept.
     pub retention: crate::care::RetentionRules,
-    /// Name of this node: what was under way under this name is recovered at its start.
+    /// Name of this node.
     pub node: String,
+    /// Mark of its data folder: a node of the same mark that was there before is surely dead.
+    pub home: String,
+    /// Its machine, for people.
+    pub host: String,
+    /// How long it counts as being there without a sign of life; then others take over what it was at work on.
+    pub lease: Duration,
     /// Settle time of uploads whose gate says nothing (DESIGN 1.2).
     pub settle: Duration,
     /// Failed tries of a transfer whose request says nothing (transfers.md section 3).
@@ -65,6 +72,9 @@ impl Default for EngineOptions {
             settings_file: None,
             retention: crate::care::RetentionRules::default(),
             node: "main".to_owned(),
+            home: String::new(),
+            host: String::new(),
+            lease: LEASE,
             settle: Duration::from_secs(2),
             retry_count_max: 10,
             retry_delay_min: Duration::from_secs(10),
@@ -134,6 +144,7 @@ pub struct Engine {
     pub(crate) settling: Settling,
     pub(crate) queue: Queue,
     pub(crate) records: RecordLocks,
+    pub(crate) node: Arc<Node>,
     pub(crate) clock_seen: crate::clock::Seen,
     pub(crate) alarms: Mutex<crate::admit::Told>,
     pub(crate) logins: Mutex<crate::admit::Noted>,
@@ -165,7 +176,9 @@ impl Engine {
         let gateway_id = gateway_id(&db).await?;
         let loaded = load::load(&db).await?;
         let frost = crate::care::Frost::load(&db).await?;
-        let recovered = recover(&db, &options.node, clock.as_ref()).await?;
+        let node = Arc::new(Node::begin(&db, &options, clock.as_ref()).await?);
+        store.attach(Arc::new(Recorded { db: db.clone(), node: node.clone() }));
+        let recovered = recover(&db, clock.as_ref()).await?;
         let events = Events::new(Arc::clone(&clock));
         let vitals = crate::watch::Vitals::new(clock.monotonic());
         events.emit(Event::ConfigChanged { revision: loaded.revision, problems: loaded.problems.len() });
@@ -195,6 +208,7 @@ impl Engine {
             limited: tokio::sync::Mutex::default(),
             frost,
             tending: tokio::sync::Mutex::default(),
+            node,
             clock_seen: crate::clock::Seen::default(),
             pulse: crate::pulse::Pulse::default(),
             gateway_id,
@@ -311,9 +325,9 @@ async fn gateway_id(db: &Db) -> Result<String, StartError> {
     Ok(id)
 }
 
-async fn recover(db: &Db, node: &str, clock: &dyn Clock) -> Result<Recovered, StartError> {
+async fn recover(db: &Db, clock: &dyn Clock) -> Result<Recovered, StartError> {
     let mut recovered = Recovered::default();
-    for id in db.transfers().recover(node, clock.now()).await? {
+    for id in db.transfers().recover(clock.now()).await? {
         match db.transfers().get(id).await? {
             Some(t) if t.state == State::ToRestart => recovered.restarted += 1,
             Some(_) => recovered.interrupted += 1,

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base::UtcMicros;
 use db::{Db, Payload, PayloadState};
 
 use crate::engine::Engine;
 use crate::error::TransferError;
-use crate::store::{FileUuid, Known, Swept, sweep};
+use crate::store::{FileUuid, Known, Swept, sweep, sweep_staged};
 use crate::sync::lock;
 use crate::transfer::{db_error, payload_uuid, store_error};
 
@@ -16,6 +17,9 @@ use crate::transfer::{db_error, payload_uuid, store_error};
 const EVERY: Duration = Duration::from_secs(24 * 3600);
 /// Age under which a file is left alone: its record may be on its way.
 const LEFT_ALONE: Duration = Duration::from_secs(3600);
+/// What one node at a time does for all, and how long it may take before another one does it.
+const DUTY: &str = "tidy";
+const DUTY_TERM: Duration = Duration::from_secs(3600);
 /// Contents purged in one go.
 const PURGE_MAX: u32 = 200;
 
@@ -74,6 +78,28 @@ impl Engine {
     pub async fn tidy(&self) -> Result<Tidied, TransferError> {
         let _alone = self.tending.lock().await;
         let now = self.clock.now();
+        // What all nodes share, one of them looks after.
+        if !self.db.nodes().take_duty(DUTY, &self.node.id(), DUTY_TERM).await.map_err(|e| db_error(&e))? {
+            return Ok(Tidied { swept: self.sweep(false).await?, ..Tidied::default() });
+        }
+        let tidied = self.tidy_all(now).await;
+        self.db.nodes().leave_duty(DUTY).await.map_err(|e| db_error(&e))?;
+        tidied
+    }
+
+    /// Removes files that no record knows: staged ones of this node, and, if it has the duty, committed ones of all.
+    async fn sweep(&self, all: bool) -> Result<Swept, TransferError> {
+        let open: Vec<FileUuid> = lock(&self.uploads).values().map(|slot| slot.uuid).collect();
+        let known = KnownPayloads { db: self.db.clone(), open };
+        let (store, now) = (self.store.as_ref(), self.clock.now());
+        let swept = match all {
+            true => sweep(store, &known, now, LEFT_ALONE).await,
+            false => sweep_staged(store, &known, now, LEFT_ALONE).await,
+        };
+        swept.map_err(|e| store_error(&e))
+    }
+
+    async fn tidy_all(&self, now: UtcMicros) -> Result<Tidied, TransferError> {
         let retired = self.retire().await?.values().fold(0_u64, |sum, one| sum.saturating_add(one.transfers));
         let mut purged = 0;
         loop {
@@ -86,9 +112,8 @@ impl Engine {
                 purged += 1;
             }
         }
-        let open: Vec<FileUuid> = lock(&self.uploads).values().map(|slot| slot.uuid).collect();
-        let known = KnownPayloads { db: self.db.clone(), open };
-        let swept = sweep(self.store.as_ref(), &known, now, LEFT_ALONE).await.map_err(|e| store_error(&e))?;
+        self.give_up_uploads(true).await;
+        let swept = self.sweep(true).await?;
         if self.options.data.is_absolute()
             && let Err(error) = crate::care::erase(&self.options.data)
         {

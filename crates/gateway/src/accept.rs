@@ -76,8 +76,9 @@ impl Acceptors {
     /// Opens and closes listeners as the running configuration asks. Sessions of a closed one go on.
     pub(crate) async fn follow_configuration(&mut self) {
         let snapshot = self.door.engine.snapshot();
-        let wanted: BTreeMap<String, Binding> =
-            snapshot.listeners().filter(|l| l.enabled).map(|l| (l.name.clone(), l.binding())).collect();
+        let node = &self.door.engine.options().node;
+        let ours = snapshot.listeners().filter(|l| l.is_open_at(node));
+        let wanted: BTreeMap<String, Binding> = ours.map(|l| (l.name.clone(), l.binding())).collect();
         self.open.retain(|name, open| {
             let ended = open.tasks.iter().any(|task| task.0.is_finished());
             let keep = wanted.get(name) == Some(&open.wanted) && !ended;

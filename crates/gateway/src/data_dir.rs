@@ -111,6 +111,29 @@ impl DataDir {
         Ok(Lock { _file: file })
     }
 
+    /// Tells this folder from others, also from copies of it: random octets, and where on its disk they stand. To be
+    /// called under the folder's lock.
+    pub(crate) fn mark(&self) -> Result<String, DataDirError> {
+        let path = self.0.join("node.mark");
+        let io = |source| DataDirError::Io { path: path.display().to_string(), source };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(io)?;
+        let mut text = String::new();
+        (&mut file).take(64).read_to_string(&mut text).map_err(io)?;
+        if text.trim().is_empty() {
+            text = base::hex(&base::random::<8>().map_err(io)?);
+            writeln!(file, "{text}").and_then(|()| file.sync_all()).map_err(io)?;
+        }
+        let place = file.metadata().map_err(io)?.ino();
+        Ok(format!("{}.{place}", text.trim()))
+    }
+
     /// The folder.
     pub(crate) fn path(&self) -> &Path {
         &self.0

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use admin::{About, Context, Input, Param, execute, find};
 use base::SystemClock;
@@ -37,24 +38,51 @@ impl Instance {
         dir.check_whole().map_err(|e| e.to_string())?;
         let lock = dir.lock().map_err(|e| e.to_string())?;
         let handed = master_credential(&dir.master_key())?;
-        let master = Arc::new(master_key(&dir, handed.as_deref(), create)?);
         let clock: Arc<dyn base::Clock> = Arc::new(SystemClock::default());
+        let fresh = handed.is_none() && !dir.master_key().exists();
+        let master = match fresh && settings.database.is_shared() {
+            // Whether a key may be made is known to the database: another node may have one.
+            true => None,
+            false => Some(master_key(&dir, handed.as_deref(), create)?),
+        };
         let url = match settings.database.url.as_str() {
             "" => base::Secret::new(dir.database().display().to_string()),
             url => database_url(url)?,
         };
         let options = DbOptions { url: url.expose().clone(), clock: Arc::clone(&clock) };
         let db = Db::open(options).await.map_err(|e| format!("database: {e}"))?;
+        let installed = db.meta().get(INSTALLED).await.map_err(|e| format!("database: {e}"))?.is_some();
+        let master = match master {
+            Some(master) => Arc::new(master),
+            None if installed => {
+                return Err(format!(
+                    "another node uses this database: copy its master.key to {} (mode 0600), then start again",
+                    dir.master_key().display()
+                ));
+            }
+            None => Arc::new(master_key(&dir, None, create)?),
+        };
+        engine::care::check_master(&db, &master).await.map_err(|e| e.to_string())?;
         let wrap: Arc<dyn KeyWrap> = master.clone();
-        let mut parts = StoreParts::new(dir.path().to_path_buf(), wrap, Arc::clone(&clock));
+        let folder = match settings.store.folder.as_str() {
+            "" => dir.path().to_path_buf(),
+            folder => folder.into(),
+        };
+        let mut parts = StoreParts::new(folder, wrap, Arc::clone(&clock));
         parts.options = StoreOptions { seal: settings.store.seal, hash: settings.store.hash };
-        let store = open_store("local", parts).map_err(|e| format!("payload store: {e}"))?;
+        parts.s3 = settings.store.s3()?;
+        let store = open_store(&settings.store.kind, parts).map_err(|e| format!("payload store: {e}"))?;
         let retention = settings.retention.rules()?;
+        let (node, host) = settings.node.names();
         let options = EngineOptions {
             data: dir.path().to_path_buf(),
             master_file: handed,
             settings_file: Some(dir.settings_file()),
             retention,
+            node,
+            home: dir.mark().map_err(|e| e.to_string())?,
+            host,
+            lease: Duration::from_secs(settings.node.lease_s.into()),
             thresholds: settings.alarms.thresholds(),
             mail: settings.mail.pace(),
             label_sites: settings.metrics.sites,

@@ -39,6 +39,7 @@ pub(crate) struct Running {
     tasks: JoinSet<()>,
     /// Tasks that run until the stop, by name.
     watched: Vec<(&'static str, AbortHandle)>,
+    node: JoinHandle<()>,
     admin: AdminDoor,
     pub(crate) instance: Instance,
 }
@@ -58,6 +59,7 @@ impl Running {
         tasks.spawn(engine::run_watch(Arc::clone(&engine)));
         tasks.spawn(engine::run_outbox(Arc::clone(&engine)));
         tasks.spawn(engine::run_traces(Arc::clone(&engine)));
+        let node = tokio::spawn(engine::run_node(Arc::clone(&engine)));
         let deliverer = Deliverer { engine: Arc::clone(&engine), vault: Arc::clone(&vault) };
         let mut watched = vec![
             ("routing", tasks.spawn(engine::run_routing(Arc::clone(&engine)))),
@@ -72,8 +74,8 @@ impl Running {
         let (stop, stopped) = watch::channel(false);
         let again = Arc::new(Notify::new());
         let acceptors = tokio::spawn(follow(acceptors, Arc::clone(&engine), tell, (stopped, Arc::clone(&again))));
-        watched.extend([("listeners", acceptors.abort_handle()), admin.watched()]);
-        Ok(Self { engine, listening, stop, sessions, again, acceptors, tasks, watched, admin, instance })
+        watched.extend([("listeners", acceptors.abort_handle()), ("node", node.abort_handle()), admin.watched()]);
+        Ok(Self { engine, listening, stop, sessions, again, acceptors, tasks, watched, node, admin, instance })
     }
 
     /// Tells the service manager how it goes, as long as it goes.
@@ -103,6 +105,9 @@ impl Running {
         if tokio::time::timeout(drain.saturating_add(END_MAX), end).await.is_err() {
             tracing::warn!("tasks cut off at the end of the drain time");
         }
+        // The last beats are for what was still at work.
+        self.node.abort();
+        self.engine.leave().await;
         self.admin.close(&self.instance).await;
     }
 }

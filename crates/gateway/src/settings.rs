@@ -1,17 +1,20 @@
 //! Settings of the instance: `gatehouse.toml` in the data folder. Objects are in the database, not here (DESIGN 1.7).
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
 
 use db::State;
 use engine::care::RetentionRules;
-use engine::watch::{MailPace, Thresholds};
-use model::WebAddress;
+use engine::store::{local, s3};
 use serde::{Deserialize, Serialize};
 
 use crate::data_dir::DataDir;
+use telling::Alarms;
+pub(crate) use telling::{Mail, MailProtection, Traces};
+
+mod telling;
 
 /// All settings; every one has a default, unknown names are errors.
 #[derive(Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -21,6 +24,7 @@ pub(crate) struct Settings {
     pub(crate) metrics: Metrics,
     pub(crate) database: Database,
     pub(crate) store: Store,
+    pub(crate) node: Node,
     pub(crate) shutdown: Shutdown,
     pub(crate) retention: Retention,
     pub(crate) alarms: Alarms,
@@ -43,150 +47,6 @@ pub(crate) struct Log {
     pub(crate) daily: bool,
     /// Old files that are kept.
     pub(crate) keep: u32,
-}
-
-/// `[alarms]`: when a person is needed.
-#[derive(Debug, Deserialize, Eq, PartialEq)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Alarms {
-    /// Minutes that deliveries to a partner may keep failing, or events to a webhook.
-    pub(crate) failing_min: u32,
-    /// Minutes that a transfer may wait to be sent.
-    pub(crate) waiting_min: u32,
-    /// Logins refused within ten minutes.
-    pub(crate) refused_logins: u32,
-    /// Days since the last backup, if one was ever made; 0 for any.
-    pub(crate) backup_days: u32,
-    /// Seconds between two looks.
-    pub(crate) every_s: u16,
-}
-
-impl Default for Alarms {
-    fn default() -> Self {
-        Self { failing_min: 15, waiting_min: 60, refused_logins: 100, backup_days: 8, every_s: 15 }
-    }
-}
-
-impl Alarms {
-    /// The same for the engine.
-    pub(crate) fn thresholds(&self) -> Thresholds {
-        let minutes = |n: u32| Duration::from_secs(u64::from(n).saturating_mul(60));
-        Thresholds {
-            failing: minutes(self.failing_min),
-            waiting: minutes(self.waiting_min),
-            refused_logins: u64::from(self.refused_logins).max(1),
-            backup_age: Duration::from_secs(u64::from(self.backup_days).saturating_mul(86_400)),
-            every: Duration::from_secs(u64::from(self.every_s).max(1)),
-        }
-    }
-}
-
-/// `[traces]`: where traces go; to nobody without an endpoint.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Traces {
-    /// Address of an OpenTelemetry collector: `http://127.0.0.1:4318/v1/traces`.
-    pub(crate) endpoint: String,
-    /// Certificates of authorities that it is verified against; the system's where empty.
-    pub(crate) ca_file: String,
-}
-
-impl Traces {
-    /// The address of the collector, if there is one.
-    ///
-    /// # Errors
-    /// A sentence, if it is none, or would show traces to others.
-    pub(crate) fn address(&self) -> Result<Option<WebAddress>, String> {
-        if self.endpoint.is_empty() {
-            return Ok(None);
-        }
-        let address =
-            WebAddress::parse(&self.endpoint).map_err(|e| format!("gatehouse.toml: [traces] endpoint: {e}"))?;
-        match address.secure || address.is_loopback() {
-            true => Ok(Some(address)),
-            false => Err("gatehouse.toml: [traces] endpoint without TLS is for a collector on this machine".to_owned()),
-        }
-    }
-}
-
-/// `[mail]`: to whom alarms are told; without a server to nobody.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Mail {
-    /// `HOST:PORT`.
-    pub(crate) server: String,
-    pub(crate) tls: MailProtection,
-    /// Certificates of authorities that the server is verified against; the system's where empty.
-    pub(crate) ca_file: String,
-    /// Name at the server; empty for none.
-    pub(crate) login: String,
-    /// File whose first line is the password; the credential `gatehouse.mail_password` where empty.
-    pub(crate) password_file: String,
-    pub(crate) from: String,
-    pub(crate) to: Vec<String>,
-    pub(crate) timeout_s: u16,
-    /// Seconds that alarms gather before a letter tells them.
-    pub(crate) gather_s: u16,
-    /// Seconds between two letters.
-    pub(crate) pause_s: u16,
-}
-
-impl Default for Mail {
-    fn default() -> Self {
-        Self {
-            server: String::new(),
-            tls: MailProtection::Starttls,
-            ca_file: String::new(),
-            login: String::new(),
-            password_file: String::new(),
-            from: String::new(),
-            to: Vec::new(),
-            timeout_s: 30,
-            gather_s: 30,
-            pause_s: 600,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum MailProtection {
-    Implicit,
-    Starttls,
-    None,
-}
-
-impl Mail {
-    /// When letters are sent.
-    pub(crate) fn pace(&self) -> MailPace {
-        MailPace { gather: Duration::from_secs(self.gather_s.into()), pause: Duration::from_secs(self.pause_s.into()) }
-    }
-
-    /// Refuses what could not work, or would show a password or alarms to others.
-    fn check(&self) -> Result<(), String> {
-        if self.server.is_empty() {
-            return Ok(());
-        }
-        let target = crate::tell::target(&self.server).map_err(|text| format!("gatehouse.toml: {text}"))?;
-        if self.from.is_empty() || self.to.is_empty() || self.to.len() > channel::RECIPIENTS_MAX {
-            return Err(format!(
-                "gatehouse.toml: [mail] needs from, and 1 to {} addresses in to",
-                channel::RECIPIENTS_MAX
-            ));
-        }
-        let here = target.host == "localhost" || target.host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
-        match self.tls {
-            MailProtection::None if !here => Err(format!(
-                "gatehouse.toml: [mail] tls = \"none\" is for a relay on this machine, and the server is {}: take \
-                 starttls or implicit",
-                self.server
-            )),
-            MailProtection::None if !self.login.is_empty() => {
-                Err("gatehouse.toml: [mail] login needs tls: a password never goes in clear".to_owned())
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
 /// `[retention]`: days, 0 for ever.
@@ -261,10 +121,87 @@ pub(crate) struct Database {
     pub(crate) url: String,
 }
 
+/// `[node]`: this gateway as one of several that share a PostgreSQL.
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Node {
+    /// Its name; empty for the name of the machine.
+    pub(crate) name: String,
+    /// Seconds without a sign of life after which others take over what it was at work on.
+    pub(crate) lease_s: u32,
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Self { name: String::new(), lease_s: 30 }
+    }
+}
+
+impl Node {
+    /// Bounds of `lease_s`: shorter ones end by a busy machine, longer ones leave partners waiting.
+    const LEASE_S: std::ops::RangeInclusive<u32> = 2..=600;
+    const NAME_MAX: usize = 63;
+
+    fn check(&self) -> Result<(), String> {
+        let usable = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if self.name.len() > Self::NAME_MAX || !self.name.chars().all(usable) {
+            return Err(format!(
+                "gatehouse.toml: [node] name {:?}: give up to {} letters, digits, '-', '_' or '.'",
+                self.name,
+                Self::NAME_MAX
+            ));
+        }
+        match Self::LEASE_S.contains(&self.lease_s) {
+            true => Ok(()),
+            false => Err(format!(
+                "gatehouse.toml: [node] lease_s {}: give {} to {}",
+                self.lease_s,
+                Self::LEASE_S.start(),
+                Self::LEASE_S.end()
+            )),
+        }
+    }
+
+    /// Its name, and that of the machine.
+    pub(crate) fn names(&self) -> (String, String) {
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        match self.name.as_str() {
+            "" => (host.clone(), host),
+            name => (name.to_owned(), host),
+        }
+    }
+}
+
+impl Database {
+    /// Whether other gateways may use it.
+    pub(crate) fn is_shared(&self) -> bool {
+        !self.url.is_empty() && !self.url.starts_with("sqlite:") && !self.url.starts_with('/')
+    }
+}
+
 /// `[store]`
 #[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Store {
+    /// `local`: files in a folder; `s3`: objects of an S3-compatible store, and the folder for what arrives.
+    pub(crate) kind: String,
+    /// Folder of the payloads, absolute; empty for the data folder. Nodes that share it share the files.
+    pub(crate) folder: String,
+    /// Bucket of the object store.
+    pub(crate) bucket: String,
+    /// Region of the bucket.
+    pub(crate) region: String,
+    /// Address of the object store; empty for that of the region.
+    pub(crate) endpoint: String,
+    /// What stands before the names of all objects.
+    pub(crate) prefix: String,
+    /// File with the certificates that the object store's is signed by; empty for the system's.
+    pub(crate) ca_file: String,
+    /// Whether an address without TLS will do.
+    pub(crate) allow_http: bool,
+    /// File with the right to use the bucket; empty for the credential `gatehouse.s3` of the service manager, or the
+    /// environment.
+    pub(crate) credentials_file: String,
     /// Encrypt stored payloads.
     pub(crate) seal: bool,
     /// Compute SHA-256 of stored payloads.
@@ -300,9 +237,84 @@ impl Default for Metrics {
 
 impl Default for Store {
     fn default() -> Self {
-        Self { seal: true, hash: true }
+        Self {
+            kind: local::NAME.to_owned(),
+            folder: String::new(),
+            bucket: String::new(),
+            region: "us-east-1".to_owned(),
+            endpoint: String::new(),
+            prefix: String::new(),
+            ca_file: String::new(),
+            allow_http: false,
+            credentials_file: String::new(),
+            seal: true,
+            hash: true,
+        }
     }
 }
+
+impl Store {
+    fn check(&self) -> Result<(), String> {
+        if !self.folder.is_empty() && !self.folder.starts_with('/') {
+            return Err(format!("gatehouse.toml: [store] folder {:?}: give an absolute path", self.folder));
+        }
+        match self.kind.as_str() {
+            local::NAME => Ok(()),
+            s3::NAME if self.bucket.is_empty() => {
+                Err("gatehouse.toml: [store] kind is s3, bucket is empty: name the bucket".to_owned())
+            }
+            s3::NAME => Ok(()),
+            other => Err(format!("gatehouse.toml: [store] kind {other:?}: give local or s3")),
+        }
+    }
+
+    /// The object store with the right to use it, if there is to be one.
+    ///
+    /// # Errors
+    /// A sentence that says where the right was looked for; nothing of it.
+    pub(crate) fn s3(&self) -> Result<Option<s3::S3Options>, String> {
+        if self.kind != s3::NAME {
+            return Ok(None);
+        }
+        Ok(Some(s3::S3Options {
+            bucket: self.bucket.clone(),
+            region: self.region.clone(),
+            endpoint: self.endpoint.clone(),
+            prefix: self.prefix.clone(),
+            ca_file: Some(self.ca_file.as_str()).filter(|path| !path.is_empty()).map(PathBuf::from),
+            allow_http: self.allow_http,
+            credentials: Arc::new(self.credentials()?),
+        }))
+    }
+
+    fn credentials(&self) -> Result<s3::S3Credentials, String> {
+        let of_manager = || std::env::var_os("CREDENTIALS_DIRECTORY").map(|dir| PathBuf::from(dir).join(S3_CREDENTIAL));
+        let file = match self.credentials_file.as_str() {
+            "" => of_manager().filter(|path| path.exists()),
+            path => Some(PathBuf::from(path)),
+        };
+        if let Some(path) = file {
+            let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
+            let text = std::fs::read_to_string(&path).map_err(|e| failed(&e))?;
+            return s3::S3Credentials::parse(&text).map_err(|e| failed(&e));
+        }
+        let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        match (env("AWS_ACCESS_KEY_ID"), env("AWS_SECRET_ACCESS_KEY")) {
+            (Some(access_key_id), Some(key)) => Ok(s3::S3Credentials {
+                access_key_id,
+                secret_access_key: base::Secret::new(key),
+                session_token: env("AWS_SESSION_TOKEN").map(base::Secret::new),
+            }),
+            _ => Err(format!(
+                "the object store wants credentials: give [store] credentials_file, the credential {S3_CREDENTIAL} of \
+                 the service manager, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            )),
+        }
+    }
+}
+
+/// Name of a credential of the service manager.
+const S3_CREDENTIAL: &str = "gatehouse.s3";
 
 impl Default for Shutdown {
     fn default() -> Self {
@@ -327,6 +339,8 @@ impl Settings {
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         let settings: Self = toml::from_str(text).map_err(|e| format!("gatehouse.toml: {e}"))?;
         settings.retention.rules()?;
+        settings.node.check()?;
+        settings.store.check()?;
         settings.mail.check()?;
         settings.traces.address()?;
         match settings.metrics.address.ip().is_loopback() {
@@ -351,6 +365,16 @@ impl Settings {
         }
         if !self.store.hash {
             all.push("[store] hash is off: payloads are stored without SHA-256".to_owned());
+        }
+        if self.database.is_shared() && self.store.folder.is_empty() && self.store.kind == local::NAME {
+            all.push(
+                "[store] folder is empty and the database is a PostgreSQL: other nodes cannot read the files of this \
+                 one; give all of them one shared folder, unless this node stays alone"
+                    .to_owned(),
+            );
+        }
+        if self.store.kind == s3::NAME && self.store.endpoint.starts_with("http://") {
+            all.push("[store] endpoint has no TLS: who asks for which file can be seen on the way".to_owned());
         }
         all
     }

@@ -7,6 +7,7 @@ mod exchange;
 mod family;
 mod keys;
 mod listeners;
+mod nodes;
 mod objects;
 mod observe;
 mod partner;
@@ -40,6 +41,7 @@ pub static OPERATIONS: &[&[Operation]] = &[
     family::RULE_TABLES,
     keys::OPERATIONS,
     listeners::OPERATIONS,
+    nodes::OPERATIONS,
     quarantine::OPERATIONS,
     routes::OPERATIONS,
     transfers::OPERATIONS,

@@ -114,7 +114,7 @@ impl<'a> Parts<'a> {
         let Some(login) = self.login() else { return Vec::new() };
         let listeners = self.snapshot.listeners().filter(|l| l.enabled && l.protocol == PROTOCOL);
         let door = |listener: &Arc<model::Listener>| {
-            let address = listener.socket_address();
+            let address = listener.binding().address;
             let gate = self.gates.first().map_or("", |gate| gate.name.as_str());
             let reached = reaches(self.snapshot, local_of(address), login, (gate, &self.site.name));
             (listener.name.clone(), address, reached)

@@ -30,7 +30,7 @@ pub(crate) struct Door {
 /// A listener that partners can call: the one that was asked for, else one that is there, else a new one.
 pub(crate) fn door(draft: &mut Draft<'_>, asked: Option<SocketAddr>) -> Result<Door, OpError> {
     let usable = |l: &&Arc<Listener>| l.enabled && l.protocol == PROTOCOL && l.port > 0;
-    let serves = |l: &&Arc<Listener>| profile_at(draft.snapshot, local_of(l.socket_address())).is_ok();
+    let serves = |l: &&Arc<Listener>| profile_at(draft.snapshot, local_of(l.binding().address)).is_ok();
     let listeners = || draft.snapshot.listeners().filter(usable);
     let found = match asked {
         Some(asked) => {
@@ -39,7 +39,7 @@ pub(crate) fn door(draft: &mut Draft<'_>, asked: Option<SocketAddr>) -> Result<D
         None => listeners().find(serves).or_else(|| listeners().next()),
     };
     let (name, address) = match found {
-        Some(listener) => (listener.name.clone(), listener.socket_address()),
+        Some(listener) => (listener.name.clone(), listener.binding().address),
         None => new_listener(draft, asked.unwrap_or_else(default_listen))?,
     };
     let local = local_of(address);

@@ -118,7 +118,7 @@ mod bodies {
         let (old, new) = ([1; 8], [2; 8]);
         let inline = [[7; 16].as_slice(), &sealed(1)].concat();
         let small = content(&db, PayloadBody::Inline(inline.clone())).await;
-        db.payloads().stage(PayloadId(900), "up", "local").await.unwrap();
+        db.payloads().stage(PayloadId(900), "up", ("local", "here")).await.unwrap();
         db.payloads().checkpoint(PayloadId(900), 4, Some(sealed(1))).await.unwrap().done().await.unwrap();
         for kind in [SealedKind::Secret, SealedKind::PrivateKey] {
             assert!(db.sealed().under(kind, old, 10).await.unwrap().is_empty());

@@ -39,6 +39,7 @@ async fn a_small_file_is_one_commit() {
             route_after: NOW,
             at: NOW,
             note: String::new(),
+            owner: None,
         };
         db.transfers().commit_received(commit).await.unwrap();
     }
@@ -48,7 +49,7 @@ async fn a_small_file_is_one_commit() {
         spent / u64::from(files),
         wall.as_micros() / u128::from(files)
     );
-    assert_eq!(db.transfers().to_route(NOW, files).await.unwrap().len(), usize::try_from(files).unwrap());
+    assert_eq!(db.transfers().to_route((NOW, NOW), "n1", files).await.unwrap().len(), usize::try_from(files).unwrap());
 }
 
 /// CPU time of this process, user and system, from `/proc` in ticks of 10 ms.

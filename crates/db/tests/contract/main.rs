@@ -9,6 +9,7 @@ mod captures;
 mod care;
 mod cost;
 mod house;
+mod nodes;
 mod objects;
 mod small;
 mod transfers;

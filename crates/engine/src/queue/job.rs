@@ -1,6 +1,7 @@
 //! One delivery, as the carrier gets it.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use base::{TransferId, UtcMicros};
 use tokio::sync::watch;
@@ -58,6 +59,7 @@ pub enum JobOutcome {
 pub(crate) struct Running {
     asked: Mutex<Option<Control>>,
     begun: Mutex<Option<StepTimer>>,
+    lost: AtomicBool,
     over: watch::Sender<bool>,
 }
 
@@ -66,6 +68,7 @@ impl Default for Running {
         Self {
             asked: Mutex::new(None),
             begun: Mutex::new(Some(StepTimer::begin("deliver"))),
+            lost: AtomicBool::new(false),
             over: watch::Sender::new(false),
         }
     }
@@ -87,6 +90,16 @@ impl Running {
         if let Some(timer) = lock(&self.begun).take() {
             timer.done();
         }
+    }
+
+    /// It is no longer this node's: it has to stop.
+    pub(crate) fn lose(&self) {
+        self.lost.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is no longer this node's.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
     }
 
     /// Its end is recorded.

@@ -119,7 +119,7 @@ impl Engine {
         let new = NewTransfer {
             size: Some(content.size),
             payload: Some(payload),
-            ..new_record(&request, &resolved, self.options.node.clone(), (id, now))
+            ..new_record(&request, &resolved, self.node.id(), (id, now))
         };
         // Queued one behind the other: one commit.
         drop(self.db.payloads().add(content).await.map_err(|e| db_error(&e))?);

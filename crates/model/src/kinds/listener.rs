@@ -27,6 +27,8 @@ pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
         Field::flag("ipv6_only", "N", "whether the address :: takes IPv6 only")
             .shorts(&["v6"])
             .detail("N takes IPv4 on the same port; other addresses are of one family anyway"),
+        Field::text("node", 63, "only this node listens; empty for every one")
+            .detail("several gateways that share a PostgreSQL are nodes, each with a name in its gatehouse.toml"),
         COMMENTS,
     ],
     group_field: None,
@@ -51,6 +53,8 @@ pub struct Listener {
     pub zone: Option<String>,
     /// `::` takes no IPv4.
     pub ipv6_only: bool,
+    /// The one node that listens; empty for every one.
+    pub node: String,
     /// Free text.
     pub comments: String,
     /// Whether it listens.
@@ -58,6 +62,12 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// Whether it is open at this node.
+    #[must_use]
+    pub fn is_open_at(&self, node: &str) -> bool {
+        self.enabled && (self.node.is_empty() || self.node == node)
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn binding(&self) -> Binding {
@@ -82,6 +92,7 @@ impl Meant for Listener {
             port: r.int("port"),
             zone,
             ipv6_only: r.flag("ipv6_only"),
+            node: r.text_or_empty("node"),
             comments: r.text_or_empty("comments"),
             enabled: r.enabled(),
         }
