@@ -32,6 +32,8 @@ mod object_writes;
 mod objects;
 mod open;
 mod payloads;
+#[cfg(any(test, feature = "faults"))]
+mod plans;
 mod records;
 mod restored;
 mod retention;
@@ -56,6 +58,8 @@ pub use logins::{BlockPolicy, LoginBlocks, Meta, SeenKey, SeenKeys};
 pub use object_sets::{CHANGES_MAX, ChangeSet, ObjectChange};
 pub use objects::{Change, CredentialRow, Credentials, Deletion, HistoryRow, NewCredential, NewObject, Objects};
 pub use payloads::{INLINE_OCTETS_MAX, Payloads};
+#[cfg(any(test, feature = "faults"))]
+pub use plans::{Planned, Plans};
 pub use records::{
     CommitReceived, DueQuery, EntryQuery, Inserted, NewPayload, NewTransfer, Outcome, Payload, PayloadBody,
     PayloadState, Step, Transfer, TransferChange, TransferFilter,
@@ -259,6 +263,13 @@ impl Db {
     #[must_use]
     pub const fn events(&self) -> Events<'_> {
         Events(self)
+    }
+
+    /// How it finds rows.
+    #[cfg(any(test, feature = "faults"))]
+    #[must_use]
+    pub const fn plans(&self) -> Plans<'_> {
+        Plans(self)
     }
 
     /// Duplicates.

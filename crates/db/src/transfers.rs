@@ -186,19 +186,16 @@ impl Transfers<'_> {
     /// If the database fails.
     pub async fn list(self, filter: TransferFilter, limit: u32) -> Result<Vec<Transfer>, DbError> {
         let filter = self.within(filter).await?;
-        if !rows::state_by_state(&filter) {
-            let (sql, args) = rows::page(&filter, None, limit);
-            return collect(self.0.read().rows(sql, args).await?);
-        }
-        let mut all = Vec::new();
-        for state in &filter.states {
-            let (sql, args) = rows::page(&filter, Some(*state), limit);
-            all.extend(collect(self.0.read().rows(sql, args).await?)?);
-        }
-        all.sort_unstable_by_key(|t| std::cmp::Reverse(t.id));
-        all.dedup_by_key(|t| t.id);
-        all.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        Ok(all)
+        let (sql, args) = rows::page(&filter, limit);
+        collect(self.0.read().rows(sql, args).await?)
+    }
+
+    /// Waiting requests of ours whose latest date is over, the longest first.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn overdue(self, now: UtcMicros, limit: u32) -> Result<Vec<Transfer>, DbError> {
+        collect(self.0.read().rows(rows::OVERDUE, args![now, i64::from(limit)]).await?)
     }
 
     /// Bounds the numbers by the times asked for: numbers rise with time, but for blocks reserved early and clocks set

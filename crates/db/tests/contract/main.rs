@@ -10,6 +10,7 @@ mod care;
 mod cost;
 mod house;
 mod objects;
+mod plans;
 mod small;
 mod transfers;
 mod upgrade;
