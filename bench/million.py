@@ -35,7 +35,7 @@ WAYS = f"""
 """
 TRANSFERS = f"""
   INSERT INTO transfer ({COLUMNS})
-  SELECT {{first}} + n, 'T', CASE WHEN is_in = 1 OR is_offer = 1 THEN 'R' ELSE 'I' END,
+  SELECT {{first}} + n, 'TRANS', CASE WHEN is_in = 1 OR is_offer = 1 THEN 'R' ELSE 'I' END,
     CASE WHEN is_in = 1 THEN 'I' ELSE 'O' END, 'SFTP', '', 's' || site,
     CASE WHEN is_in = 1 OR is_offer = 1 THEN 'g' || site ELSE '' END, CASE WHEN is_in = 1 THEN 'user' || site ELSE '' END, '',
     CASE WHEN is_in = 1 THEN '/in' ELSE '/out' END,
@@ -113,6 +113,9 @@ class Bulk:
         self.run(STEPS.format(**words))
         self.run(PAYLOADS.format(**words | {"numbers": self.numbers(count // 2)}))
         self.run(AUDIT.format(**words | {"numbers": self.numbers(count // 5), "step": month // count * 5}))
+        last = audit + count // 5
+        shown = "encode(hash, 'hex')" if self.postgres else "lower(hex(hash))"
+        self.run(f"UPDATE meta SET value = '{last} ' || (SELECT {shown} FROM audit WHERE seq = {last}) WHERE key = 'audit_head'")
         if self.postgres:
             self.run("ALTER TABLE transfer ENABLE TRIGGER USER")
             names = "in_files, in_octets, out_files, out_octets, disposal_files, disposal_octets"

@@ -160,10 +160,11 @@ def measure(filled, only, rows):
         while not over.wait(0.01):
             top[0] = max(top[0], resident_mib(filled.gateway.process.pid))
 
-    watcher = threading.Thread(target=watch)
+    watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     for turn in range(20):
-        admin.ask("peldsp status_trans", last=10_000, below=filled.first + filled.count - turn * 10_000)
+        below = filled.first + filled.count - turn * filled.count // 25
+        admin.ask("peldsp status_trans", last=10_000, below=below)
     over.set()
     watcher.join()
     tell(rows, "memory while 20 pages of 10,000 are listed", {"before MiB": before, "worst MiB": top[0]}, None)
@@ -194,6 +195,7 @@ def main():
     words.add_argument("--count", type=int, default=1_000_000)
     words.add_argument("--only", default="", help="operations with this word in their name")
     words.add_argument("--database", choices=["SQLite", "PostgreSQL"], help="this one only")
+    words.add_argument("--quick", action="store_true", help="without the part that has to be built")
     words.add_argument("--keep", action="store_true", help="leave the filled database")
     options = words.parse_args()
     scratch = Path(tempfile.mkdtemp(prefix="gatehouse-records-", dir=os.environ.get("GATEHOUSE_BENCH_SCRATCH")))
@@ -205,10 +207,14 @@ def main():
             if database == "PostgreSQL":
                 postgres = Postgres(scratch / "pg", Carriers(), durable=True)
             filled = Filled(scratch / database.lower(), options.count, postgres)
-            filled.prepare()
             rows = everything.setdefault(database, [])
-            measure(filled, options.only, rows)
-            in_process(filled, rows)
+            try:
+                filled.prepare()
+                measure(filled, options.only, rows)
+            finally:
+                filled.gateway.stop()
+            if not options.quick:
+                in_process(filled, rows)
             print(f"  afterwards: {load()}", flush=True)
     finally:
         if postgres:

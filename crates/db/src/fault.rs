@@ -2,10 +2,11 @@
 //!
 //! Only tests can ask for one: without the feature `faults` a [`Hook`] is nothing and does nothing.
 
-use crate::sql::{Args, Sql};
-
 #[cfg(not(any(test, feature = "faults")))]
-use crate::DbError;
+use crate::{
+    DbError,
+    sql::{Args, Sql},
+};
 
 #[cfg(any(test, feature = "faults"))]
 pub use asked::{Fault, Faults};

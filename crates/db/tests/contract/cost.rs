@@ -104,10 +104,8 @@ async fn operations() {
     .await;
     let newest = db.transfers().list(TransferFilter::default(), 50).await.unwrap();
     assert_eq!(newest.first().map(|t| t.id), submitted.last().copied());
-    print("list the newest", times, async |_| {
-        db.transfers().list(TransferFilter::default(), 50).await.unwrap().len()
-    })
-    .await;
+    print("list the newest", times, async |_| db.transfers().list(TransferFilter::default(), 50).await.unwrap().len())
+        .await;
     print("list by direction and state", times, async |_| {
         let states = vec![State::Suspended, State::Interrupted];
         let filter = TransferFilter { states, direction: Some(db::Direction::Out), ..TransferFilter::default() };

@@ -142,7 +142,7 @@ async fn fill(house: &House) {
         "INSERT INTO transfer (id, type, mode, direction, protocol, local_site, site, gate, login, appli, dir_name, file_name,
            state, route_state, trade_state, priority, listed, created_at, next_try_at, ended_at, retries, done_octets,
            payload_id, rule_id, dest_gen, route_from, master, message_id, reason, diag, err, why_json, extra_json, revision)
-         SELECT n, 'T', CASE WHEN n % 2 = 0 THEN 'I' ELSE 'R' END, CASE WHEN n % 2 = 0 THEN 'O' ELSE 'I' END, 'SFTP', '',
+         SELECT n, 'TRANS', CASE WHEN n % 2 = 0 THEN 'I' ELSE 'R' END, CASE WHEN n % 2 = 0 THEN 'O' ELSE 'I' END, 'SFTP', '',
            'site' || n % 90, 'gate' || n % 90, '', '', '/in', 'file' || n, CASE WHEN n % 50 = 0 THEN 'B' ELSE 'E' END,
            CASE WHEN n % 99 = 0 THEN 'T' ELSE '' END, '', 1, n % 2, n * 1000, n * 1000,
            CASE WHEN n % 50 = 0 THEN NULL ELSE n * 1000 END, 0, 0, n, 1, 0, CASE WHEN n % 2 = 0 THEN n - 1 END,
