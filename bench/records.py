@@ -43,12 +43,23 @@ class Filled:
             postgres.sql("CREATE DATABASE records")
             self.url = f"postgres://gatehouse@{HOST}:{postgres.port}/records"
             settings += f'[database]\nurl = "{self.url}"\n'
+        folder.mkdir(exist_ok=True, parents=True)
         self.gateway = Gateway(folder, settings)
         self.sample = make_file(folder / "sample.bin", 4096)
         if not postgres:
             self.url = str(self.gateway.data / "gatehouse.db")
 
     def prepare(self):
+        """Once for a folder: what an earlier call has filled is taken as it is."""
+        mark = self.folder / "filled.json"
+        if mark.exists():
+            kept = json.loads(mark.read_text())
+            self.count, self.first = kept["count"], kept["first"]
+            return
+        self.set_up()
+        mark.write_text(json.dumps({"count": self.count, "first": self.first}))
+
+    def set_up(self):
         key = Key(self.folder / "user")
         self.gateway.start()
         self.gateway.partner("alpha", key=key, settle_s=0)
@@ -196,9 +207,11 @@ def main():
     words.add_argument("--only", default="", help="operations with this word in their name")
     words.add_argument("--database", choices=["SQLite", "PostgreSQL"], help="this one only")
     words.add_argument("--quick", action="store_true", help="without the part that has to be built")
-    words.add_argument("--keep", action="store_true", help="leave the filled database")
+    words.add_argument("--folder", type=Path, help="fill this one if it is not, and leave it (SQLite)")
+    words.add_argument("--fill-only", action="store_true", help="measure nothing")
     options = words.parse_args()
-    scratch = Path(tempfile.mkdtemp(prefix="gatehouse-records-", dir=os.environ.get("GATEHOUSE_BENCH_SCRATCH")))
+    scratch = options.folder or Path(tempfile.mkdtemp(prefix="gatehouse-records-", dir=os.environ.get("GATEHOUSE_BENCH_SCRATCH")))
+    scratch.mkdir(exist_ok=True, parents=True)
     scratch.chmod(0o711)
     everything, postgres = {}, None
     try:
@@ -210,16 +223,17 @@ def main():
             rows = everything.setdefault(database, [])
             try:
                 filled.prepare()
-                measure(filled, options.only, rows)
+                if not options.fill_only:
+                    measure(filled, options.only, rows)
             finally:
                 filled.gateway.stop()
-            if not options.quick:
+            if not (options.quick or options.fill_only):
                 in_process(filled, rows)
             print(f"  afterwards: {load()}", flush=True)
     finally:
         if postgres:
             postgres.stop()
-        if not options.keep:
+        if not options.folder:
             shutil.rmtree(scratch, ignore_errors=True)
     folder = ROOT / "bench-results"
     folder.mkdir(exist_ok=True)

@@ -4,7 +4,10 @@
 DROP INDEX transfer_state;
 CREATE INDEX transfer_state ON transfer (state, direction, mode, id);
 CREATE INDEX transfer_site_state ON transfer (site, state, direction, mode, id);
-CREATE INDEX transfer_file ON transfer (file_name, id);
+-- The columns behind the number are looked at here, not in the record: some names come every day.
+CREATE INDEX transfer_file ON transfer (file_name, id, site, state, direction, mode);
+-- The first number of a moment.
+CREATE INDEX transfer_created ON transfer (created_at, id);
 -- What has a latest date and is not over.
 CREATE INDEX transfer_not_after ON transfer (not_after, id) WHERE not_after IS NOT NULL AND ended_at IS NULL;
 

@@ -100,7 +100,7 @@ impl Conditions {
 /// The query of a page, newest first.
 ///
 /// What names few transfers (a file, what they forward) has an index that gives the order; the rest is looked at row by row,
-/// and kept from being taken for an index (`|| ''`). States, directions and modes name many and have few values: the page is
+/// and kept from being taken for an index (`|| ''`, `+ 0`). States, directions and modes name many and have few values: the page is
 /// put together from the newest of each combination that is asked for, all found in one index.
 pub(crate) fn page(filter: &TransferFilter, limit: u32) -> (String, Args) {
     let mut c = Conditions::default();
@@ -110,8 +110,8 @@ pub(crate) fn page(filter: &TransferFilter, limit: u32) -> (String, Args) {
     let is_narrow = !c.sql.is_empty() || filter.file_name.is_some();
     c.add_if(if c.sql.is_empty() { "file_name =" } else { "file_name || '' =" }, filter.file_name.as_deref());
     c.add_if(if is_narrow { "site || '' =" } else { "site =" }, filter.site.as_deref());
-    c.add_if("created_at >=", filter.from);
-    c.add_if("created_at <", filter.until);
+    c.add_if("created_at + 0 >=", filter.from);
+    c.add_if("created_at + 0 <", filter.until);
     c.add_if("id <", filter.below);
     c.add_if("id >=", filter.not_below);
     let ways = ways(filter);
@@ -171,8 +171,8 @@ fn ways(filter: &TransferFilter) -> Vec<Way> {
     ways
 }
 
-/// The first number at or behind a given one, and its time.
-pub(crate) const AT: &str = "SELECT id, created_at FROM transfer WHERE id >= $1 ORDER BY id LIMIT 1";
+/// The first number of a moment or later.
+pub(crate) const AT: &str = "SELECT id FROM transfer WHERE created_at >= $1 ORDER BY created_at, id LIMIT 1";
 
 /// The query of a folder.
 pub(crate) fn entries(query: EntryQuery) -> (&'static str, Args) {

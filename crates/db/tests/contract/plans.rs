@@ -24,8 +24,7 @@ const SMALL: &[(&str, &str)] = &[
 /// Statements that may read a whole table: a part of the text, the table, why.
 const EXCUSED: &[(&str, &str, &str)] = &[
     ("FROM transfer WHERE 1 = 1 ORDER BY id DESC LIMIT", "transfer", "the newest page walks the numbers backwards"),
-    ("FROM transfer WHERE created_at", "transfer", "bounded by the numbers that the times have (Transfers::list)"),
-    ("SELECT COALESCE(MAX(id), 0) FROM transfer", "transfer", "the end of the index of numbers"),
+    ("FROM transfer WHERE created_at + 0", "transfer", "bounded by the numbers that the times have (Transfers::list)"),
     ("FROM usage_of_transfer WHERE scope", "transfer", "counts everything anew, to compare: only tests ask for it"),
     (
         "FROM change WHERE seq <= $1 GROUP BY object_id",
