@@ -7,6 +7,8 @@ use crate::sync::lock;
 use crate::{Cause, JobOutcome, TransferError};
 
 const DAY: i64 = 24 * 3600;
+/// Readings of the clock from an upload to the end of its delivery, and some more.
+const READINGS_MAX: i64 = 60;
 
 #[tokio::test]
 async fn a_file_settles_and_waits_for_its_next_try_as_long_as_ever() {
@@ -83,7 +85,8 @@ async fn each_reading_of_the_clock_jumps_once() {
     for by in [-DAY, DAY] {
         let house = House::new().await;
         let mut n = 1;
-        while one_jump(&house, n, by).await {
+        // A busy machine looks at the clock more often while it waits.
+        while n < READINGS_MAX && one_jump(&house, n, by).await {
             n += 1;
         }
         assert!(n > 10, "{n} readings");
