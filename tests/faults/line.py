@@ -16,6 +16,8 @@ PIECE = 65536
 # What a slow or chopped line does, and for how long at most, so that a run comes to its end.
 SLOW_PIECE, SLOW_PAUSE_S = 4096, 0.03
 CHOPPED_OCTETS = 6000
+# How many octets another connection carries before what is late arrives, and how long that is waited for.
+OVERTAKEN_OCTETS, OVERTAKEN_S = 6000, 3.0
 
 
 class Cut(Exception):
@@ -49,6 +51,8 @@ class Connection:
         self.octets, self.struck = 0, False
         self.over = asyncio.Event()
         self.began = None
+        # What was sent and has not arrived when the caller was cut off.
+        self.late_octets, self.is_cut_off = bytearray(), False
 
     def end(self, reset):
         """Says that it is over. The sockets are closed by who carries, when nothing waits for them any more."""
@@ -62,6 +66,7 @@ class Connection:
         """What of these octets goes on, in pieces; raises `Cut` where the connection ends."""
         trouble, first = self.trouble, self.octets
         self.octets += len(octets)
+        self.line.octets += len(octets)
         if trouble is None or self.octets <= trouble.at:
             yield octets
             return
@@ -100,6 +105,35 @@ class Connection:
         elif head:
             yield octets[:head]
 
+    async def late(self, way, octets, head, new):
+        """The caller is cut off after a while. What it sent meanwhile is still on its way, and is overtaken by its next
+        connection."""
+        if way == "down":
+            if not self.is_cut_off:
+                yield octets
+            return
+        if new:
+            asyncio.get_running_loop().call_later(self.trouble.length, self.cut_off)
+        if head:
+            yield octets[:head]
+        self.late_octets += octets[head:]
+
+    def cut_off(self):
+        """The caller hears that the connection is over; the other end does not."""
+        self.is_cut_off = True
+        with contextlib.suppress(OSError):
+            self.near.shutdown(socket.SHUT_RDWR)
+
+    async def arrive_late(self):
+        """When another connection has carried something, or nobody comes, the rest goes on; then this one ends."""
+        loop, mine = asyncio.get_running_loop(), self.line.octets - self.octets
+        until = loop.time() + OVERTAKEN_S
+        while loop.time() < until and self.line.octets - self.octets < mine + OVERTAKEN_OCTETS:
+            await asyncio.sleep(0.01)
+        with contextlib.suppress(OSError):
+            await loop.sock_sendall(self.far, bytes(self.late_octets))
+            await asyncio.sleep(0.1)
+
     async def slow(self, way, octets, head, new):
         for at in range(0, len(octets), SLOW_PIECE):
             if self.age() < self.trouble.length:
@@ -128,8 +162,8 @@ class Line:
     def __init__(self, carriers, target):
         self.loop, self.target = carriers.loop, target
         self.troubles, self.connections, self.tasks = [], set(), set()
-        # Troubles that have struck since the line was armed.
-        self.strikes = 0
+        # Troubles that have struck since the line was armed, and octets of all connections.
+        self.strikes, self.octets = 0, 0
         self.lock = threading.Lock()
         self.listener = socket.create_server((HOST, 0), backlog=64)
         self.listener.setblocking(False)
@@ -213,11 +247,15 @@ class Line:
             while octets := await self.loop.sock_recv(source, PIECE):
                 async for piece in connection.pieces(way, octets):
                     await self.loop.sock_sendall(sink, piece)
+            if way == "up" and connection.late_octets:
+                await connection.arrive_late()
             sink.shutdown(socket.SHUT_WR)
         except Cut:
             connection.end(connection.trouble.reset)
         except OSError:
-            connection.end(True)
+            # Answers to one who was cut off reach nobody; what it sent may still arrive.
+            if not (way == "down" and connection.is_cut_off):
+                connection.end(True)
 
 
 class Carriers:

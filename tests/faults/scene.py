@@ -76,6 +76,8 @@ class Scene:
         self.gateway.ports = lane.ports
         self.limits, self.prefix = None, []
         self.others = []
+        # What a trouble wants undone when the run is over.
+        self.at_end = []
         self.over = threading.Event()
         # Held while the gateway is being killed and started: the checks wait for it.
         self.process = threading.RLock()
@@ -151,6 +153,17 @@ class Scene:
             if not file.acknowledged:
                 self.look_in_between(file, folder)
                 time.sleep(PAUSE_S)
+
+    def send_besides(self, file, number):
+        """One more try of the same file, over another session, whatever the sender does."""
+        folder = self.folder / f"besides{number}_{file.name}"
+        folder.mkdir()
+        file.tries += 1
+        run = self.lane.carrier.upload(folder, self.lane.inward.port, file.login, file.name, file.path, False)
+        try:
+            run.communicate(timeout=TRY_S)
+        except subprocess.TimeoutExpired:
+            cut(run)
 
     def look_in_between(self, file, folder):
         """A file that was not acknowledged is seen whole or not at all."""
@@ -262,6 +275,8 @@ class Scene:
         code = next((code for code in codes if code), 0)
         if self.mounted:
             subprocess.run(["umount", "--lazy", str(self.gateway.data)], check=True)
+        for undo in self.at_end:
+            undo()
         self.lane.inward.drop()
         self.lane.outward.drop()
         self.lane.database.forget(self.name)

@@ -104,6 +104,33 @@ def test_one_bit_is_flipped(carriers):
     assert back[wrong[0]] ^ OCTETS[wrong[0]] == 8
 
 
+def test_what_is_late_arrives_after_the_next_connection(carriers):
+    arrived = []
+    sink = socket.create_server((HOST, 0))
+
+    def take():
+        while True:
+            end, _ = sink.accept()
+            threading.Thread(target=lambda end=end: read(end), daemon=True).start()
+
+    def read(end):
+        while octets := end.recv(65536):
+            arrived.append(octets[:1])
+
+    threading.Thread(target=take, daemon=True).start()
+    line = carriers.line(sink.getsockname()[1])
+    line.arm([Trouble("late", 1000, length=0.2)])
+    first = socket.create_connection((HOST, line.port), timeout=10)
+    first.sendall(b"a" * 1000 + b"b" * 9000)
+    assert first.recv(1) == b"", "the caller is cut off"
+    until("what came before arrived", lambda: b"a" in arrived)
+    assert b"b" not in arrived
+    second = socket.create_connection((HOST, line.port), timeout=10)
+    second.sendall(b"c" * 20_000)
+    until("the rest arrives", lambda: b"b" in arrived)
+    assert arrived.index(b"c") < arrived.index(b"b")
+
+
 def test_mending_ends_what_is_in_trouble(carriers):
     line = carriers.line(Echo().port)
     line.arm([Trouble("half_open", 10, length=1000)])

@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import subprocess
+import threading
 import time
 
 from line import Trouble
@@ -14,7 +15,7 @@ MIB = 1 << 20
 RESERVE = 32 * MIB
 # How long a file may take to go out over a bad line, before the line is mended.
 OUTWARD_S = 6
-LINES = ["cut", "closed", "stalled", "half_open", "slow", "chopped", "flipped"]
+LINES = ["cut", "closed", "stalled", "half_open", "slow", "chopped", "flipped", "late"]
 
 
 class Quiet:
@@ -165,6 +166,65 @@ class SecondGateway(Quiet):
                 self.scene.finding("stuck", f"a second gateway was not refused: {done.returncode} {done.stderr}")
 
 
+class SecondAtDeath(Quiet):
+    """The gateway is killed at the moment when two others start on its folder: at most one of them works there."""
+
+    def play(self):
+        scene, gateway = self.scene, self.scene.gateway
+        time.sleep(self.dice.uniform(0.0, 0.4))
+        with scene.process:
+            moments = sorted((self.dice.uniform(0.0, 0.05), what) for what in ("kill", "start", "start"))
+            others, began = [], time.monotonic()
+            for at, what in moments:
+                time.sleep(max(0.0, began + at - time.monotonic()))
+                if what == "kill":
+                    gateway.kill()
+                else:
+                    others.append(gateway.another())
+            self.choose(others)
+
+    def choose(self, others):
+        """The one that lives is the run's gateway from now on; if both were too early, a person starts it again."""
+        gateway = self.scene.gateway
+        until = time.monotonic() + 30
+        while sum(other.poll() is None for other in others) > 1 and time.monotonic() < until:
+            time.sleep(0.02)
+        living = [other for other in others if other.poll() is None]
+        ended = [other.returncode for other in others if other.poll() is not None]
+        if any(code != 1 for code in ended):
+            self.scene.finding("stuck", f"a gateway that was not alone ended with {ended}")
+        if len(living) > 1:
+            self.scene.finding("double", "two gateways work on one data folder")
+            living.pop().kill()
+        if living:
+            gateway.adopt(living[0])
+        else:
+            gateway.start()
+
+
+class TwoSenders(Quiet):
+    """An impatient partner sends the same file over several sessions at once: OPEN of one meets CLOSE of another."""
+
+    def play(self):
+        threads = []
+        for number in range(2):
+            for file in self.scene.files:
+                time.sleep(self.dice.uniform(0.0, 0.1))
+                threads.append(threading.Thread(target=self.scene.send_besides, args=(file, number)))
+                threads[-1].start()
+        for thread in threads:
+            thread.join()
+
+
+class AnswersShuffled(Quiet):
+    """The partner's server answers pipelined requests in another order."""
+
+    def prepare(self):
+        carrier = self.scene.lane.carrier
+        self.scene.at_end.append(lambda: carrier.shuffle(None))
+        carrier.shuffle(self.dice.randint(0, 1 << 30))
+
+
 class DatabaseLine(Quiet):
     """The line to PostgreSQL is slow, stalls or breaks."""
 
@@ -221,6 +281,12 @@ class KilledOnPostgres(Killed):
     postgres = True
 
 
+class TwoSendersOnPostgres(TwoSenders):
+    """The same with PostgreSQL as database."""
+
+    postgres = True
+
+
 class TwoNodes(Quiet):
     """Two gateways share database and files. One of them, by dice, dies in the middle, and comes back later."""
 
@@ -272,6 +338,9 @@ TROUBLES = {
     "folder read-only": ReadOnly,
     "database locked": Locked,
     "second gateway": SecondGateway,
+    "second gateway at its death": SecondAtDeath,
+    "two senders": TwoSenders,
+    "answers shuffled": AnswersShuffled,
     "PostgreSQL's line": DatabaseLine,
     "PostgreSQL gone": DatabaseGone,
     "PostgreSQL hangs up": DatabaseHangsUp,
@@ -279,4 +348,5 @@ TROUBLES = {
     "killed on PostgreSQL": KilledOnPostgres,
     "node of two killed on PostgreSQL": TwoNodes,
     "node of two paused on PostgreSQL": NodePaused,
+    "two senders on PostgreSQL": TwoSendersOnPostgres,
 }

@@ -65,9 +65,23 @@ class Gateway:
         if not ready:
             until("the gateway lives", self.is_alive)
             return
+        self.until_ready()
+
+    def until_ready(self):
         until("the gateway is ready", self.is_ready)
         for port in self.ports.values():
             until("the gateway listens", lambda port=port: listens(port))
+
+    def another(self):
+        """One more gateway process on this data folder, for better or worse."""
+        with self.log_file.open("ab") as log:
+            words = [self.program, "serve", "--data", str(self.data)]
+            return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment())
+
+    def adopt(self, process):
+        """That process is the gateway from now on; waits until it is ready."""
+        self.process = process
+        self.until_ready()
 
     def is_alive(self):
         return self.answers("live")

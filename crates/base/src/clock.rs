@@ -93,13 +93,17 @@ pub struct TestClock {
     now: AtomicI64,
     /// How far the time of day was set off from the other.
     set_by: AtomicI64,
+    /// Readings until it is set by itself, and by how much.
+    left: AtomicI64,
+    then_by: AtomicI64,
 }
 
 impl TestClock {
     /// A clock that shows `at`.
     #[must_use]
     pub const fn at(at: UtcMicros) -> Self {
-        Self { now: AtomicI64::new(at.0), set_by: AtomicI64::new(0) }
+        let [set_by, left, then_by] = [const { AtomicI64::new(0) }; 3];
+        Self { now: AtomicI64::new(at.0), set_by, left, then_by }
     }
 
     /// Moves both times forward.
@@ -111,10 +115,24 @@ impl TestClock {
     pub fn set(&self, by_seconds: i64) {
         self.set_by.fetch_add(by_seconds.saturating_mul(1_000_000), Ordering::SeqCst);
     }
+
+    /// Sets it so before its time of day is read for the `n`th time from now.
+    pub fn set_at(&self, n: i64, by_seconds: i64) {
+        self.then_by.store(by_seconds, Ordering::SeqCst);
+        self.left.store(n, Ordering::SeqCst);
+    }
+
+    /// Whether that has come; if not, it will not come any more.
+    pub fn was_set(&self) -> bool {
+        self.left.swap(0, Ordering::SeqCst) <= 0
+    }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> UtcMicros {
+        if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.set(self.then_by.load(Ordering::SeqCst));
+        }
         UtcMicros(self.now.load(Ordering::SeqCst).saturating_add(self.set_by.load(Ordering::SeqCst)))
     }
     fn monotonic(&self) -> Duration {

@@ -130,19 +130,27 @@ pub(crate) fn octets(octets: Vec<u8>) -> Result<[u8; 32], DbError> {
 pub(crate) fn page(filter: &AuditFilter, limit: u32) -> (String, Args) {
     let mut sql = format!("SELECT {COLUMNS} FROM audit WHERE seq > $1");
     let mut args = args![filter.above];
-    let mut add = |condition: &str, value: Option<Value>| {
+    // The first of these that is asked for finds the entries by its index, in order; the others only look at them.
+    let mut found = false;
+    for (column, value) in
+        [("name", &filter.name), ("actor", &filter.actor), ("action", &filter.action), ("kind", &filter.kind)]
+    {
+        if let Some(value) = value {
+            args.push(Value::from(value));
+            sql.push_str(&format!(" AND {column}{} = ${}", if found { " || ''" } else { "" }, args.len()));
+            found = true;
+        }
+    }
+    for (condition, value) in [
+        ("at >=", filter.from.map(Value::from)),
+        ("at <", filter.until.map(Value::from)),
+        ("result =", filter.result.map(|r| Value::from(r.as_str()))),
+    ] {
         if let Some(value) = value {
             args.push(value);
             sql.push_str(&format!(" AND {condition} ${}", args.len()));
         }
-    };
-    add("at >=", filter.from.map(Value::from));
-    add("at <", filter.until.map(Value::from));
-    add("actor =", filter.actor.as_deref().map(Value::from));
-    add("kind =", filter.kind.as_deref().map(Value::from));
-    add("name =", filter.name.as_deref().map(Value::from));
-    add("action =", filter.action.as_deref().map(Value::from));
-    add("result =", filter.result.map(|r| Value::from(r.as_str())));
+    }
     let order = if filter.newest { "DESC" } else { "ASC" };
     sql.push_str(&format!(" ORDER BY seq {order} LIMIT {limit}"));
     (sql, args)

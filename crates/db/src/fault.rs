@@ -3,10 +3,15 @@
 //! Only tests can ask for one: without the feature `faults` a [`Hook`] is nothing and does nothing.
 
 #[cfg(not(any(test, feature = "faults")))]
-use crate::DbError;
+use crate::{
+    DbError,
+    sql::{Args, Sql},
+};
 
 #[cfg(any(test, feature = "faults"))]
 pub use asked::{Fault, Faults};
+#[cfg(any(test, feature = "faults"))]
+pub(crate) use asked::{issued, note_issued};
 
 /// A connection's place to look for faults.
 #[derive(Clone, Debug, Default)]
@@ -31,14 +36,34 @@ impl Hook {
     pub(crate) const fn after(&mut self) -> Result<(), DbError> {
         Ok(())
     }
+    #[expect(clippy::unused_self, reason = "with the feature it remembers them")]
+    pub(crate) const fn asked_for(&self, _sql: &Sql, _args: &Args, _postgres: bool) {}
 }
 
 #[cfg(any(test, feature = "faults"))]
 mod asked {
+    use std::collections::BTreeMap;
     use std::sync::{Arc, Mutex, PoisonError};
 
     use super::Hook;
     use crate::DbError;
+    use crate::sql::{Args, Sql};
+
+    /// Statements that this process sent to a database, with the parameters of the first time, once somebody asks for
+    /// them: whether to PostgreSQL, and the text.
+    type Issued = BTreeMap<(bool, String), Args>;
+
+    static ISSUED: Mutex<Option<Issued>> = Mutex::new(None);
+
+    /// From now on statements are remembered.
+    pub(crate) fn note_issued() {
+        ISSUED.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default();
+    }
+
+    /// What was remembered.
+    pub(crate) fn issued() -> Issued {
+        ISSUED.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
+    }
 
     /// What happens to a statement.
     #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -142,6 +167,15 @@ mod asked {
             match self.is_cut {
                 true => Err(DbError::Sql("the answer was lost on purpose".to_owned())),
                 false => Ok(()),
+            }
+        }
+
+        #[expect(clippy::unused_self, reason = "without the feature it does nothing")]
+        pub(crate) fn asked_for(&self, sql: &Sql, args: &Args, postgres: bool) {
+            if let Some(issued) = ISSUED.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+                for statement in sql.statements() {
+                    issued.entry((postgres, statement.to_owned())).or_insert_with(|| args.clone());
+                }
             }
         }
     }

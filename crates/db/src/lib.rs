@@ -36,6 +36,8 @@ mod objects;
 mod open;
 mod overview;
 mod payloads;
+#[cfg(any(test, feature = "faults"))]
+mod plans;
 mod records;
 mod restored;
 mod retention;
@@ -65,6 +67,8 @@ pub use object_sets::{CHANGES_MAX, ChangeSet, ObjectChange};
 pub use objects::{Change, CredentialRow, Credentials, Deletion, HistoryRow, NewCredential, NewObject, Objects};
 pub use overview::{LOOKED_AT_MAX, Overview, Overviews, SuspendedSum};
 pub use payloads::{INLINE_OCTETS_MAX, Payloads};
+#[cfg(any(test, feature = "faults"))]
+pub use plans::{Planned, Plans};
 pub use records::{
     CommitReceived, DueQuery, EntryQuery, Inserted, NewPayload, NewTransfer, Outcome, Payload, PayloadBody,
     PayloadState, Step, Transfer, TransferChange, TransferFilter,
@@ -296,6 +300,12 @@ impl Db {
     #[must_use]
     pub const fn overview(&self) -> Overviews<'_> {
         Overviews(self)
+    }
+    /// How it finds rows.
+    #[cfg(any(test, feature = "faults"))]
+    #[must_use]
+    pub const fn plans(&self) -> Plans<'_> {
+        Plans(self)
     }
 
     /// Duplicates.

@@ -15,6 +15,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (3, include_str!("../migrations/0003_usage.sql")),
     (4, include_str!("../migrations/0004_nodes.sql")),
     (7, include_str!("../migrations/0007_watch.sql")),
+    (8, include_str!("../migrations/0008_indexes.sql")),
 ];
 
 /// Lines that begin a part for one database, to the end or the next such line.

@@ -342,8 +342,9 @@ const HISTORY: &str = concat!(
 
 const CHANGES: &str = concat!(
     history_columns!(),
-    "(SELECT seq, object_id, ROW_NUMBER() OVER (PARTITION BY object_id ORDER BY seq) AS n FROM change) AS c \
-     ON c.object_id = h.object_id AND c.n = h.revision ORDER BY c.seq DESC LIMIT $1"
+    "(SELECT seq, object_id, (SELECT COUNT(*) FROM change AS e WHERE e.object_id = f.object_id AND e.seq <= f.seq) AS n \
+      FROM change AS f ORDER BY seq DESC LIMIT $1) AS c \
+     ON c.object_id = h.object_id AND c.n = h.revision ORDER BY c.seq DESC"
 );
 
 /// As many changes as an object had by then, that many is its revision.

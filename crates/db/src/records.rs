@@ -432,19 +432,14 @@ pub struct Step {
     pub note: String,
 }
 
-/// Which transfers to list. Fields that are `None` do not restrict.
+/// Which transfers to list. Fields that are `None` do not restrict. Each field has an index that serves it: see the
+/// contract test of query plans before you add one.
 #[derive(Clone, Debug, Default)]
 pub struct TransferFilter {
     /// One of these states; empty: all.
     pub states: Vec<State>,
-    /// One of these route states; empty: all.
-    pub route_states: Vec<RouteState>,
     /// Remote site.
     pub site: Option<String>,
-    /// Gate.
-    pub gate: Option<String>,
-    /// Protocol.
-    pub protocol: Option<String>,
     /// Direction.
     pub direction: Option<Direction>,
     /// Mode.

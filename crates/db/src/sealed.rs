@@ -44,12 +44,19 @@ pub struct SealedValue {
 pub struct SealedValues<'a>(pub(crate) &'a Db);
 
 impl SealedValues<'_> {
-    /// Some of the values that the key of these 8 octets sealed.
+    /// Some of the values that the key of these 8 octets sealed, of objects or payloads from `from` on, in order.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn under(self, kind: SealedKind, key: [u8; 8], limit: u32) -> Result<Vec<SealedValue>, DbError> {
-        let rows = self.0.read().rows(kind.select(), args![key.as_slice(), i64::from(limit)]).await?;
+    pub async fn under(
+        self,
+        kind: SealedKind,
+        key: [u8; 8],
+        from: i64,
+        limit: u32,
+    ) -> Result<Vec<SealedValue>, DbError> {
+        let args = args![key.as_slice(), from, i64::from(limit)];
+        let rows = self.0.read().rows(kind.select(), args).await?;
         let value = |mut row: crate::sql::Columns| {
             Ok(SealedValue {
                 id: row.int()?,
@@ -85,21 +92,23 @@ impl SealedKind {
         match self {
             Self::Secret => {
                 "SELECT s.object_id, o.uid, s.field, CAST(0 AS BIGINT), s.sealed FROM object_secret AS s \
-                 JOIN object AS o ON o.id = s.object_id WHERE SUBSTR(s.sealed, 9, 8) = $1 LIMIT $2"
+                 JOIN object AS o ON o.id = s.object_id WHERE s.object_id >= $2 AND SUBSTR(s.sealed, 9, 8) = $1 \
+                 ORDER BY s.object_id LIMIT $3"
             }
             Self::PrivateKey => {
                 "SELECT c.object_id, o.uid, '', CAST(0 AS BIGINT), c.private_sealed FROM credential AS c \
                  JOIN object AS o ON o.id = c.object_id \
-                 WHERE c.private_sealed IS NOT NULL AND SUBSTR(c.private_sealed, 9, 8) = $1 LIMIT $2"
+                 WHERE c.object_id >= $2 AND c.private_sealed IS NOT NULL AND SUBSTR(c.private_sealed, 9, 8) = $1 \
+                 ORDER BY c.object_id LIMIT $3"
             }
             Self::Inline => {
                 "SELECT id, '', '', size, inline_sealed FROM payload \
-                 WHERE inline_sealed IS NOT NULL AND SUBSTR(inline_sealed, 25, 8) = $1 LIMIT $2"
+                 WHERE id >= $2 AND inline_sealed IS NOT NULL AND SUBSTR(inline_sealed, 25, 8) = $1 ORDER BY id LIMIT $3"
             }
             Self::Upload => {
                 "SELECT id, file_uuid, '', durable_to, hash_state FROM payload \
-                 WHERE state = 'STAGING' AND hash_state IS NOT NULL AND file_uuid IS NOT NULL \
-                   AND SUBSTR(hash_state, 9, 8) = $1 LIMIT $2"
+                 WHERE id >= $2 AND state = 'STAGING' AND hash_state IS NOT NULL AND file_uuid IS NOT NULL \
+                   AND SUBSTR(hash_state, 9, 8) = $1 ORDER BY id LIMIT $3"
             }
         }
     }

@@ -140,7 +140,9 @@ impl Conn {
 
     /// Runs statements divided by `;`, all with the same parameters. Returns how many rows each changed.
     pub(crate) async fn script(&mut self, sql: impl Into<Sql>, args: Args) -> Result<Vec<u64>, DbError> {
-        let (sql, skipped) = self.joined(sql.into());
+        let sql = sql.into();
+        self.hook.asked_for(&sql, &args, self.is_postgres());
+        let (sql, skipped) = self.joined(sql);
         let mut changed = Vec::new();
         if self.goes_one_by_one() {
             for statement in sql.statements() {
@@ -190,7 +192,9 @@ impl Conn {
 
     /// All rows of the last of some statements; the others give none.
     pub(crate) async fn rows(&mut self, sql: impl Into<Sql>, args: Args) -> Result<Vec<Columns>, DbError> {
-        let (sql, _) = self.joined(sql.into());
+        let sql = sql.into();
+        self.hook.asked_for(&sql, &args, self.is_postgres());
+        let (sql, _) = self.joined(sql);
         let mut rows: Vec<Row> = Vec::new();
         if self.goes_one_by_one() {
             for statement in sql.statements() {
@@ -299,7 +303,8 @@ impl Columns {
 }
 
 impl Sql {
-    fn statements(&self) -> impl Iterator<Item = &str> {
+    /// One by one.
+    pub(crate) fn statements(&self) -> impl Iterator<Item = &str> {
         let text = match self {
             Self::Fixed(text) => text,
             Self::Built(text) => text.as_str(),

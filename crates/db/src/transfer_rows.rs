@@ -71,21 +71,18 @@ pub(crate) fn letter<T>(row: &mut Columns, parse: fn(&str) -> Option<T>) -> Resu
     parse(&text).ok_or_else(|| DbError::Corrupt { what: format!("the code {text:?}") })
 }
 
-/// A query put together from fixed conditions.
+/// Conditions that a page puts together from fixed pieces.
+#[derive(Default)]
 struct Conditions {
-    sql: String,
+    sql: Vec<String>,
     args: Args,
 }
 
 impl Conditions {
-    fn new() -> Self {
-        Self { sql: String::from("1 = 1"), args: Args::new() }
-    }
-
     /// Adds `column op $n`.
     fn add(&mut self, column: &str, value: impl Into<Value>) {
         self.args.push(value.into());
-        self.sql.push_str(&format!(" AND {column} ${}", self.args.len()));
+        self.sql.push(format!("{column} ${}", self.args.len()));
     }
 
     fn add_if<T: Into<Value>>(&mut self, column: &str, value: Option<T>) {
@@ -94,53 +91,87 @@ impl Conditions {
         }
     }
 
-    fn one_of(&mut self, column: &str, letters: &[&'static str]) {
-        let list = letters.iter().map(|letter| format!("'{letter}'")).collect::<Vec<_>>().join(", ");
-        self.sql.push_str(&format!(" AND {column} IN ({list})"));
+    fn all(&self) -> String {
+        if self.sql.is_empty() { "1 = 1".to_owned() } else { self.sql.join(" AND ") }
     }
 }
 
-/// The query of a page, newest first. `state` narrows to one state, whose index gives the order.
-pub(crate) fn page(filter: &TransferFilter, state: Option<State>, limit: u32) -> (String, Args) {
-    let mut c = Conditions::new();
-    match state {
-        // Most are ended: the walk over the numbers finds those, an index the others.
-        Some(State::Ended) => c.add("state =", State::Ended.letter()),
-        Some(state) => c.add("state <> 'E' AND state =", state.letter()),
-        None => {}
-    }
-    if state.is_none() && !filter.states.is_empty() {
-        c.one_of("state", &filter.states.iter().map(|s| s.letter()).collect::<Vec<_>>());
-    }
-    if !filter.route_states.is_empty() {
-        c.one_of("route_state", &filter.route_states.iter().map(|s| s.letter()).collect::<Vec<_>>());
-    }
-    c.add_if("site =", filter.site.as_deref());
-    c.add_if("gate =", filter.gate.as_deref());
-    c.add_if("protocol =", filter.protocol.as_deref());
-    c.add_if("direction =", filter.direction.map(Direction::letter));
-    c.add_if("mode =", filter.mode.map(Mode::letter));
-    c.add_if("file_name =", filter.file_name.as_deref());
+/// The query of a page, newest first.
+///
+/// What names few transfers (a file, what they forward) has an index that gives the order; the rest is looked at row by row,
+/// and kept from being taken for an index (`|| ''`, `+ 0`). States, directions and modes name many and have few values: the page is
+/// put together from the newest of each combination that is asked for, all found in one index.
+pub(crate) fn page(filter: &TransferFilter, limit: u32) -> (String, Args) {
+    let mut c = Conditions::default();
     c.add_if("route_from =", filter.route_from);
     c.add_if("master =", filter.master);
     c.add_if("message_id =", filter.message_id.as_deref());
-    c.add_if("created_at >=", filter.from);
-    c.add_if("created_at <", filter.until);
+    let is_narrow = !c.sql.is_empty() || filter.file_name.is_some();
+    c.add_if(if c.sql.is_empty() { "file_name =" } else { "file_name || '' =" }, filter.file_name.as_deref());
+    c.add_if(if is_narrow { "site || '' =" } else { "site =" }, filter.site.as_deref());
+    c.add_if("created_at + 0 >=", filter.from);
+    c.add_if("created_at + 0 <", filter.until);
     c.add_if("id <", filter.below);
     c.add_if("id >=", filter.not_below);
-    let sql = format!("SELECT {} FROM transfer WHERE {} ORDER BY id DESC LIMIT {limit}", columns!(), c.sql);
+    let ways = ways(filter);
+    let asks_ways = !filter.states.is_empty() || filter.direction.is_some() || filter.mode.is_some();
+    if is_narrow && asks_ways {
+        let list = ways.iter().map(|way| format!("'{way}'")).collect::<Vec<_>>().join(", ");
+        c.sql.push(format!("state || direction || mode IN ({list})"));
+    }
+    let rest = c.all();
+    let sql = match asks_ways && !is_narrow {
+        false => format!("SELECT {} FROM transfer WHERE {rest} ORDER BY id DESC LIMIT {limit}", columns!()),
+        true => {
+            let newest = ways.iter().map(|way| way.newest(&rest, limit)).collect::<Vec<_>>().join(" UNION ALL ");
+            // SQLite takes the tables of a CROSS JOIN in this order.
+            format!(
+                "SELECT {} FROM (SELECT found FROM ({newest}) AS each_way ORDER BY found DESC LIMIT {limit}) AS newest \
+                 CROSS JOIN transfer WHERE id = found ORDER BY id DESC",
+                columns!()
+            )
+        }
+    };
     (sql, c.args)
 }
 
-/// Whether a page is best put together from one query for each state.
-pub(crate) fn state_by_state(filter: &TransferFilter) -> bool {
-    let narrower =
-        filter.site.is_some() || filter.route_from.is_some() || filter.master.is_some() || filter.message_id.is_some();
-    !filter.states.is_empty() && !narrower
+/// A combination of the three.
+struct Way(State, Direction, Mode);
+
+impl std::fmt::Display for Way {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}{}", self.0.letter(), self.1.letter(), self.2.letter())
+    }
 }
 
-/// The first number at or behind a given one, and its time.
-pub(crate) const AT: &str = "SELECT id, created_at FROM transfer WHERE id >= $1 ORDER BY id LIMIT 1";
+impl Way {
+    /// The query of its newest numbers.
+    fn newest(&self, rest: &str, limit: u32) -> String {
+        let Self(state, direction, mode) = self;
+        let (state, direction, mode) = (state.letter(), direction.letter(), mode.letter());
+        format!(
+            "SELECT found FROM (SELECT id AS found FROM transfer WHERE state = '{state}' AND direction = '{direction}' \
+             AND mode = '{mode}' AND {rest} ORDER BY id DESC LIMIT {limit}) AS way_{state}{direction}{mode}"
+        )
+    }
+}
+
+/// The combinations that a filter asks for.
+fn ways(filter: &TransferFilter) -> Vec<Way> {
+    let states = State::ALL.iter().filter(|s| filter.states.is_empty() || filter.states.contains(s));
+    let directions = filter.direction.map_or_else(|| vec![Direction::In, Direction::Out], |only| vec![only]);
+    let modes = filter.mode.map_or_else(|| vec![Mode::Initiator, Mode::Responder], |only| vec![only]);
+    let mut ways = Vec::new();
+    for state in states {
+        for direction in &directions {
+            ways.extend(modes.iter().map(|mode| Way(*state, *direction, *mode)));
+        }
+    }
+    ways
+}
+
+/// The first number of a moment or later.
+pub(crate) const AT: &str = "SELECT id FROM transfer WHERE created_at >= $1 ORDER BY created_at, id LIMIT 1";
 
 /// The query of a folder.
 pub(crate) fn entries(query: EntryQuery) -> (&'static str, Args) {
@@ -196,13 +227,21 @@ pub(crate) const fn due_sites(postgres: bool) -> &'static str {
     if postgres { due_sites!("") } else { due_sites!("INDEXED BY transfer_due") }
 }
 
-/// Received transfers whose settle time is over.
+/// Received transfers whose settle time is over. (`state || ''` keeps SQLite from the index of states, which finds more.)
 pub(crate) const TO_ROUTE: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM transfer WHERE route_state = 'T' AND next_try_at <= $1 AND state IN ('E', 'W', 'A', 'C') \
+    " FROM transfer WHERE route_state = 'T' AND next_try_at <= $1 AND state || '' IN ('E', 'W', 'A', 'C') \
      AND (node_id IS NULL OR node_id = $3 OR next_try_at <= $4) ",
     "ORDER BY next_try_at, id LIMIT $2"
+);
+
+/// Waiting, and past the latest date.
+pub(crate) const OVERDUE: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM transfer WHERE not_after IS NOT NULL AND ended_at IS NULL AND not_after <= $1 AND direction = 'O' \
+     AND state || '' IN ('F', 'D', 'B', 'R', 'S') ORDER BY not_after, id LIMIT $2"
 );
 
 /// Ended long ago, and nothing that comes from it is still to do.
@@ -210,7 +249,7 @@ pub(crate) const ENDED_BEFORE: &str = concat!(
     "SELECT ",
     columns!(),
     " FROM transfer WHERE ended_at IS NOT NULL AND ended_at < $1 AND ended_at >= $2 AND (ended_at > $2 OR id > $3) \
-     AND state IN ('E', 'A', 'U', 'X', 'C', 'Z') AND route_state NOT IN ('T', 'P') AND trade_state NOT IN ('T', 'P', 'W') \
+     AND state || '' IN ('E', 'A', 'U', 'X', 'C', 'Z') AND route_state NOT IN ('T', 'P') AND trade_state NOT IN ('T', 'P', 'W') \
      AND NOT EXISTS (SELECT 1 FROM transfer AS child WHERE child.route_from = transfer.id AND child.ended_at IS NULL) \
      AND NOT EXISTS (SELECT 1 FROM transfer AS part WHERE part.master = transfer.id AND part.ended_at IS NULL) \
      ORDER BY ended_at, id LIMIT $4"

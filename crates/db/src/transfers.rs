@@ -193,19 +193,16 @@ impl Transfers<'_> {
     /// If the database fails.
     pub async fn list(self, filter: TransferFilter, limit: u32) -> Result<Vec<Transfer>, DbError> {
         let filter = self.within(filter).await?;
-        if !rows::state_by_state(&filter) {
-            let (sql, args) = rows::page(&filter, None, limit);
-            return collect(self.0.read().rows(sql, args).await?);
-        }
-        let mut all = Vec::new();
-        for state in &filter.states {
-            let (sql, args) = rows::page(&filter, Some(*state), limit);
-            all.extend(collect(self.0.read().rows(sql, args).await?)?);
-        }
-        all.sort_unstable_by_key(|t| std::cmp::Reverse(t.id));
-        all.dedup_by_key(|t| t.id);
-        all.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        Ok(all)
+        let (sql, args) = rows::page(&filter, limit);
+        collect(self.0.read().rows(sql, args).await?)
+    }
+
+    /// Waiting requests of ours whose latest date is over, the longest first.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn overdue(self, now: UtcMicros, limit: u32) -> Result<Vec<Transfer>, DbError> {
+        collect(self.0.read().rows(rows::OVERDUE, args![now, i64::from(limit)]).await?)
     }
 
     /// Bounds the numbers by the times asked for: numbers rise with time, but for blocks reserved early and clocks set
@@ -214,30 +211,22 @@ impl Transfers<'_> {
         const SLACK_US: i64 = 3_600_000_000;
         if let Some(from) = filter.from {
             let first = self.first_at(UtcMicros(from.0.saturating_sub(SLACK_US))).await?;
+            // Nothing is so new.
+            let first = first.unwrap_or(TransferId(i64::MAX));
             filter.not_below = Some(filter.not_below.map_or(first, |id| id.max(first)));
         }
-        if let Some(until) = filter.until {
-            let first = self.first_at(UtcMicros(until.0.saturating_add(SLACK_US))).await?;
+        if let Some(until) = filter.until
+            && let Some(first) = self.first_at(UtcMicros(until.0.saturating_add(SLACK_US))).await?
+        {
             filter.below = Some(filter.below.map_or(first, |id| id.min(first)));
         }
         Ok(filter)
     }
 
-    /// The first number whose record is not older than `at`, found by halving.
-    async fn first_at(self, at: UtcMicros) -> Result<TransferId, DbError> {
-        let row = self.0.read().row("SELECT COALESCE(MAX(id), 0) FROM transfer", Vec::new()).await?;
-        let (mut low, mut high) = (0, row.map_or(Ok(0), |mut row| row.int())?.saturating_add(1));
-        while low < high {
-            let middle = low.midpoint(high);
-            match self.0.read().row(rows::AT, args![middle]).await? {
-                Some(mut row) => {
-                    let (id, created_at) = (row.int()?, row.int()?);
-                    if created_at < at.0 { low = id.saturating_add(1) } else { high = middle }
-                }
-                None => high = middle,
-            }
-        }
-        Ok(TransferId(low))
+    /// The number of the oldest record that is not older than `at`.
+    async fn first_at(self, at: UtcMicros) -> Result<Option<TransferId>, DbError> {
+        let row = self.0.read().row(rows::AT, args![at]).await?;
+        row.map(|mut row| row.int().map(TransferId)).transpose()
     }
 
     /// Steps of a transfer, oldest first.

@@ -1,4 +1,4 @@
-"""The protocols that the harness drives: each a class with the five things below, and one line here.
+"""The protocols that the harness drives: each a class with the things below, and one line here.
 
 A carrier has
 - `name`;
@@ -9,6 +9,7 @@ A carrier has
   that was not acknowledged; gives a process whose exit code 0 is the acknowledgement;
 - `listed(folder, port, login)`: what the client sees in the partner's folder, as {name: octets};
 - `fetch(folder, port, login, name, path)`: reads a file back;
+- `shuffle(seed)`: has the partner's server answer requests in another order, as far as the protocol allows it; None: no more;
 - `is_temporary(name)` and `ident(name)`: whether a name at `bravo` is one on its way, and of which transfer.
 """
 

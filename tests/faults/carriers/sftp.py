@@ -1,6 +1,12 @@
 """SFTP: OpenSSH's client and server at both ends."""
 
+import shlex
+import sys
+from pathlib import Path
+
 from peers import Key, OpenSsh, Sshd
+
+SERVER = "/usr/lib/openssh/sftp-server"
 
 # A client that hears nothing gives up, so that a run comes to its end.
 PATIENCE = ["-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=3", "-o", "ConnectTimeout=4"]
@@ -26,7 +32,23 @@ class Sftp:
         gateway.route("alpha", "bravo")
 
     def server(self, folder, gateway):
-        return Sshd(folder, [gateway.own_key()], extra=["LogLevel ERROR"])
+        """While the file `shuffled` is there, the answers come in another order (its text is the seed)."""
+        self.shuffled = folder / "shuffled"
+        command, files = folder / "sftp", folder / "files"
+        folder.mkdir()
+        words = shlex.join([sys.executable, str(Path(__file__).with_name("shuffled_sftp.py")), SERVER, str(files)])
+        command.write_text(
+            f'#!/bin/sh\n[ -e {self.shuffled} ] && exec {words} "$(cat {self.shuffled})"\nexec {SERVER} -d {files}\n'
+        )
+        command.chmod(0o755)
+        return Sshd(folder, [gateway.own_key()], extra=["LogLevel ERROR", f"ForceCommand {command}"])
+
+    def shuffle(self, seed):
+        """Has the partner's server answer in another order, until it is told None."""
+        if seed is None:
+            self.shuffled.unlink(missing_ok=True)
+        else:
+            self.shuffled.write_text(str(seed))
 
     def client(self, folder, port, login):
         client = OpenSsh(folder, port, login, self.keys[login])

@@ -205,7 +205,26 @@ fn moment(input: &Input, name: &'static str, now: UtcMicros) -> Result<Option<Ut
     Ok(Some(now.plus(std::time::Duration::from_secs(seconds))))
 }
 
-async fn found(context: &Context, input: &Input) -> Result<Vec<Transfer>, OpError> {
+/// Records read at a time: of a long list only what is shown stays in memory.
+const PAGE: u32 = 500;
+
+/// Rows of the transfers that fit, newest first.
+async fn found(context: &Context, input: &Input, row: fn(Transfer) -> Vec<Cell>) -> Result<Vec<Vec<Cell>>, OpError> {
+    let mut filter = filter(context, input)?;
+    let mut left = input.int("last").and_then(|n| u32::try_from(n).ok()).unwrap_or(50);
+    let mut rows = Vec::new();
+    while left > 0 {
+        let asked = left.min(PAGE);
+        let page = context.engine.db().transfers().list(filter.clone(), asked).await.map_err(failed)?;
+        let count = u32::try_from(page.len()).unwrap_or(asked);
+        filter.below = page.last().map(|t| t.id);
+        rows.extend(page.into_iter().map(row));
+        left = if count < asked { 0 } else { left.saturating_sub(count) };
+    }
+    Ok(rows)
+}
+
+fn filter(context: &Context, input: &Input) -> Result<TransferFilter, OpError> {
     let now = context.engine.clock().now();
     let mut states = Vec::new();
     for letter in input.text("state").unwrap_or_default().chars() {
@@ -213,7 +232,7 @@ async fn found(context: &Context, input: &Input) -> Result<Vec<Transfer>, OpErro
         states
             .push(state.ok_or_else(|| OpError::Syntax(InputError::Together(format!("-state: {letter} is no state"))))?);
     }
-    let filter = TransferFilter {
+    Ok(TransferFilter {
         states,
         site: input.text("site").map(str::to_owned),
         direction: input.text("direction").and_then(Direction::parse),
@@ -223,13 +242,11 @@ async fn found(context: &Context, input: &Input) -> Result<Vec<Transfer>, OpErro
         until: moment(input, "until", now)?,
         below: input.int("below").map(TransferId),
         ..TransferFilter::default()
-    };
-    let limit = input.int("last").and_then(|n| u32::try_from(n).ok()).unwrap_or(50);
-    context.engine.db().transfers().list(filter, limit).await.map_err(failed)
+    })
 }
 
 async fn select(context: &Context, input: &Input) -> Result<Output, OpError> {
-    let rows = found(context, input).await?.into_iter().map(|t| vec![Cell::from(t.id.0)]).collect();
+    let rows = found(context, input, |t| vec![Cell::from(t.id.0)]).await?;
     Ok(Output::Table { columns: vec!["Ident".to_owned()], rows })
 }
 
@@ -252,7 +269,7 @@ async fn status(context: &Context, input: &Input) -> Result<Output, OpError> {
             t.err.as_str().into(),
         ]
     };
-    let rows = found(context, input).await?.into_iter().map(row).collect();
+    let rows = found(context, input, row).await?;
     Ok(Output::Table { columns: columns.map(str::to_owned).to_vec(), rows })
 }
 

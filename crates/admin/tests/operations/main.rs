@@ -105,6 +105,32 @@ async fn control_operations_are_audited_whatever_comes_of_them() {
 }
 
 #[tokio::test]
+async fn a_long_list_is_read_in_pages_and_shown_as_one() {
+    let house = House::new().await;
+    let transfers = house.context.engine.db().transfers();
+    let mut ids = Vec::new();
+    for n in 0..1203 {
+        let id = transfers.next_id().await.unwrap();
+        let site = if n % 2 == 0 { "EVEN" } else { "ODD" }.to_owned();
+        let new = db::NewTransfer { site, ..db::NewTransfer::outgoing(id, "SFTP", base::UtcMicros(1)) };
+        transfers.insert_lazy(new).await.unwrap();
+        ids.push(id.0);
+    }
+    house.context.engine.db().meta().set("all", "written").await.unwrap();
+    let list = async |criteria: &[(&str, &str)]| {
+        let rows = house.run("peldsp select_trans", criteria).await.unwrap().json();
+        rows.as_array().unwrap().iter().map(|row| row["Ident"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    let newest: Vec<i64> = ids.iter().rev().copied().collect();
+    assert_eq!(list(&[("last", "1001")]).await, newest[..1001]);
+    assert_eq!(list(&[("last", "10000")]).await, newest);
+    assert_eq!(list(&[("last", "10000"), ("site", "ODD"), ("state", "B")]).await.len(), 601);
+    let second = ids[1].to_string();
+    assert_eq!(list(&[("last", "10000"), ("below", &second)]).await, [ids[0]]);
+    assert_eq!(list(&[]).await.len(), 50, "the usual number");
+}
+
+#[tokio::test]
 async fn a_route_is_added_explained_and_deleted() {
     // DESIGN 1.8, OBJ-27
     let house = House::new().await;

@@ -16,11 +16,13 @@ mod bodies {
 
     use base::{PayloadId, TransferId};
     use db::{
-        Db, EndedAfter, Mode, NUMBERS_LEFT_OUT, NewPayload, NewTransfer, PARKED_OFFER, PayloadBody, RestoreFacts,
-        SealedKind, State, TransferChange,
+        Db, EndedAfter, Mode, NUMBERS_LEFT_OUT, NewCredential, NewObject, NewPayload, NewTransfer, PARKED_OFFER,
+        PayloadBody, RestoreFacts, SealedKind, State, TransferChange,
     };
 
-    use crate::house::{House, NOW};
+    use model::{Body, Kind, ObjectState};
+
+    use crate::house::{House, NOW, actor};
 
     async fn content(db: &Db, body: PayloadBody) -> PayloadId {
         let id = db.payloads().next_id().await.unwrap();
@@ -51,6 +53,30 @@ mod bodies {
             db.transfers().apply(TransferChange::to(id, *to, NOW)).await.unwrap();
         }
         id
+    }
+
+    /// A key whose uid is its name.
+    fn sealed_key(name: &str, sealed: Vec<u8>) -> NewObject {
+        let credential = NewCredential {
+            class: "KEY".to_owned(),
+            algorithm: "ED25519".to_owned(),
+            bits: 256,
+            fingerprint: [7; 32],
+            spki_sha256: [8; 32],
+            public_blob: vec![9; 51],
+            private_sealed: Some(sealed.clone()),
+        };
+        NewObject {
+            uid: name.to_owned(),
+            kind: Kind::Key,
+            name: name.to_owned(),
+            group: "GDEFAULT".to_owned(),
+            state: ObjectState::Enabled,
+            body: Body::new(),
+            secrets: vec![("password".to_owned(), sealed)],
+            references: Vec::new(),
+            credential: Some(credential),
+        }
     }
 
     const SENT: &[State] = &[State::Processing, State::Ended];
@@ -86,6 +112,11 @@ mod bodies {
         let old = outgoing(&db, content(&db, file("u2")).await, &[], |new| new.mode = Mode::Responder).await;
         let waiting = db.retention().abandoned(later, 10).await.unwrap();
         assert_eq!(waiting.iter().map(|t| t.id).collect::<Vec<_>>(), [old]);
+        // One that never became whole.
+        db.payloads().stage(PayloadId(901), "u3", "local").await.unwrap();
+        outgoing(&db, PayloadId(901), SENT, |new| new.size = None).await;
+        assert_eq!(db.retention().purge(ended().await, later).await.unwrap(), 1);
+        assert_eq!(db.payloads().purge(later, 10).await.unwrap().len(), 1);
     }
 
     pub(super) async fn a_restored_database_is_put_in_order(house: House) {
@@ -99,9 +130,17 @@ mod bodies {
         .await;
         let running = outgoing(&db, there, &[State::Processing], |_| {}).await;
         let empty = outgoing(&db, lost, &[], |_| {}).await;
+        let partial = db.transfers().next_id().await.unwrap();
+        let upload = NewTransfer { site: "A".to_owned(), ..NewTransfer::incoming(partial, "SFTP", NOW) };
+        db.transfers().insert(upload).await.unwrap();
+        db.payloads().stage(PayloadId(900), "part", "local").await.unwrap();
+        let attach = TransferChange { payload: Some(PayloadId(900)), ..TransferChange::fields(partial, NOW) };
+        db.transfers().apply(attach).await.unwrap();
         let facts = RestoreFacts { backup_of: "monday".to_owned(), at: NOW, missing: vec!["lost".to_owned()] };
         let done = db.backups().reconcile(facts).await.unwrap();
         assert_eq!((done.offers_parked, done.deliveries, done.without_content), (1, 1, 1), "{done:?}");
+        assert_eq!(done.partials_dropped, 1, "its octets are in no backup");
+        assert_eq!(db.payloads().get(PayloadId(900)).await.unwrap().unwrap().state, db::PayloadState::Purged);
         let state = async |id| db.transfers().get(id).await.unwrap().unwrap();
         assert_eq!((state(offer).await.state, state(offer).await.err.as_str()), (State::Suspended, PARKED_OFFER));
         assert_eq!((state(kept).await.state, state(running).await.state), (State::ToBegin, State::ToRestart));
@@ -120,22 +159,28 @@ mod bodies {
         let small = content(&db, PayloadBody::Inline(inline.clone())).await;
         db.payloads().stage(PayloadId(900), "up", ("local", "here")).await.unwrap();
         db.payloads().checkpoint(PayloadId(900), 4, Some(sealed(1))).await.unwrap().done().await.unwrap();
-        for kind in [SealedKind::Secret, SealedKind::PrivateKey] {
-            assert!(db.sealed().under(kind, old, 10).await.unwrap().is_empty());
-        }
-        for (kind, id, owner, before) in
-            [(SealedKind::Inline, small.0, "", inline), (SealedKind::Upload, 900, "up", sealed(1))]
-        {
-            assert!(db.sealed().under(kind, new, 10).await.unwrap().is_empty());
-            let found = db.sealed().under(kind, old, 10).await.unwrap();
+        let key = db.objects().create(sealed_key("K", sealed(1)), &actor()).await.unwrap().id.0;
+        for (kind, id, owner, before) in [
+            (SealedKind::Inline, small.0, "", inline),
+            (SealedKind::Upload, 900, "up", sealed(1)),
+            (SealedKind::Secret, key, "K", sealed(1)),
+            (SealedKind::PrivateKey, key, "K", sealed(1)),
+        ] {
+            assert!(db.sealed().under(kind, new, i64::MIN, 10).await.unwrap().is_empty());
+            let found = db.sealed().under(kind, old, i64::MIN, 10).await.unwrap();
             assert_eq!(found.len(), 1, "{kind:?}");
+            assert!(db.sealed().under(kind, old, id + 1, 10).await.unwrap().is_empty(), "only from that one on");
             assert_eq!((found[0].id, found[0].owner.as_str(), &found[0].sealed), (id, owner, &before));
             let anew = |v: &Vec<u8>| v.iter().map(|o| if *o == 1 { 2 } else { *o }).collect::<Vec<u8>>();
             let changed = db::SealedValue { sealed: sealed(3), ..found[0].clone() };
             db.sealed().replace(kind, vec![(changed, anew(&before))]).await.unwrap();
-            assert_eq!(db.sealed().under(kind, old, 10).await.unwrap(), found, "it was not the value that was read");
+            assert_eq!(
+                db.sealed().under(kind, old, i64::MIN, 10).await.unwrap(),
+                found,
+                "it was not the value that was read"
+            );
             db.sealed().replace(kind, vec![(found[0].clone(), anew(&before))]).await.unwrap();
-            assert!(db.sealed().under(kind, old, 10).await.unwrap().is_empty());
+            assert!(db.sealed().under(kind, old, i64::MIN, 10).await.unwrap().is_empty());
         }
     }
 }

@@ -1,8 +1,13 @@
 //! The life of a small received file, measured. `cargo test -p gatehouse-db --release cost -- --nocapture` shows figures.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use db::{CommitReceived, NewPayload, NewTransfer, PayloadBody, RouteState, State};
+use base::{Clock, SystemClock, TransferId};
+use db::{
+    CommitReceived, Db, DbOptions, DueQuery, EndedAfter, EntryQuery, NewPayload, NewTransfer, PayloadBody, RouteState,
+    State, TransferFilter,
+};
 
 use crate::house::{House, NOW};
 
@@ -50,6 +55,95 @@ async fn a_small_file_is_one_commit() {
         wall.as_micros() / u128::from(files)
     );
     assert_eq!(db.transfers().to_route((NOW, NOW), "n1", files).await.unwrap().len(), usize::try_from(files).unwrap());
+}
+
+/// What the operations of a busy gateway cost, on the database that `GATEHOUSE_TEST_RECORDS` names (`cargo xtask bench
+/// records` fills one); on a small one of its own otherwise. Prints a line of JSON for each.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn operations() {
+    let clock = Arc::new(SystemClock::default());
+    let (url, times, _house) = match std::env::var("GATEHOUSE_TEST_RECORDS") {
+        Ok(url) => (url, 300, None),
+        Err(_) => {
+            let house = House::sqlite();
+            (house.url.clone(), 10, Some(house))
+        }
+    };
+    let db = Db::open(DbOptions { url, clock: clock.clone() }).await.unwrap();
+    let submitted = print("submit", times, async |n| submit(&db, format!("new{n}"), clock.now()).await).await;
+    let now = clock.now().plus(Duration::from_secs(1));
+    let taken = print("take due of one site", times, async |_| {
+        let query = DueQuery {
+            site: Some("bench".to_owned()),
+            now,
+            limit: 1,
+            node: "bench".to_owned(),
+            lease_until: now.plus(Duration::from_secs(60)),
+        };
+        db.transfers().take_due(query).await.unwrap().into_iter().map(|t| t.id).collect::<Vec<_>>()
+    })
+    .await;
+    assert_eq!(taken.concat().len(), submitted.len(), "each was taken once");
+    print("sites with due work", times, async |_| db.transfers().due_sites().await.unwrap().len()).await;
+    print("take due of every site", 3, async |_| {
+        let (node, lease_until) = ("bench".to_owned(), now.plus(Duration::from_secs(60)));
+        db.transfers().take_due(DueQuery { site: None, now, limit: 1, node, lease_until }).await.unwrap().len()
+    })
+    .await;
+    print("what waits for routing", times, async |_| db.transfers().to_route(now, 256).await.unwrap().len()).await;
+    print("what is past its date", times, async |_| db.transfers().overdue(now, 500).await.unwrap().len()).await;
+    print("counts for metrics", times, async |_| db.transfers().live_counts().await.unwrap().len()).await;
+    print("what ended long ago", times, async |_| {
+        db.retention().ended(now, EndedAfter::default(), 200).await.unwrap().len()
+    })
+    .await;
+    print("a folder", times, async |n| {
+        let (gate, dir_name) = (format!("g{}", n % 300), "/in".to_owned());
+        let query = EntryQuery { gate, dir_name, file_name: None, after: None, limit: 1000 };
+        db.transfers().entries(query).await.unwrap().len()
+    })
+    .await;
+    let newest = db.transfers().list(TransferFilter::default(), 50).await.unwrap();
+    assert_eq!(newest.first().map(|t| t.id), submitted.last().copied());
+    print("list the newest", times, async |_| db.transfers().list(TransferFilter::default(), 50).await.unwrap().len())
+        .await;
+    print("list by direction and state", times, async |_| {
+        let states = vec![State::Suspended, State::Interrupted];
+        let filter = TransferFilter { states, direction: Some(db::Direction::Out), ..TransferFilter::default() };
+        db.transfers().list(filter, 50).await.unwrap().len()
+    })
+    .await;
+    print("sweep", 3, async |_| db.retention().sweep(now).await.unwrap()).await;
+    db.close().await;
+}
+
+async fn submit(db: &Db, name: String, now: base::UtcMicros) -> TransferId {
+    let (id, payload) = (db.transfers().next_id().await.unwrap(), db.payloads().next_id().await.unwrap());
+    let body = PayloadBody::Inline(vec![7; 4096 + 40]);
+    drop(db.payloads().add(NewPayload { id: payload, body, size: 4096, sha256: Some([1; 32]) }).await.unwrap());
+    let new = NewTransfer {
+        site: "bench".to_owned(),
+        file_name: name,
+        size: Some(4096),
+        payload: Some(payload),
+        ..NewTransfer::outgoing(id, "SFTP", now)
+    };
+    db.transfers().insert(new).await.unwrap();
+    id
+}
+
+/// Does it so many times, prints how long it took, and gives what came of it.
+async fn print<T>(operation: &str, times: usize, work: impl AsyncFn(usize) -> T) -> Vec<T> {
+    let (mut results, mut spent) = (Vec::new(), Vec::new());
+    for n in 0..times {
+        let begun = Instant::now();
+        results.push(work(n).await);
+        spent.push(begun.elapsed().as_secs_f64() * 1e3);
+    }
+    spent.sort_by(f64::total_cmp);
+    let at = |percent: usize| spent[(spent.len() * percent / 100).min(spent.len() - 1)];
+    println!(r#"{{"operation": "{operation}", "p50": {:.3}, "p99": {:.3}, "worst": {:.3}}}"#, at(50), at(99), at(100));
+    results
 }
 
 /// CPU time of this process, user and system, from `/proc` in ticks of 10 ms.

@@ -52,6 +52,18 @@ impl House {
         Db::open(DbOptions { url: self.url.clone(), clock }).await
     }
 
+    /// The first column of what a query gives.
+    pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        if self.url.starts_with("postgres") {
+            let mut conn = sqlx::PgConnection::connect(&self.url).await.unwrap();
+            sqlx::query_scalar(sql).fetch_all(&mut conn).await.unwrap()
+        } else {
+            let mut conn = sqlx::sqlite::SqliteConnectOptions::new().filename(&self.url).connect().await.unwrap();
+            sqlx::query_scalar(sql).fetch_all(&mut conn).await.unwrap()
+        }
+    }
+
     /// Does what no operation of the database does.
     pub(crate) async fn tamper(&self, sql: &str) {
         if self.url.starts_with("postgres") {
@@ -67,6 +79,9 @@ impl House {
     }
 }
 
+/// A test.
+pub(crate) type Body = fn(House) -> std::pin::Pin<Box<dyn Future<Output = ()>>>;
+
 pub(crate) fn actor() -> Actor {
     Actor { name: "uid:1000".to_owned(), origin: "local socket".to_owned() }
 }
@@ -81,6 +96,11 @@ macro_rules! on_both {
                 bodies::$name(house).await;
             }
         }
-    )+ };
+    )+
+
+        /// The same by name, for the test that looks at the statements of all of them.
+        pub(crate) const BODIES: &[(&str, $crate::house::Body)] =
+            &[$((stringify!($name), |house| Box::pin(bodies::$name(house)))),+];
+    };
 }
 pub(crate) use on_both;

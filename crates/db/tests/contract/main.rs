@@ -11,6 +11,7 @@ mod cost;
 mod house;
 mod nodes;
 mod objects;
+mod plans;
 mod small;
 mod transfers;
 mod upgrade;

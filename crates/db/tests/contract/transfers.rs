@@ -21,6 +21,8 @@ on_both! {
     times_bound_a_page;
     a_running_delivery_is_noted_and_changed_as_it_was_seen;
     what_waits_waits_shorter_after_the_clock_was_set_back;
+    /// TRF-5
+    what_is_past_its_latest_date_is_found;
 }
 
 mod bodies {
@@ -479,8 +481,14 @@ mod bodies {
         assert_eq!(list(TransferFilter { message_id: Some("m3".to_owned()), ..all() }, 9).await, [3]);
         assert_eq!(list(TransferFilter { direction: Some(Direction::In), ..all() }, 9).await.len(), 0);
         assert_eq!(list(TransferFilter { until: Some(NOW), ..all() }, 9).await.len(), 0);
-        let narrow = TransferFilter { from: Some(NOW), protocol: Some("SFTP".to_owned()), ..all() };
-        assert_eq!(list(TransferFilter { route_states: vec![RouteState::Empty], ..narrow }, 1).await, [5]);
+        let out = TransferFilter { direction: Some(Direction::Out), mode: Some(Mode::Initiator), ..all() };
+        assert_eq!(list(TransferFilter { from: Some(NOW), ..out.clone() }, 3).await, [5, 4, 3]);
+        let ours = TransferFilter { site: Some("B".to_owned()), below: Some(ids[5]), ..out.clone() };
+        assert_eq!(list(ours, 9).await, [3, 1]);
+        let one = TransferFilter { message_id: Some("m3".to_owned()), site: Some("B".to_owned()), ..out };
+        assert_eq!(list(one.clone(), 9).await, [3]);
+        assert_eq!(list(TransferFilter { states: vec![State::Cancelled], ..one.clone() }, 9).await.len(), 0);
+        assert_eq!(list(TransferFilter { file_name: Some("another".to_owned()), ..one }, 9).await.len(), 0);
     }
 
     pub(super) async fn a_payload_lives_as_long_as_it_is_used(house: House) {
@@ -588,5 +596,26 @@ mod bodies {
         assert_eq!(list(Some(7), None).await, [7, 8]);
         assert_eq!(list(Some(20), None).await.len(), 0);
         assert_eq!(list(None, Some(0)).await.len(), 0);
+    }
+
+    pub(super) async fn what_is_past_its_latest_date_is_found(house: House) {
+        let db = house.open().await;
+        let later = |s: u64| NOW.plus(Duration::from_secs(s));
+        let mut ids = Vec::new();
+        for (end, state) in [(Some(9), None), (Some(5), None), (None, None), (Some(7), Some(State::Cancelled))] {
+            let id = id(&db).await;
+            db.transfers().insert(NewTransfer { not_after: end.map(later), ..to_site(id, "B") }).await.unwrap();
+            if let Some(state) = state {
+                db.transfers().apply(TransferChange::to(id, state, NOW)).await.unwrap();
+            }
+            ids.push(id);
+        }
+        let found = async |at| {
+            let rows = db.transfers().overdue(later(at), 9).await.unwrap();
+            rows.into_iter().map(|t| t.id).collect::<Vec<_>>()
+        };
+        assert_eq!(found(9).await, [ids[1], ids[0]], "the longest first, what is over is not waiting");
+        assert_eq!(found(8).await, [ids[1]]);
+        assert!(found(4).await.is_empty());
     }
 }

@@ -194,11 +194,11 @@ impl Engine {
         old: [u8; 8],
         (go_on, round): (Steps<'_>, &mut Round),
     ) -> Result<(), CareError> {
+        let mut from = i64::MIN;
         loop {
-            let values = self.db.sealed().under(kind, old, BATCH).await?;
-            if values.is_empty() {
-                return Ok(());
-            }
+            let values = self.db.sealed().under(kind, old, from, BATCH).await?;
+            let Some(last) = values.last() else { return Ok(()) };
+            from = last.id;
             step(go_on)?;
             let count = u64::try_from(values.len()).unwrap_or(u64::MAX);
             let new = values.into_iter().map(|value| self.reseal(kind, value)).collect::<Result<Vec<_>, _>>()?;

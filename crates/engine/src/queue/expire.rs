@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use base::UtcMicros;
-use db::{Direction, Outcome, State, TransferChange, TransferFilter};
+use db::{Outcome, State, TransferChange};
 
 use crate::engine::Engine;
 use crate::error::TransferError;
@@ -51,26 +51,25 @@ impl Engine {
         if !self.queue.expired.is_due(self.clock.monotonic()) {
             return Ok(());
         }
-        let mut filter = TransferFilter {
-            states: vec![State::Frozen, State::Delayed, State::ToBegin, State::ToRestart, State::Suspended],
-            direction: Some(Direction::Out),
-            ..TransferFilter::default()
-        };
         for _ in 0..PAGES_MAX {
-            let page = self.db.transfers().list(filter.clone(), PAGE).await.map_err(|e| db_error(&e))?;
-            let Some(last) = page.last() else { break };
-            filter.below = Some(last.id);
-            for t in page.iter().filter(|t| t.not_after.is_some_and(|end| now >= end)) {
+            let page = self.db.transfers().overdue(now, PAGE).await.map_err(|e| db_error(&e))?;
+            let mut cancelled = false;
+            for t in &page {
                 let mut change = TransferChange::to(t.id, State::Cancelled, now);
                 change.note = "its latest date is over".to_owned();
                 change.listed = Some(false);
                 change.outcome = Some(Outcome { reason: reason::TRANSFER, diag: 0, err: change.note.clone() });
                 match self.db.transfers().apply(change).await {
-                    Ok(_) => self
-                        .events
-                        .emit(Event::Cancelled { transfer: t.id, text: "its latest date is over".to_owned() }),
+                    Ok(_) => {
+                        cancelled = true;
+                        let text = "its latest date is over".to_owned();
+                        self.events.emit(Event::Cancelled { transfer: t.id, text });
+                    }
                     Err(e) => tracing::debug!(transfer = t.id.0, error = %e, "not cancelled: it went on meanwhile"),
                 }
+            }
+            if !cancelled {
+                break;
             }
         }
         Ok(())

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base::UtcMicros;
-use db::{RouteState, State, TransferFilter};
 use tokio::sync::Notify;
 
 use crate::engine::Engine;
@@ -79,12 +78,7 @@ pub async fn run_routing(engine: Arc<Engine>) {
 impl Engine {
     /// What was resting when the gateway stopped rests to its end.
     pub(crate) async fn remember_settling(&self) {
-        let filter = TransferFilter {
-            route_states: vec![RouteState::ToRoute],
-            states: vec![State::Ended],
-            ..TransferFilter::default()
-        };
-        match self.db.transfers().list(filter, ROUTE_BATCH_MAX).await {
+        match self.db.transfers().to_route(UtcMicros(i64::MAX), ROUTE_BATCH_MAX).await {
             Ok(resting) => resting.iter().for_each(|t| self.settling.at(t.next_try_at)),
             Err(e) => tracing::warn!(error = %e, "uploads that rest are found by the regular look only"),
         }

@@ -7,6 +7,8 @@ use crate::sync::lock;
 use crate::{Cause, JobOutcome, TransferError};
 
 const DAY: i64 = 24 * 3600;
+/// Readings of the clock from an upload to the end of its delivery, and some more.
+const READINGS_MAX: i64 = 60;
 
 #[tokio::test]
 async fn a_file_settles_and_waits_for_its_next_try_as_long_as_ever() {
@@ -75,4 +77,45 @@ async fn a_crash_between_two_times_loses_nothing() {
         carrier.gate.add_permits(1);
         drop(dead);
     }
+}
+
+/// The clock jumps at each single reading of it, from the upload to the end of the delivery.
+#[tokio::test]
+async fn each_reading_of_the_clock_jumps_once() {
+    for by in [-DAY, DAY] {
+        let house = House::new().await;
+        let mut n = 1;
+        // A busy machine looks at the clock more often while it waits.
+        while n < READINGS_MAX && one_jump(&house, n, by).await {
+            n += 1;
+        }
+        assert!(n > 10, "{n} readings");
+    }
+}
+
+/// Sends a file through while the clock jumps at reading `n`. Gives whether it came so far.
+async fn one_jump(house: &House, n: i64, by: i64) -> bool {
+    house.clock.set_at(n, by);
+    let (told, path) = (format!("reading {n} by {by}"), format!("/in/f{n}"));
+    let received = house.put(&partner("A"), &path, b"once").await.transfer.unwrap();
+    house.advance(3);
+    let made = async || house.engine.db.transfers().routed_to(received).await.unwrap();
+    // One that jumps between the two looks at it waits for the next round.
+    for _ in 0..2 {
+        house.engine.route_due().await.unwrap();
+    }
+    let made = made().await;
+    assert_eq!(made.len(), 1, "{told}: routed when its settle time is over");
+    let carrier = Pretender::new(&[]);
+    let running = Running::start(house, &carrier);
+    until("it is delivered", async || {
+        house.engine.wake();
+        house.get(made[0]).await.state == State::Ended
+    })
+    .await;
+    running.stop().await;
+    assert_eq!(lock(&carrier.seen).len(), 1, "{told}: once");
+    let of_it = house.all().await.iter().filter(|t| t.id == received || t.route_from == Some(received)).count();
+    assert_eq!(of_it, 2, "{told}: nothing doubled");
+    house.clock.was_set()
 }

@@ -1,0 +1,89 @@
+"""Durable small files: how many in a second, beside what the disk can do. `cargo xtask bench durable [--files N]`
+
+Files of 4 KiB go up over 32 connections of OpenSSH's `sftp`, each of which sends its next file when the one before is
+acknowledged: 32 are in flight. Each is recorded and on the disk before it is acknowledged. Beside it, in the same folder and
+by turns: how often the disk makes 4 KiB durable, one after the other. Goal: four times as often. Logging in is not counted.
+"""
+
+import argparse
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "tests/interop"), str(ROOT / "bench")]
+
+from gateway import Gateway  # noqa: E402
+from measure import load, sync_rate  # noqa: E402
+from peers import Key, OpenSsh, make_file, until  # noqa: E402
+
+GOAL = 4.0
+OCTETS = 4096
+
+
+def clients(gateway, key, options, turn):
+    """Clients that are logged in and wait for the file `go`, each with its files to send."""
+    each, go = options.files // options.flight, gateway.folder / f"go{turn}"
+    source, running, ready = gateway.folder / "source.bin", [], []
+    for n in range(options.flight):
+        client = OpenSsh(gateway.folder / f"client{n}", gateway.port("key"), "bench", key)
+        ready.append(client.folder / f"ready{turn}")
+        lines = ["pwd", f"!touch {ready[-1]}; while [ ! -e {go} ]; do sleep 0.02; done"]
+        lines += [f"put {source} r{turn}c{n}-{i}.bin" for i in range(each)]
+        running.append(client.start_sftp(*lines, options=["-c", "aes128-gcm@openssh.com", "-q"]))
+    until("all are logged in", lambda: all(path.exists() for path in ready))
+    return running, go, each * options.flight
+
+
+def rounds(gateway, key, options):
+    ratios = []
+    make_file(gateway.folder / "source.bin", OCTETS)
+    print(f"{options.flight} in flight, files of {OCTETS} octets; {load()}")
+    for turn in range(-1, options.rounds):
+        running, go, files = clients(gateway, key, options, turn)
+        before = sync_rate(gateway.folder)
+        cpu, begun = cpu_s(gateway.process.pid), time.monotonic()
+        go.touch()
+        for client in running:
+            said = client.communicate()[0]
+            if client.returncode != 0:
+                raise AssertionError(said.decode(errors="replace"))
+        seconds = time.monotonic() - begun
+        cpu = cpu_s(gateway.process.pid) - cpu
+        disk = statistics.fmean([before, sync_rate(gateway.folder)])
+        rate = files / seconds
+        if turn >= 0:
+            ratios.append(rate / disk)
+        print(f"  {'warm-up' if turn < 0 else f'round {turn + 1}':8}{rate:7.0f} files/s, disk {disk:6.0f} syncs/s, ratio "
+              f"{rate / disk:5.2f}, {cpu * 1000 / files:.2f} ms CPU a file; {load()}", flush=True)
+    ratio = statistics.median(ratios)
+    print(f"median ratio {ratio:.2f}, goal {GOAL:g}: {'reached' if ratio >= GOAL else 'NOT reached'}")
+
+
+def cpu_s(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return sum(int(field) for field in fields[11:13]) / os.sysconf("SC_CLK_TCK")
+
+
+def main():
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--files", type=int, default=6400, help="of one round")
+    words.add_argument("--flight", type=int, default=32)
+    words.add_argument("--rounds", type=int, default=5)
+    options = words.parse_args()
+    scratch = Path(tempfile.mkdtemp(prefix="gatehouse-durable-", dir=os.environ.get("GATEHOUSE_BENCH_SCRATCH")))
+    try:
+        key = Key(scratch / "user")
+        with Gateway(scratch / "gateway", '[log]\nlevel = "warn"\n') as gateway:
+            gateway.partner("bench", key=key, settle_s=0)
+            rounds(gateway, key, options)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
