@@ -50,10 +50,11 @@ def test_the_unit_is_sound_and_tight(tmp_path):
     assert exposure <= EXPOSURE_MAX, told
 
 
+@pytest.mark.timeout(900)  # it takes its time on a busy machine
 def test_lintian_finds_nothing(packages):
     # Issue: lintian clean
     words = [need("lintian"), "--fail-on", "error,warning", "--no-cfg", "--allow-root", str(packages[0])]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=170)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=800)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -86,6 +87,7 @@ def main_pid(system):
     return int(system.run("systemctl", "show", "-p", "MainPID", "--value", "gatehouse").stdout)
 
 
+@pytest.mark.timeout(600)  # three installations, and a watchdog that has to run out
 def test_installed_started_upgraded_removed_purged(packages):
     # Issue: package and unit; every command of docs/manual/install.md about the package
     with machine() as system:
