@@ -10,6 +10,7 @@ mod clock;
 mod engine;
 mod error;
 mod events;
+pub mod handoff;
 mod housekeeping;
 pub mod limits;
 mod load;

@@ -149,7 +149,7 @@ impl Engine {
         if !object.enabled {
             return format!("site {name} is disabled: enable it with peladm update_site");
         }
-        if object.addresses.is_empty() {
+        if !object.is_reachable() {
             return format!("site {name} has no address: set dest_address");
         }
         if !object.roles.init_sender || !object.roles.init_mode {

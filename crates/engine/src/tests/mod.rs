@@ -11,6 +11,7 @@ mod house;
 mod housekeeping;
 mod keep;
 mod mounts;
+mod pickup;
 mod receive;
 mod rotate;
 mod route;

@@ -202,7 +202,7 @@ fn check(
             Err(invalid(format!("site {} may not fetch files", site.name)))
         };
     }
-    if site.template || site.addresses.is_empty() {
+    if site.template || !site.is_reachable() {
         return Err(invalid(format!(
             "site {} has no address to call: give one, or put the file at its disposal",
             site.name
