@@ -7,7 +7,7 @@ use engine::Engine;
 use serde_json::{Map, Value as Json, json};
 
 use crate::input::Wire;
-use crate::{Effect, Form, Input, InputError, OpError, Operation, Output, find};
+use crate::{Content, Effect, Form, Input, InputError, OpError, Operation, Output, find};
 
 /// Most characters of one value, or of a refusal, that the audit keeps of an attempt that came to nothing.
 const AUDITED_CHARS_MAX: usize = 256;
@@ -21,6 +21,8 @@ pub struct Context {
     pub actor: Actor,
     /// What weakens this instance by its settings, a sentence each; `check` prints them.
     pub weaknesses: Arc<[String]>,
+    /// Content that streams beside the operation.
+    pub content: Content,
 }
 
 /// Carries out the operation `name`.

@@ -5,6 +5,7 @@
 
 mod changes;
 pub mod config;
+mod content;
 mod execute;
 mod input;
 mod operation;
@@ -12,9 +13,12 @@ mod operations;
 mod output;
 mod sealing;
 pub mod socket;
+mod stream;
 
+pub use content::{Content, Reader, Writer};
 pub use execute::{Context, execute};
 pub use input::{Input, InputError};
 pub use operation::{Effect, Form, OpError, Operation, Param, Resource, Right};
 pub use operations::{OPERATIONS, create_object, find};
 pub use output::{Cell, Output};
+pub use stream::call_streaming;

@@ -7,6 +7,7 @@
 pub mod admit;
 pub mod care;
 mod clock;
+mod digest;
 mod engine;
 mod error;
 mod events;
@@ -25,6 +26,7 @@ pub mod vfd;
 mod why;
 
 pub use admit::Admitted;
+pub use digest::Digest;
 pub use engine::{Engine, EngineOptions, EngineParts, Recovered, StartError};
 pub use error::{Cause, ErrorKind, TransferError};
 pub use events::{Event, Events};
@@ -32,7 +34,7 @@ pub use housekeeping::{Tidied, run_housekeeping};
 pub use load::{Reloaded, Stored};
 pub use queue::{Deliver, JobOutcome, JobSource, OutgoingJob, SessionOutcome, SiteStatus, run_deliveries};
 pub use route::{Why, run_routing};
-pub use transfer::{Committed, Control, Extra, Incoming, Outgoing, Request, Source};
+pub use transfer::{Brought, Committed, Control, Extra, Incoming, Outgoing, Request, Source, name_of_path};
 pub use vfd::{Entry, EntryKind, OpenWrite, PathError, Space, VPath};
 pub use why::Story;
 

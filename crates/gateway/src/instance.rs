@@ -59,6 +59,7 @@ impl Instance {
             engine: Arc::clone(&self.engine),
             actor: Actor { name: name.to_owned(), origin: origin.to_owned() },
             weaknesses: self.settings.warnings().into(),
+            content: admin::Content::default(),
         }
     }
 

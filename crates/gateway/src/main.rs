@@ -5,6 +5,7 @@
 mod accept;
 mod care;
 mod cli;
+mod content;
 mod data_dir;
 mod deliver;
 mod demo;
@@ -13,11 +14,12 @@ mod log_file;
 mod observe;
 mod serve;
 mod settings;
+mod streamed;
 
 use std::process::ExitCode;
 
 use admin::socket::{CallError, call};
-use admin::{Output, execute};
+use admin::{Content, Output, execute};
 use cli::{Asked, Call, print};
 use data_dir::DataDir;
 use instance::Instance;
@@ -36,7 +38,10 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return told(FAILED, &error.to_string()),
     };
-    match runtime.block_on(answer(asked)) {
+    let answered = runtime.block_on(answer(asked));
+    // Somebody may still wait for standard input.
+    runtime.shutdown_background();
+    match answered {
         Ok(()) => ExitCode::SUCCESS,
         Err((code, text)) => told(code, &text),
     }
@@ -81,9 +86,12 @@ async fn operation(asked: Call) -> Result<(), Failure> {
     let path = DataDir::named(asked.data.as_deref()).map_err(|e| failed(e.to_string()))?;
     let dir = DataDir::open(&path, false).map_err(|e| failed(e.to_string()))?;
     let name = asked.operation.name;
+    if let Some(how) = &asked.streamed {
+        return streamed::operation(dir, &asked, how).await;
+    }
     let output = match call(&dir.socket(), name, &asked.input).await {
         Ok(output) => output,
-        Err(CallError::NotRunning) => alone(dir, &asked).await?,
+        Err(CallError::NotRunning) => alone(dir, &asked, Content::default()).await?,
         Err(CallError::Refused { exit_code, text }) => return Err((exit_code, format!("{name}: {text}"))),
         Err(error) => return Err(failed(format!("{name}: {error}"))),
     };
@@ -93,9 +101,10 @@ async fn operation(asked: Call) -> Result<(), Failure> {
     }
 }
 
-async fn alone(dir: DataDir, asked: &Call) -> Result<Output, Failure> {
+async fn alone(dir: DataDir, asked: &Call, content: Content) -> Result<Output, Failure> {
     let instance = Instance::open(dir, false).await.map_err(|text| (FAILED, text))?;
     let context = instance.context(&format!("uid:{}", rustix::process::getuid().as_raw()), "command");
+    let context = admin::Context { content, ..context };
     let name = asked.operation.name;
     let result = execute(&context, name, &asked.input).await.map_err(|e| (e.exit_code(), format!("{name}: {e}")));
     instance.engine.db().close().await;

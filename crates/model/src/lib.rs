@@ -36,6 +36,7 @@ pub use kinds::application::{Application, TransferDirections};
 pub use kinds::cgate::Cgate;
 pub use kinds::cgate_group::{CgateGroup, Shared};
 pub use kinds::decision_rule::{Condition, DecisionRule, Operator, RuleAction};
+pub use kinds::drop_folder::{DropFolder, Owners, Readiness};
 pub use kinds::key::KeyObject;
 pub use kinds::listener::Listener;
 pub use kinds::local_site::LocalSite;

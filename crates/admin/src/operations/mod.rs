@@ -4,6 +4,7 @@ mod care;
 mod config;
 mod exchange;
 mod family;
+mod files;
 mod keys;
 mod listeners;
 mod objects;
@@ -27,6 +28,7 @@ pub static OPERATIONS: &[&[Operation]] = &[
     family::CGATE_GROUPS,
     family::CGATES,
     family::VFD_DIRS,
+    family::DROP_FOLDERS,
     family::DECISION_RULES,
     family::RULE_TABLES,
     keys::OPERATIONS,
@@ -34,6 +36,7 @@ pub static OPERATIONS: &[&[Operation]] = &[
     quarantine::OPERATIONS,
     routes::OPERATIONS,
     transfers::OPERATIONS,
+    files::OPERATIONS,
     observe::OPERATIONS,
     care::OPERATIONS,
     config::OPERATIONS,

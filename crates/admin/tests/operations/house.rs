@@ -40,7 +40,10 @@ impl House {
         let parts = EngineParts { db, store, master, clock, options: EngineOptions::default() };
         let engine = Engine::start(parts).await.unwrap();
         let actor = Actor { name: "uid:1000".to_owned(), origin: "test".to_owned() };
-        Self { context: Context { engine, actor, weaknesses: Arc::new([]) }, _folder: folder }
+        Self {
+            context: Context { engine, actor, weaknesses: Arc::new([]), content: admin::Content::default() },
+            _folder: folder,
+        }
     }
 
     pub(crate) async fn run(&self, name: &str, values: &[(&str, &str)]) -> Result<Output, OpError> {

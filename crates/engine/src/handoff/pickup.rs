@@ -147,10 +147,8 @@ impl Put<'_> {
             return Ok(Left::Nothing);
         }
         let (here, size) = (names.clone(), job.size);
-        let (part, there) = names
-            .folder
-            .work(move |folder| Ok((folder.look(&here.part)?, folder.look(&here.name)?)))
-            .await?;
+        let (part, there) =
+            names.folder.work(move |folder| Ok((folder.look(&here.part)?, folder.look(&here.name)?))).await?;
         match part {
             // Linked but not yet unlinked, where the disk can't rename without replacing.
             Some(stat) if job.noted && stat.st_nlink > 1 => return Ok(Left::Arrived),
@@ -186,12 +184,7 @@ impl Put<'_> {
         }
     }
 
-    async fn write(
-        &self,
-        names: &Names,
-        job: &mut OutgoingJob,
-        jobs: &mut dyn JobSource,
-    ) -> Result<(), TransferError> {
+    async fn write(&self, names: &Names, job: &mut OutgoingJob, jobs: &mut dyn JobSource) -> Result<(), TransferError> {
         let part = names.part.clone();
         let how = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
         let made = names.folder.work(move |f| f.open_file(&part, how, Mode::RUSR | Mode::WUSR)).await?;

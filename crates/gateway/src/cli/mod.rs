@@ -12,6 +12,8 @@ use admin::{Form, Input, InputError, Operation, Param};
 use base::Secret;
 use clap::ArgMatches;
 
+use crate::content::Streamed;
+
 pub(crate) use tree::LINK_NAMES;
 
 /// Largest file that a command reads to send along, in octets.
@@ -45,6 +47,8 @@ pub(crate) struct Call {
     pub(crate) json: bool,
     /// Where the result goes, if not to standard output.
     pub(crate) output: Option<Target>,
+    /// Content that goes or comes beside it.
+    pub(crate) streamed: Option<Streamed>,
 }
 
 /// A file for the result.
@@ -153,6 +157,7 @@ fn call(operation: &'static Operation, matches: &ArgMatches) -> Asked {
         data: matches.get_one::<String>("data").cloned(),
         json: matches.get_flag("json"),
         output: target(&(operation.params)(), matches),
+        streamed: streamed(&(operation.params)(), matches),
     }))
 }
 
@@ -162,10 +167,20 @@ fn target(params: &[Param], matches: &ArgMatches) -> Option<Target> {
     Some(Target { path: path.clone(), append })
 }
 
+fn streamed(params: &[Param], matches: &ArgMatches) -> Option<Streamed> {
+    let of = |form| params.iter().find(|p| p.form == form);
+    let replace = || params.iter().any(|p| p.name() == "replace" && matches.get_flag("replace"));
+    match (of(Form::Send), of(Form::Receive)) {
+        (Some(from), _) => tree::given(matches, from).cloned().map(Streamed::Send),
+        (None, Some(to)) => Some(Streamed::Receive { to: tree::given(matches, to).cloned(), replace: replace() }),
+        (None, None) => None,
+    }
+}
+
 fn take(input: &mut Input, param: &Param, matches: &ArgMatches) -> Result<(), String> {
     match param.form {
         Form::Switch if matches.get_flag(param.name()) => input.give(param, "Y").map_err(|e| e.to_string()),
-        Form::Switch | Form::Output | Form::Append => Ok(()),
+        Form::Switch | Form::Output | Form::Append | Form::Receive => Ok(()),
         Form::Bundle => match tree::given(matches, param) {
             Some(path) => {
                 input.give_bundle(param, bundle::read(path)?);
@@ -188,7 +203,7 @@ fn take(input: &mut Input, param: &Param, matches: &ArgMatches) -> Result<(), St
             Some(value) => input.give(param, value.expose()).map_err(|e| e.to_string()),
             None => Ok(()),
         },
-        Form::Value => match tree::given(matches, param) {
+        Form::Value | Form::Send => match tree::given(matches, param) {
             Some(text) => input.give(param, text).map_err(|e| e.to_string()),
             None => Ok(()),
         },

@@ -130,6 +130,8 @@ fn family(word: &str) -> &'static str {
         "peldsp" => "Show sites, gates, applications, models, rules and transfers",
         "pelctl" => "Control transfers and sites",
         "vfdadm" => "Create, change and delete virtual folders",
+        "file" => "List, take out and bring stored files",
+        "handoff" => "Drop folders, and programs that are told what happens",
         "vfddsp" => "Show virtual folders",
         "secbase" => "Export and import profiles as text, a line for each field",
         "pelbase" => "Export and import sites, gates, applications, models and rules as text, a line for each field",
@@ -177,6 +179,7 @@ fn argument(param: &Param) -> Arg {
     match (param.form, field.kind) {
         (Form::Switch | Form::Append | Form::Asked, _) => arg.action(ArgAction::SetTrue).allow_hyphen_values(false),
         (Form::File | Form::Output, _) => arg.value_name("FILE"),
+        (Form::Send | Form::Receive, _) => arg.value_name("FILE|-"),
         (Form::Bundle, _) => arg.value_name("FILE|DIR|-"),
         _ if param.is_secret() => arg.num_args(0..=1).allow_hyphen_values(false).value_name("SECRET"),
         (_, FieldKind::List { .. } | FieldKind::RefList(..)) => arg.value_name("LIST"),

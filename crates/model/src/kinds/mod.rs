@@ -5,6 +5,7 @@ pub(crate) mod application;
 pub(crate) mod cgate;
 pub(crate) mod cgate_group;
 pub(crate) mod decision_rule;
+pub(crate) mod drop_folder;
 pub(crate) mod key;
 pub(crate) mod listener;
 pub(crate) mod local_site;

@@ -50,6 +50,15 @@ pub struct Marker {
 }
 
 impl Marker {
+    /// Reads a pattern such as `&(file_name).done`.
+    #[must_use]
+    pub fn parse(pattern: &str) -> Option<Self> {
+        let (before, after) = pattern.split_once("&(file_name)")?;
+        let rest = [before, after].concat();
+        let plain = !rest.is_empty() && !rest.contains(['/', '&']) && !rest.chars().any(char::is_control);
+        plain.then(|| Self { before: before.to_owned(), after: after.to_owned() })
+    }
+
     /// The mark of this file.
     #[must_use]
     pub fn of(&self, file: &[u8]) -> Vec<u8> {
@@ -76,11 +85,9 @@ pub(super) fn folder_place(r: &mut Reader<'_>) -> Option<FolderPlace> {
         }
         return Some(FolderPlace { path: path.unwrap_or_default(), marker, mode, owner });
     }
-    for (field, given) in [
-        ("real_path", path.is_some()),
-        ("done_marker", marker.is_some()),
-        ("file_owner", owner != (None, None)),
-    ] {
+    for (field, given) in
+        [("real_path", path.is_some()), ("done_marker", marker.is_some()), ("file_owner", owner != (None, None))]
+    {
         if given {
             r.error(field, "only a site of the protocol FOLDER has it", "clear it, or set protocol to FOLDER");
         }
@@ -103,17 +110,11 @@ pub(super) fn real_path(r: &mut Reader<'_>, field: &'static str) -> Option<Strin
 /// A mark, as `&(file_name).done`.
 pub(super) fn marker(r: &mut Reader<'_>, field: &'static str) -> Option<Marker> {
     let text = r.text(field)?;
-    let parts = text.split_once("&(file_name)").filter(|(before, after)| {
-        let rest = [*before, *after].concat();
-        !rest.is_empty() && !rest.contains(['/', '&']) && !rest.chars().any(char::is_control)
-    });
-    match parts {
-        Some((before, after)) => Some(Marker { before: before.to_owned(), after: after.to_owned() }),
-        None => {
-            r.error(field, "it is no name made from &(file_name)", "write it as &(file_name).done");
-            None
-        }
+    let marker = Marker::parse(&text);
+    if marker.is_none() {
+        r.error(field, "it is no name made from &(file_name)", "write it as &(file_name).done");
     }
+    marker
 }
 
 fn mode(r: &mut Reader<'_>) -> u32 {
