@@ -3,7 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
@@ -16,6 +16,9 @@ pub type Writer = Box<dyn AsyncWrite + Send + Sync + Unpin>;
 
 /// Octets of one piece over the socket.
 pub(crate) const PIECE_OCTETS: usize = 256 * 1024;
+
+/// Octets read at once.
+const READ_OCTETS: usize = 64 * 1024;
 
 /// The streams of one call; an operation that needs one takes it.
 #[derive(Clone, Default)]
@@ -62,18 +65,19 @@ pub(crate) struct Pieces<R> {
     head: Vec<u8>,
     left: usize,
     over: bool,
+    buffer: Vec<u8>,
 }
 
 impl<R: AsyncRead + Unpin> Pieces<R> {
-    pub(crate) const fn new(inner: R) -> Self {
-        Self { inner, head: Vec::new(), left: 0, over: false }
+    pub(crate) fn new(inner: R) -> Self {
+        Self { inner, head: Vec::new(), left: 0, over: false, buffer: vec![0; READ_OCTETS] }
     }
 
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         while self.left == 0 && !self.over {
             let mut octet = [0; 1];
             let mut one = ReadBuf::new(&mut octet);
-            std::task::ready!(Pin::new(&mut self.inner).poll_read(cx, &mut one))?;
+            ready!(Pin::new(&mut self.inner).poll_read(cx, &mut one))?;
             let Some(octet) = one.filled().first() else { return Poll::Ready(Err(cut_off())) };
             self.head.push(*octet);
             let Ok(head) = <[u8; 4]>::try_from(self.head.as_slice()) else { continue };
@@ -91,21 +95,18 @@ impl<R: AsyncRead + Unpin> Pieces<R> {
 impl<R: AsyncRead + Unpin> AsyncRead for Pieces<R> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
         let this = self.get_mut();
-        std::task::ready!(this.poll_head(cx))?;
-        if this.over || out.remaining() == 0 {
+        ready!(this.poll_head(cx))?;
+        let most = this.left.min(out.remaining()).min(READ_OCTETS);
+        let Some(buffer) = this.buffer.get_mut(..most).filter(|buffer| !this.over && !buffer.is_empty()) else {
             return Poll::Ready(Ok(()));
-        }
-        let most = this.left.min(out.remaining());
-        let mut part = out.take(most);
-        std::task::ready!(Pin::new(&mut this.inner).poll_read(cx, &mut part))?;
-        let count = part.filled().len();
-        if count == 0 {
+        };
+        let mut part = ReadBuf::new(buffer);
+        ready!(Pin::new(&mut this.inner).poll_read(cx, &mut part))?;
+        if part.filled().is_empty() {
             return Poll::Ready(Err(cut_off()));
         }
-        this.left = this.left.saturating_sub(count);
-        // What `part` has filled it has also initialised, in the same memory.
-        out.initialize_unfilled_to(count);
-        out.advance(count);
+        out.put_slice(part.filled());
+        this.left = this.left.saturating_sub(part.filled().len());
         Poll::Ready(Ok(()))
     }
 }

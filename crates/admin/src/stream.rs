@@ -38,7 +38,7 @@ pub async fn call_streaming(
     let request = Request { operation: operation.to_owned(), input: input.into() };
     let text = zeroize::Zeroizing::new(serde_json::to_vec(&request).map_err(io::Error::other)?);
     let len = u32::try_from(text.len()).map_err(io::Error::other)?;
-    let head = [&[STREAMS], &len.to_be_bytes()[..]].concat();
+    let head = [&[STREAMS][..], &len.to_be_bytes()[..]].concat();
     timed(PASS_MAX, write.write_all(&head)).await?;
     timed(PASS_MAX, write.write_all(&text)).await?;
     let sending = tokio::spawn(async move {

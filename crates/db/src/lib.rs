@@ -23,6 +23,7 @@ mod events;
 mod fault;
 #[cfg(test)]
 mod faults;
+mod hooks;
 mod ids;
 mod logins;
 mod migrate;
@@ -52,6 +53,7 @@ pub use error::{DbError, Referrer};
 pub use events::{Event, Events};
 #[cfg(any(test, feature = "faults"))]
 pub use fault::{Fault, Faults};
+pub use hooks::{HookEnd, HookEvent, HookRun, HookRuns};
 pub use logins::{BlockPolicy, LoginBlocks, Meta, SeenKey, SeenKeys};
 pub use object_sets::{CHANGES_MAX, ChangeSet, ObjectChange};
 pub use objects::{Change, CredentialRow, Credentials, Deletion, HistoryRow, NewCredential, NewObject, Objects};
@@ -255,6 +257,12 @@ impl Db {
     pub const fn backups(&self) -> Backups<'_> {
         Backups(self)
     }
+    /// What hooks are to be told.
+    #[must_use]
+    pub const fn hooks(&self) -> HookRuns<'_> {
+        HookRuns(self)
+    }
+
     /// Events for others.
     #[must_use]
     pub const fn events(&self) -> Events<'_> {

@@ -10,8 +10,11 @@ use crate::backup;
 use crate::sql::{Conn, args};
 
 /// All steps, in order; a published one never changes.
-pub(crate) const MIGRATIONS: &[(i64, &str)] =
-    &[(1, include_str!("../migrations/0001_initial.sql")), (3, include_str!("../migrations/0003_usage.sql"))];
+pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
+    (1, include_str!("../migrations/0001_initial.sql")),
+    (3, include_str!("../migrations/0003_usage.sql")),
+    (6, include_str!("../migrations/0006_hooks.sql")),
+];
 
 /// Lines that begin a part for one database, to the end or the next such line.
 const ONLY_SQLITE: &str = "-- only SQLite:";

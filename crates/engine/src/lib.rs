@@ -12,6 +12,7 @@ mod engine;
 mod error;
 mod events;
 pub mod handoff;
+pub mod hooks;
 mod housekeeping;
 pub mod limits;
 mod load;

@@ -38,9 +38,12 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return told(FAILED, &error.to_string()),
     };
+    let streams = matches!(&asked, Asked::Operation(call) if call.streamed.is_some());
     let answered = runtime.block_on(answer(asked));
-    // Somebody may still wait for standard input.
-    runtime.shutdown_background();
+    if streams {
+        // Somebody may still wait for standard input.
+        runtime.shutdown_background();
+    }
     match answered {
         Ok(()) => ExitCode::SUCCESS,
         Err((code, text)) => told(code, &text),

@@ -48,6 +48,7 @@ impl Running {
         tasks.spawn(engine::run_routing(Arc::clone(&engine)));
         tasks.spawn(engine::run_housekeeping(Arc::clone(&engine)));
         tasks.spawn(engine::handoff::run_drop_folders(Arc::clone(&engine)));
+        tasks.spawn(engine::hooks::run_hooks(Arc::clone(&engine)));
         let deliverer = Deliverer { engine: Arc::clone(&engine), vault: Arc::clone(&vault) };
         tasks.spawn(engine::queue::run_deliveries(Arc::clone(&engine), Arc::new(deliverer)));
         let drain = Duration::from_secs(instance.settings.shutdown.drain_s.into());

@@ -37,6 +37,7 @@ pub use kinds::cgate::Cgate;
 pub use kinds::cgate_group::{CgateGroup, Shared};
 pub use kinds::decision_rule::{Condition, DecisionRule, Operator, RuleAction};
 pub use kinds::drop_folder::{DropFolder, Owners, Readiness};
+pub use kinds::hook::{Hook, hook_variables};
 pub use kinds::key::KeyObject;
 pub use kinds::listener::Listener;
 pub use kinds::local_site::LocalSite;

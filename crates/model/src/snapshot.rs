@@ -8,6 +8,7 @@ use crate::kinds::cgate::Cgate;
 use crate::kinds::cgate_group::CgateGroup;
 use crate::kinds::decision_rule::DecisionRule;
 use crate::kinds::drop_folder::DropFolder;
+use crate::kinds::hook::Hook;
 use crate::kinds::key::KeyObject;
 use crate::kinds::listener::Listener;
 use crate::kinds::local_site::LocalSite;
@@ -50,6 +51,7 @@ pub struct Snapshot {
     vfd: Table<VfdDir>,
     vfd_children: HashMap<String, Vec<Arc<VfdDir>>>,
     drop_folders: Table<DropFolder>,
+    hooks: Table<Hook>,
     applications: Table<Application>,
     models: Table<TransferModel>,
     rules: Table<DecisionRule>,
@@ -86,6 +88,7 @@ impl Snapshot {
             Kind::RemoteSite => keep(&mut self.sites, &mut self.broken, o, found),
             Kind::VfdDir => keep(&mut self.vfd, &mut self.broken, o, found),
             Kind::DropFolder => keep(&mut self.drop_folders, &mut self.broken, o, found),
+            Kind::Hook => keep(&mut self.hooks, &mut self.broken, o, found),
             Kind::Application => keep(&mut self.applications, &mut self.broken, o, found),
             Kind::TransferModel => keep(&mut self.models, &mut self.broken, o, found),
             Kind::DecisionRule => keep(&mut self.rules, &mut self.broken, o, found),
@@ -246,6 +249,17 @@ impl Snapshot {
     /// Drop folders by name.
     pub fn drop_folders(&self) -> impl Iterator<Item = &Arc<DropFolder>> {
         self.drop_folders.values()
+    }
+
+    /// A hook.
+    #[must_use]
+    pub fn hook(&self, name: &str) -> Option<&Arc<Hook>> {
+        self.hooks.get(name)
+    }
+
+    /// Hooks by name.
+    pub fn hooks(&self) -> impl Iterator<Item = &Arc<Hook>> {
+        self.hooks.values()
     }
 
     /// An application.

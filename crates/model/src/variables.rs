@@ -32,6 +32,11 @@ pub(crate) fn names() -> String {
     ARGUMENTS.iter().map(|a| format!("&({})", a.name)).collect::<Vec<_>>().join(" ")
 }
 
+/// Every variable and its value.
+pub(crate) fn all(facts: &RouteFacts) -> impl Iterator<Item = (&'static str, String)> {
+    ARGUMENTS.iter().map(|a| (a.name, a.value(facts)))
+}
+
 /// One part of a text with variables.
 #[derive(Debug, Eq, PartialEq)]
 enum Part<'a> {

@@ -1,6 +1,6 @@
 //! Files that are stored: list them, take one out, bring one in.
 
-use base::{Pattern, QuestionMark, TransferId, UtcMicros};
+use base::{Pattern, QuestionMark, TransferId};
 use db::{Direction, Mode, RouteState, State, Transfer, TransferFilter};
 use engine::{Brought, Digest, Request, name_of_path};
 use model::{Field, FieldKind, Kind};

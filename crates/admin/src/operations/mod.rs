@@ -29,6 +29,7 @@ pub static OPERATIONS: &[&[Operation]] = &[
     family::CGATES,
     family::VFD_DIRS,
     family::DROP_FOLDERS,
+    family::HOOKS,
     family::DECISION_RULES,
     family::RULE_TABLES,
     keys::OPERATIONS,

@@ -6,6 +6,7 @@ mod clock;
 mod control;
 mod crash;
 mod deliver;
+mod drops;
 mod faults;
 mod house;
 mod housekeeping;

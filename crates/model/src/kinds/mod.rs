@@ -6,6 +6,7 @@ pub(crate) mod cgate;
 pub(crate) mod cgate_group;
 pub(crate) mod decision_rule;
 pub(crate) mod drop_folder;
+pub(crate) mod hook;
 pub(crate) mod key;
 pub(crate) mod listener;
 pub(crate) mod local_site;

@@ -47,6 +47,23 @@ pub(super) fn folders(s: &Snapshot, found: &mut Found) {
     }
 }
 
+/// Programs of hooks in folders that others fill: there is no folder whose content is executed.
+pub(super) fn hooks(s: &Snapshot, found: &mut Found) {
+    let mounts = s.vfd_dirs().filter_map(|dir| match &dir.dir_type {
+        DirType::Mount(target) => Some((target.as_str(), format!("partners see as {}", dir.path))),
+        DirType::Virtual => None,
+    });
+    let drops = s.drop_folders().map(|drop| (drop.path.as_str(), format!("is drop folder {}", drop.name)));
+    let pickups =
+        s.sites().filter_map(|site| Some((site.folder.as_ref()?.path.as_str(), format!("is site {}", site.name))));
+    for (folder, what) in mounts.chain(drops).chain(pickups) {
+        for hook in s.hooks().filter(|hook| lies_in(&hook.program, folder)) {
+            let text = format!("the program lies in {folder}, which {what}");
+            found.error((Kind::Hook, &hook.name), "program", text, "put it where only operators can write");
+        }
+    }
+}
+
 /// Whether `path` is `folder` or lies in it.
 fn lies_in(path: &str, folder: &str) -> bool {
     path.strip_prefix(folder.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -56,6 +73,17 @@ fn lies_in(path: &str, folder: &str) -> bool {
 mod tests {
     use crate::testing::object;
     use crate::{Kind, Snapshot};
+
+    #[test]
+    fn programs_in_folders_of_others_are_refused() {
+        let hook = |program: &str| object(Kind::Hook, "H", &[("program", program), ("events", "RECEIVED")]);
+        let drop = || object(Kind::DropFolder, "D", &[("real_path", "/srv/out")]);
+        let mount = || object(Kind::VfdDir, "/m", &[("type", "MOUNT"), ("target", "/srv/m")]);
+        for (program, refused) in [("/srv/out/x.sh", true), ("/srv/m/a/x.sh", true), ("/srv/bin/x.sh", false)] {
+            let (_, problems) = Snapshot::build(vec![hook(program), drop(), mount()], vec![], 1);
+            assert_eq!(problems.iter().any(|p| p.object == "HOOK H"), refused, "{program}");
+        }
+    }
 
     #[test]
     fn folders_in_each_other_are_told() {

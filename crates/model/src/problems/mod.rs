@@ -58,6 +58,7 @@ static LOOKS: &[fn(&Snapshot, &mut Found)] = &[
     paths::routes,
     paths::loops,
     handoff::folders,
+    handoff::hooks,
 ];
 
 /// Fields that this version does not know, of an object stored by another.
