@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::input::Wire;
 use crate::partner::CallPartner;
-use crate::{Effect, Form, Input, InputError, OpError, Operation, Output, find};
+use crate::{Content, Effect, Form, Input, InputError, OpError, Operation, Output, find};
 
 /// Most characters of one value, or of a refusal, that the audit keeps of an attempt that came to nothing.
 const AUDITED_CHARS_MAX: usize = 256;
@@ -26,6 +26,8 @@ pub struct Context {
     pub about: Arc<About>,
     /// Who calls partners, to test connections; none where there is nobody who could.
     pub caller: Option<Arc<dyn CallPartner>>,
+    /// Content that streams beside the operation.
+    pub content: Content,
 }
 
 /// What a support bundle tells of an instance, beside what the engine knows.

@@ -5,6 +5,7 @@
 
 mod changes;
 pub mod config;
+mod content;
 mod execute;
 mod input;
 mod operation;
@@ -13,9 +14,12 @@ mod output;
 pub mod partner;
 mod sealing;
 pub mod socket;
+mod stream;
 
+pub use content::{Content, Reader, Writer};
 pub use execute::{About, Context, execute};
 pub use input::{Input, InputError};
 pub use operation::{Effect, Form, OpError, Operation, Param, Resource, Right};
 pub use operations::{OPERATIONS, create_object, find};
 pub use output::{Cell, Line, Output, Tone};
+pub use stream::call_streaming;

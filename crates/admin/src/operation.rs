@@ -91,6 +91,11 @@ pub enum Form {
     Answers,
     /// Present or absent: whether the caller adds to that file. The operation does not see it.
     Append,
+    /// With the path of a file of the caller whose content streams to the operation, or `-`.
+    Send,
+    /// With the path of a file of the caller that gets the content which the operation streams, or `-`. The operation does not
+    /// see the path.
+    Receive,
 }
 
 impl Param {

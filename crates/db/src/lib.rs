@@ -24,6 +24,7 @@ mod events;
 mod fault;
 #[cfg(test)]
 mod faults;
+mod hooks;
 mod ids;
 mod listen;
 mod logins;
@@ -61,6 +62,7 @@ pub use error::{DbError, Referrer};
 pub use events::{Event, Events, Outbox};
 #[cfg(any(test, feature = "faults"))]
 pub use fault::{Fault, Faults};
+pub use hooks::{HookEnd, HookEvent, HookRun, HookRuns};
 pub use logins::{BlockPolicy, LoginBlocks, Meta, SeenKey, SeenKeys};
 pub use nodes::{NewNode, NodeRow, NodeState, Nodes, Notice, SiteSwitch, TakenOver};
 pub use object_sets::{CHANGES_MAX, ChangeSet, ObjectChange};
@@ -280,6 +282,12 @@ impl Db {
     pub const fn backups(&self) -> Backups<'_> {
         Backups(self)
     }
+    /// What hooks are to be told.
+    #[must_use]
+    pub const fn hooks(&self) -> HookRuns<'_> {
+        HookRuns(self)
+    }
+
     /// Events for others.
     #[must_use]
     pub const fn events(&self) -> Events<'_> {

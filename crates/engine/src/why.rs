@@ -1,7 +1,7 @@
 //! The whole story of a transfer, for people: what it is, what happened, why, and what to do next.
 
 use base::{Shown, TransferId};
-use db::{DbError, Direction, Mode, RouteState, State, Step, Transfer};
+use db::{DbError, Direction, HookRun, Mode, RouteState, State, Step, Transfer};
 use serde::Serialize;
 
 use crate::engine::Engine;
@@ -38,6 +38,8 @@ pub struct Story {
     pub reason: i64,
     /// When it will be tried next, RFC 3339 in UTC.
     pub next_try: Option<String>,
+    /// What hooks were told of it, a line each.
+    pub hooks: Vec<String>,
     /// What happens next, or what to do.
     pub next_step: String,
     /// Commands for that.
@@ -81,6 +83,7 @@ impl Story {
         if !self.cause.is_empty() {
             lines.push(format!("cause: {} (reason {})", self.cause, self.reason));
         }
+        lines.extend(self.hooks.iter().cloned());
         lines.extend(self.next_try.as_ref().map(|at| format!("next try: {at}")));
         lines.push(format!("next: {}", self.next_step));
         lines.extend(self.commands.iter().map(|command| format!("  {command}")));
@@ -114,6 +117,7 @@ impl Engine {
             cause: t.err.clone(),
             reason: t.reason,
             next_try: next_try(&t, site.as_ref()).then(|| t.next_try_at.to_string()),
+            hooks: self.db.hooks().of(id).await.map_err(|e| db_error(&e))?.iter().map(hook_line).collect(),
             next_step: self.next_step(&t, site.as_ref()),
             commands: self.commands(&t, site.as_ref()),
         })
@@ -214,7 +218,7 @@ impl Engine {
         if !object.enabled {
             return format!("site {name} is disabled: enable it with peladm update_site");
         }
-        if object.addresses.is_empty() {
+        if !object.is_reachable() {
             return format!("site {name} has no address: set dest_address");
         }
         if !object.roles.init_sender || !object.roles.init_mode {
@@ -236,6 +240,19 @@ impl Engine {
         }
         format!("waits for a connection to site {name}: {} of {} are in use", site.connections, object.init_conn_max)
     }
+}
+
+fn hook_line(run: &HookRun) -> String {
+    let state = match run.state.as_str() {
+        "W" => "waits",
+        "P" => "runs",
+        "E" => "told",
+        _ => "given up",
+    };
+    let exit = if run.exit.is_empty() { String::new() } else { format!(", {}", run.exit) };
+    let output = run.output.replace('\n', "\n    ");
+    let output = if output.is_empty() { output } else { format!("\n    {output}") };
+    format!("hook {} of {}, run {}: {state}, {} tries{exit}{output}", run.hook, run.kind, run.id, run.tries)
 }
 
 fn received(t: &Transfer) -> String {

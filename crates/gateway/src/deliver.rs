@@ -25,6 +25,9 @@ pub(crate) struct Deliverer {
 #[async_trait]
 impl Deliver for Deliverer {
     async fn session(&self, site: Arc<RemoteSite>, jobs: &mut dyn JobSource) -> SessionOutcome {
+        if let Some(place) = &site.folder {
+            return engine::handoff::put_all(&site, place, &self.engine.options().data, jobs).await;
+        }
         let Some(carrier) = protocols::carrier(&site.protocol) else {
             return SessionOutcome::Unable(refused(format!("protocol {} is not built in", site.protocol)));
         };

@@ -107,6 +107,7 @@ impl Instance {
                 log_file: self.settings.log_path(self.dir.path()),
             }),
             caller: Some(Arc::new(Caller::new(Arc::clone(&self.engine)))),
+            content: admin::Content::default(),
         }
     }
 

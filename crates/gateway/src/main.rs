@@ -6,6 +6,7 @@ mod accept;
 mod call;
 mod care;
 mod cli;
+mod content;
 mod data_dir;
 mod deliver;
 mod demo;
@@ -15,6 +16,7 @@ mod log_file;
 mod observe;
 mod serve;
 mod settings;
+mod streamed;
 mod system;
 mod tell;
 
@@ -22,7 +24,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use admin::socket::{CallError, call};
-use admin::{Output, execute};
+use admin::{Content, Output, execute};
 use cli::{Asked, Call, print};
 use data_dir::DataDir;
 use instance::Instance;
@@ -43,7 +45,13 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return told(FAILED, &error.to_string()),
     };
-    match runtime.block_on(answer(asked)) {
+    let streams = matches!(&asked, Asked::Operation(call) if call.streamed.is_some());
+    let answered = runtime.block_on(answer(asked));
+    if streams {
+        // Somebody may still wait for standard input.
+        runtime.shutdown_background();
+    }
+    match answered {
         Ok(()) => ExitCode::SUCCESS,
         Err((code, text)) => told(code, &text),
     }
@@ -107,6 +115,9 @@ async fn operation(asked: Call) -> Result<(), Failure> {
     if cli::dialogue::wanted(&asked) {
         return cli::dialogue::talk(asked).await;
     }
+    if let Some(how) = &asked.streamed {
+        return streamed::operation(data_folder(&asked)?, &asked, how).await;
+    }
     let failed = |text: String| (FAILED, text);
     let watches = asked.operation.name == "status" && asked.input.is_set("watch");
     loop {
@@ -129,23 +140,28 @@ async fn operation(asked: Call) -> Result<(), Failure> {
 /// Asks the running gateway; if none runs, does it here under the data folder's lock.
 async fn perform(asked: &Call) -> Result<Output, Failure> {
     let failed = |text: String| (FAILED, text);
-    let path = DataDir::named(asked.data.as_deref()).map_err(|e| failed(e.to_string()))?;
-    let dir = DataDir::open(&path, false).map_err(|e| failed(e.to_string()))?;
+    let dir = data_folder(asked)?;
     let name = asked.operation.name;
     match call(&dir.socket(), name, &asked.input).await {
         Ok(output) => Ok(output),
-        Err(CallError::NotRunning) if name == "status" => alone(dir, asked)
+        Err(CallError::NotRunning) if name == "status" => alone(dir, asked, Content::default())
             .await
             .map_err(|(code, text)| (code, format!("gateway    NOT RUNNING, and its database cannot be read: {text}"))),
-        Err(CallError::NotRunning) => alone(dir, asked).await,
+        Err(CallError::NotRunning) => alone(dir, asked, Content::default()).await,
         Err(CallError::Refused { exit_code, text }) => Err((exit_code, format!("{name}: {text}"))),
         Err(error) => Err(failed(format!("{name}: {error}"))),
     }
 }
 
-async fn alone(dir: DataDir, asked: &Call) -> Result<Output, Failure> {
+fn data_folder(asked: &Call) -> Result<DataDir, Failure> {
+    let path = DataDir::named(asked.data.as_deref()).map_err(|e| (FAILED, e.to_string()))?;
+    DataDir::open(&path, false).map_err(|e| (FAILED, e.to_string()))
+}
+
+async fn alone(dir: DataDir, asked: &Call, content: Content) -> Result<Output, Failure> {
     let instance = Instance::open(dir, false).await.map_err(|text| (FAILED, text))?;
     let context = instance.context(&format!("uid:{}", rustix::process::getuid().as_raw()), "command");
+    let context = admin::Context { content, ..context };
     let name = asked.operation.name;
     let result = execute(&context, name, &asked.input).await.map_err(|e| (e.exit_code(), format!("{name}: {e}")));
     instance.engine.write_ledger().await;

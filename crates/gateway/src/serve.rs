@@ -59,6 +59,8 @@ impl Running {
         tasks.spawn(engine::run_watch(Arc::clone(&engine)));
         tasks.spawn(engine::run_outbox(Arc::clone(&engine)));
         tasks.spawn(engine::run_traces(Arc::clone(&engine)));
+        tasks.spawn(engine::handoff::run_drop_folders(Arc::clone(&engine)));
+        tasks.spawn(engine::hooks::run_hooks(Arc::clone(&engine)));
         let node = tokio::spawn(engine::run_node(Arc::clone(&engine)));
         let deliverer = Deliverer { engine: Arc::clone(&engine), vault: Arc::clone(&vault) };
         let mut watched = vec![

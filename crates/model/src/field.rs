@@ -346,6 +346,8 @@ pub fn descriptor(kind: Kind) -> &'static ObjectDescriptor {
         Kind::CgateGroup => &k::cgate_group::DESCRIPTOR,
         Kind::Cgate => &k::cgate::DESCRIPTOR,
         Kind::VfdDir => &k::vfd_dir::DESCRIPTOR,
+        Kind::DropFolder => &k::drop_folder::DESCRIPTOR,
+        Kind::Hook => &k::hook::DESCRIPTOR,
         Kind::Application => &k::application::DESCRIPTOR,
         Kind::TransferModel => &k::transfer_model::DESCRIPTOR,
         Kind::DecisionRule => &k::decision_rule::DESCRIPTOR,

@@ -28,6 +28,10 @@ pub enum Kind {
     Cgate,
     /// A virtual folder.
     VfdDir,
+    /// A real folder that files are taken from.
+    DropFolder,
+    /// A program that is asked or told what happens.
+    Hook,
     /// How a file is treated.
     Application,
     /// What a transfer made by a rule looks like.
@@ -44,13 +48,13 @@ pub enum Kind {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
     "{0:?} is no kind of object: use one of LISTENER, NETWORK_PROFILE, SSH_PROFILE, KEY, LOCAL_SITE, SITE, \
-         CGATE_GROUP, CGATE, VFD_DIR, APPLICATION, MODEL, DECISION_RULE, RULE_TABLE, WEBHOOK"
+         CGATE_GROUP, CGATE, VFD_DIR, DROP_FOLDER, HOOK, APPLICATION, MODEL, DECISION_RULE, RULE_TABLE, WEBHOOK"
 )]
 pub struct KindError(String);
 
 impl Kind {
     /// Every kind, in the order in which objects can be created without a missing reference.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Key,
         Self::SshProfile,
         Self::NetworkProfile,
@@ -59,6 +63,8 @@ impl Kind {
         Self::Application,
         Self::RemoteSite,
         Self::VfdDir,
+        Self::DropFolder,
+        Self::Hook,
         Self::CgateGroup,
         Self::Cgate,
         Self::TransferModel,
@@ -80,6 +86,8 @@ impl Kind {
             Self::CgateGroup => "CGATE_GROUP",
             Self::Cgate => "CGATE",
             Self::VfdDir => "VFD_DIR",
+            Self::DropFolder => "DROP_FOLDER",
+            Self::Hook => "HOOK",
             Self::Application => "APPLICATION",
             Self::TransferModel => "MODEL",
             Self::DecisionRule => "DECISION_RULE",

@@ -7,6 +7,8 @@ use crate::kinds::application::Application;
 use crate::kinds::cgate::Cgate;
 use crate::kinds::cgate_group::CgateGroup;
 use crate::kinds::decision_rule::DecisionRule;
+use crate::kinds::drop_folder::DropFolder;
+use crate::kinds::hook::Hook;
 use crate::kinds::key::KeyObject;
 use crate::kinds::listener::Listener;
 use crate::kinds::local_site::LocalSite;
@@ -49,6 +51,8 @@ pub struct Snapshot {
     pub(crate) chains: BTreeMap<String, group_chain::Chain>,
     vfd: Table<VfdDir>,
     vfd_children: HashMap<String, Vec<Arc<VfdDir>>>,
+    drop_folders: Table<DropFolder>,
+    hooks: Table<Hook>,
     applications: Table<Application>,
     models: Table<TransferModel>,
     rules: Table<DecisionRule>,
@@ -85,6 +89,8 @@ impl Snapshot {
             Kind::LocalSite => keep(&mut self.local_sites, &mut self.broken, o, found),
             Kind::RemoteSite => keep(&mut self.sites, &mut self.broken, o, found),
             Kind::VfdDir => keep(&mut self.vfd, &mut self.broken, o, found),
+            Kind::DropFolder => keep(&mut self.drop_folders, &mut self.broken, o, found),
+            Kind::Hook => keep(&mut self.hooks, &mut self.broken, o, found),
             Kind::Application => keep(&mut self.applications, &mut self.broken, o, found),
             Kind::TransferModel => keep(&mut self.models, &mut self.broken, o, found),
             Kind::DecisionRule => keep(&mut self.rules, &mut self.broken, o, found),
@@ -246,6 +252,28 @@ impl Snapshot {
     /// Virtual folders by path.
     pub fn vfd_dirs(&self) -> impl Iterator<Item = &Arc<VfdDir>> {
         self.vfd.values()
+    }
+
+    /// A drop folder.
+    #[must_use]
+    pub fn drop_folder(&self, name: &str) -> Option<&Arc<DropFolder>> {
+        self.drop_folders.get(name)
+    }
+
+    /// Drop folders by name.
+    pub fn drop_folders(&self) -> impl Iterator<Item = &Arc<DropFolder>> {
+        self.drop_folders.values()
+    }
+
+    /// A hook.
+    #[must_use]
+    pub fn hook(&self, name: &str) -> Option<&Arc<Hook>> {
+        self.hooks.get(name)
+    }
+
+    /// Hooks by name.
+    pub fn hooks(&self) -> impl Iterator<Item = &Arc<Hook>> {
+        self.hooks.values()
     }
 
     /// An application.

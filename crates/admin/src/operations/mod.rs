@@ -5,6 +5,7 @@ mod care;
 mod config;
 mod exchange;
 mod family;
+mod files;
 mod keys;
 mod listeners;
 mod nodes;
@@ -37,6 +38,8 @@ pub static OPERATIONS: &[&[Operation]] = &[
     family::CGATE_GROUPS,
     family::CGATES,
     family::VFD_DIRS,
+    family::DROP_FOLDERS,
+    family::HOOKS,
     family::DECISION_RULES,
     family::RULE_TABLES,
     keys::OPERATIONS,
@@ -45,6 +48,7 @@ pub static OPERATIONS: &[&[Operation]] = &[
     quarantine::OPERATIONS,
     routes::OPERATIONS,
     transfers::OPERATIONS,
+    files::OPERATIONS,
     observe::OPERATIONS,
     status::OPERATIONS,
     support::OPERATIONS,

@@ -89,7 +89,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
     },
 ];
 
-const ID: Field =
+pub(super) const ID: Field =
     Field::int("local_ident", (1, i64::MAX), "", "local identifier of the transfer").shorts(&["id", "li"]).required();
 const SITE: Field = Field::new("alias", FieldKind::Ref(Kind::RemoteSite), "name of the site").shorts(&["a"]).required();
 
@@ -193,7 +193,7 @@ async fn submit(context: &Context, input: &Input) -> Result<Output, OpError> {
 }
 
 /// A time as RFC 3339, or `+hhmmss` from now (TRF-5).
-fn moment(input: &Input, name: &'static str, now: UtcMicros) -> Result<Option<UtcMicros>, OpError> {
+pub(super) fn moment(input: &Input, name: &'static str, now: UtcMicros) -> Result<Option<UtcMicros>, OpError> {
     let Some(text) = input.text(name) else { return Ok(None) };
     let wrong =
         || OpError::Syntax(InputError::Together(format!("-{name} is {text:?}: give 2026-11-23T14:05:00Z or +hhmmss")));
@@ -273,7 +273,7 @@ async fn status(context: &Context, input: &Input) -> Result<Output, OpError> {
     Ok(Output::Table { columns: columns.map(str::to_owned).to_vec(), rows })
 }
 
-fn ident(input: &Input) -> Result<TransferId, OpError> {
+pub(super) fn ident(input: &Input) -> Result<TransferId, OpError> {
     input.int("local_ident").map(TransferId).ok_or(OpError::Syntax(InputError::Absent("local_ident")))
 }
 

@@ -37,6 +37,9 @@ pub struct OutgoingJob {
     /// It was about to get its final name, and whether it did is not known: look for the temporary name, then for the
     /// final one, before sending (DESIGN 1.18).
     pub maybe_delivered: bool,
+    /// It was noted in its record, by this gateway as it stands, that all but the last step was done: what is found tells
+    /// for sure where only we write.
+    pub noted: bool,
     /// Octets that earlier tries are known to have moved.
     pub done_octets: u64,
 }

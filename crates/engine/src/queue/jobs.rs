@@ -182,6 +182,7 @@ impl Jobs {
             attempt: u32::try_from(t.retries.saturating_add(1)).unwrap_or(u32::MAX),
             tried_before,
             maybe_delivered: gone_before || extra.open_end,
+            noted: extra.open_end && !gone_before,
             done_octets: u64::try_from(t.done_octets).unwrap_or(0),
         })
     }

@@ -177,7 +177,7 @@ impl Engine {
         let snapshot = self.snapshot();
         let site = snapshot.site(&to.site);
         // Who has no address fetches: the file is put at its disposal.
-        let fetches = site.is_none_or(|s| s.addresses.is_empty());
+        let fetches = site.is_none_or(|s| !s.is_reachable());
         let from = Extra::of(t);
         let extra = Extra {
             modified: from.modified,

@@ -113,7 +113,7 @@ impl Slot {
 }
 
 /// What is known of an upload when it begins.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Offer {
     pub(crate) id: TransferId,
     pub(crate) site: String,

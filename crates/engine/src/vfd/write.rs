@@ -10,10 +10,10 @@ use crate::admit::Admitted;
 use crate::engine::Engine;
 use crate::error::{Cause, TransferError};
 use crate::transfer::{Base, Extra, Incoming, Offer, db_error};
-use crate::vfd::VPath;
 use crate::vfd::files::{Named, scope};
 use crate::vfd::mount::{self, Spot};
 use crate::vfd::place::{Folder, Place, View, denied, nothing};
+use crate::vfd::{VPath, text_of};
 
 /// How a file is opened for writing.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -45,6 +45,9 @@ impl Engine {
         let (folder, name) = match view.place(path)? {
             Place::Dir(_) => return Err(TransferError::refuse(Cause::IsDirectory, format!("{path} is a folder"))),
             Place::Mount(dir, below) => {
+                let parent = path.parent().unwrap_or_default().text();
+                let name = text_of(path.name().unwrap_or_default());
+                self.ask_hooks("UPLOAD", &crate::hooks::facts(who, &parent, &name), who).await?;
                 return mount::open_write(self, &Spot::new(&view, (&dir, &below), path), how).await;
             }
             Place::File(folder, name) => (folder, name),
@@ -52,6 +55,7 @@ impl Engine {
         if !view.file_rights(&folder, &name).write {
             return Err(denied("write", path));
         }
+        self.ask_hooks("UPLOAD", &crate::hooks::facts(who, &folder.path, &name), who).await?;
         self.take_over(&who.site, &folder.file(&name)).await;
         let mut named = self.named(&view, &folder, &name).await?;
         let begun_elsewhere = self.leave_elsewhere(&mut named).await?;

@@ -18,6 +18,8 @@ use admin::{Form, Input, InputError, Operation, Param};
 use base::Secret;
 use clap::ArgMatches;
 
+use crate::content::Streamed;
+
 pub(crate) use complete::complete;
 pub(crate) use man::write as write_manual;
 pub(crate) use times::Zone;
@@ -62,6 +64,8 @@ pub(crate) struct Call {
     pub(crate) zone: Zone,
     /// Where the result goes, if not to standard output.
     pub(crate) output: Option<Target>,
+    /// Content that goes or comes beside it.
+    pub(crate) streamed: Option<Streamed>,
 }
 
 /// A file for the result.
@@ -187,6 +191,7 @@ fn call(operation: &'static Operation, matches: &ArgMatches) -> Asked {
         json: matches.get_flag("json"),
         zone: Zone::new(matches.get_flag("utc")),
         output: target(&(operation.params)(), matches),
+        streamed: streamed(&(operation.params)(), matches),
     }))
 }
 
@@ -196,10 +201,20 @@ fn target(params: &[Param], matches: &ArgMatches) -> Option<Target> {
     Some(Target { path: path.clone(), append })
 }
 
+fn streamed(params: &[Param], matches: &ArgMatches) -> Option<Streamed> {
+    let of = |form| params.iter().find(|p| p.form == form);
+    let replace = || params.iter().any(|p| p.name() == "replace" && matches.get_flag("replace"));
+    match (of(Form::Send), of(Form::Receive)) {
+        (Some(from), _) => tree::given(matches, from).cloned().map(Streamed::Send),
+        (None, Some(to)) => Some(Streamed::Receive { to: tree::given(matches, to).cloned(), replace: replace() }),
+        (None, None) => None,
+    }
+}
+
 fn take(input: &mut Input, param: &Param, matches: &ArgMatches) -> Result<(), String> {
     match param.form {
         Form::Switch if matches.get_flag(param.name()) => input.give(param, "Y").map_err(|e| e.to_string()),
-        Form::Switch | Form::Output | Form::Append | Form::Answers => Ok(()),
+        Form::Switch | Form::Output | Form::Append | Form::Answers | Form::Receive => Ok(()),
         Form::Bundle => match tree::given(matches, param) {
             Some(path) => {
                 input.give_bundle(param, bundle::read(path)?);
@@ -230,7 +245,7 @@ fn take(input: &mut Input, param: &Param, matches: &ArgMatches) -> Result<(), St
             }
             None => Ok(()),
         },
-        Form::Value => match tree::given(matches, param) {
+        Form::Value | Form::Send => match tree::given(matches, param) {
             Some(text) => input.give(param, text).map_err(|e| e.to_string()),
             None => Ok(()),
         },

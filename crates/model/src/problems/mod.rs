@@ -8,6 +8,7 @@ use crate::kinds::key::KeyObject;
 use crate::object::{KeyEntry, Kind, Object, ObjectState, Problem, Severity};
 use crate::snapshot::Snapshot;
 
+mod handoff;
 mod partners;
 mod paths;
 mod secure;
@@ -56,6 +57,8 @@ static LOOKS: &[fn(&Snapshot, &mut Found)] = &[
     paths::folders,
     paths::routes,
     paths::loops,
+    handoff::folders,
+    handoff::hooks,
 ];
 
 /// Fields that this version does not know, of an object stored by another.
