@@ -21,6 +21,7 @@ mod rights;
 mod route;
 mod snapshot;
 pub mod ssh_algorithms;
+pub mod tls_suites;
 #[cfg(test)]
 mod testing;
 mod variables;
@@ -43,6 +44,9 @@ pub use kinds::network_profile::{NetworkProfile, SecurityOption};
 pub use kinds::remote_site::{RemoteSite, RenamePolicy, Retry, SiteRoles, VerifyPolicy};
 pub use kinds::rule_table::{RuleTable, TableLimits};
 pub use kinds::ssh_profile::{SshCertificates, SshProfile, SshRole};
+pub use kinds::tls_profile::{
+    ClientAuth, FtPolicy, HeaderPolicy, TlsNegotiated, TlsProfile, TlsRevocation, TlsStart, TlsTemplate, TlsTrust,
+};
 pub use kinds::store_limits::StoreLimits;
 pub use kinds::transfer_model::TransferModel;
 pub use kinds::vfd_dir::{DirType, DisplayOption, DuplicatePolicy, VfdDir};
