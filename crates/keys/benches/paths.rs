@@ -17,9 +17,9 @@ mod made;
 use std::hint::black_box;
 use std::time::Instant;
 
-use made::{Made, make, now, wanted_authority, wanted_server};
 use keys::certificate::Certificate;
 use keys::verify::{PathMode, PathPolicy, PathRequest, Purpose, TrustStore, find_path};
+use made::{Made, make, now, wanted_authority, wanted_server};
 
 const ROOTS: usize = 50;
 const AUTHORITIES: usize = 450;
@@ -51,7 +51,10 @@ fn main() {
         }
         entries
     };
-    println!("{} certificates: {ROOTS} roots, {AUTHORITIES} authorities, {END_ENTITIES} end entities, ECDSA P-256", all().len());
+    println!(
+        "{} certificates: {ROOTS} roots, {AUTHORITIES} authorities, {END_ENTITIES} end entities, ECDSA P-256",
+        all().len()
+    );
     measure("read one certificate", SEARCHES, |n| {
         black_box(Certificate::from_der(ends[n].certificate.der()).unwrap());
     });
@@ -61,7 +64,8 @@ fn main() {
     let store = TrustStore::new(all(), Vec::new());
     let search = |end: &Made, mode| {
         let policy = PathPolicy { mode, ..PathPolicy::new(Purpose::TlsServer) };
-        let request = PathRequest { end_entity: &end.certificate, sent: &[], store: &store, at: now(), policy: &policy };
+        let request =
+            PathRequest { end_entity: &end.certificate, sent: &[], store: &store, at: now(), policy: &policy };
         black_box(find_path(&request)).is_ok()
     };
     for mode in [PathMode::Legacy, PathMode::Rfc4158] {

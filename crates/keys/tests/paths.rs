@@ -14,13 +14,13 @@
 mod made;
 
 use base::{Pattern, UtcMicros};
-use made::{Made, make, make_for, now, wanted, wanted_authority, wanted_server};
 use keys::certificate::{Certificate, CertificateState};
 use keys::verify::{
-    Algorithms, Crl, Failure, Outcome, OwnChain, Part, PathMode, PathPolicy, PathReport, PathRequest, Peer, Purpose, Refusal,
-    Revocation, SignatureFailure, Skipped, StoredCertificate, Template, TrustRules, TrustStore, Use, Verified, Wanted,
-    choose_own, find_path, judge, simulate, timeline,
+    Algorithms, Crl, Failure, Outcome, OwnChain, Part, PathMode, PathPolicy, PathReport, PathRequest, Peer, Purpose,
+    Refusal, Revocation, SignatureFailure, Skipped, StoredCertificate, Template, TrustRules, TrustStore, Use, Verified,
+    Wanted, choose_own, find_path, judge, simulate, timeline,
 };
+use made::{Made, make, make_for, now, wanted, wanted_authority, wanted_server};
 use proptest::prelude::*;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CustomExtension, ExtendedKeyUsagePurpose,
@@ -374,8 +374,7 @@ fn turns_are_foreseen() {
         part,
         aliases: aliases.iter().map(|alias| (*alias).to_owned()).collect(),
     };
-    let uses =
-        [one(Part::Own, &["OLD", "NEW"]), one(Part::Partner, &["OLD"]), one(Part::Authority, &["ROOT"])];
+    let uses = [one(Part::Own, &["OLD", "NEW"]), one(Part::Partner, &["OLD"]), one(Part::Authority, &["ROOT"])];
     let policy = PathPolicy::new(Purpose::Any);
     let year = (now(), UtcMicros::parse("2027-06-01T00:00:00Z").unwrap());
     let turns: Vec<(String, usize, String)> = timeline(&store, &uses, &policy, year)

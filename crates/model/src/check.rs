@@ -83,7 +83,9 @@ pub fn references(kind: Kind, body: &Body) -> Vec<(&'static str, Kind, String)> 
     let mut found = Vec::new();
     for field in descriptor(kind).fields {
         let (target, names) = match (field.kind, body.get(field.name)) {
-            (FieldKind::Ref(target), Some(Value::Text(name))) => (target_of(kind, field, target, body), vec![name.clone()]),
+            (FieldKind::Ref(target), Some(Value::Text(name))) => {
+                (target_of(kind, field, target, body), vec![name.clone()])
+            }
             (FieldKind::RefList(target, _), Some(Value::List(names))) => (target, names.clone()),
             (FieldKind::RefList(target, _), Some(Value::Text(names))) => (target, read::split(field, names)),
             _ => continue,
@@ -96,7 +98,8 @@ pub fn references(kind: Kind, body: &Body) -> Vec<(&'static str, Kind, String)> 
 
 /// What the name in a field is the name of: the security profile of a network profile is of the kind of its option.
 fn target_of(kind: Kind, field: &Field, usual: Kind, body: &Body) -> Kind {
-    let is_tls = || matches!(body.get("security_option"), Some(Value::Text(option)) if option.eq_ignore_ascii_case("TLS"));
+    let is_tls =
+        || matches!(body.get("security_option"), Some(Value::Text(option)) if option.eq_ignore_ascii_case("TLS"));
     if kind == Kind::NetworkProfile && field.name == "sprof_name" && is_tls() { Kind::TlsProfile } else { usual }
 }
 

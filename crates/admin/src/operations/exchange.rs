@@ -220,7 +220,10 @@ fn export_key(input: &Input) -> Result<Option<MasterKey>, OpError> {
 }
 
 async fn import(context: &Context, input: &Input, name: &str, kinds: &[Kind]) -> Result<Output, OpError> {
-    let file = ["input", "sshprof_file", "sprof_file"].into_iter().find_map(|name| input.file(name)).ok_or(InputError::Absent("input"))?;
+    let file = ["input", "sshprof_file", "sprof_file"]
+        .into_iter()
+        .find_map(|name| input.file(name))
+        .ok_or(InputError::Absent("input"))?;
     let clear = input.is_set("import_pwd_cleartext");
     if clear && input.has("encryption_key_file") {
         return Err(InputError::Together("give either -encryption_key_file or -import_pwd_cleartext".to_owned()).into());
@@ -229,12 +232,9 @@ async fn import(context: &Context, input: &Input, name: &str, kinds: &[Kind]) ->
     let kind = input.text("kind").map(super::observe::kind_of).transpose()?;
     let kind = kind.or(if let [one] = kinds { Some(*one) } else { None });
     let listed = read_fields(text, kind).map_err(OpError::Refused)?;
-    let switches =
-        [("sshprof", Kind::SshProfile), ("sprof", Kind::TlsProfile), ("netprof", Kind::NetworkProfile)];
-    let asked: Vec<Kind> = switches
-        .into_iter()
-        .filter_map(|(switch, kind)| input.is_set(switch).then_some(kind))
-        .collect();
+    let switches = [("sshprof", Kind::SshProfile), ("sprof", Kind::TlsProfile), ("netprof", Kind::NetworkProfile)];
+    let asked: Vec<Kind> =
+        switches.into_iter().filter_map(|(switch, kind)| input.is_set(switch).then_some(kind)).collect();
     let key = export_key(input)?;
     let (mut wanted, mut wrong, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
     for one in listed.into_iter().filter(|l| asked.is_empty() || asked.contains(&l.object.kind)) {

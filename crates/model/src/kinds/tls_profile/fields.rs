@@ -21,7 +21,7 @@ pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
 const AUTHENTICATION: &[&str] = &["TLS_AUT_ANONYMOUS", "TLS_AUT_OPTIONAL", "TLS_AUT_MANDATORY"];
 const AUTHENTICATION_WORDS: &[(&str, &str)] =
     &[("ANONYMOUS", "TLS_AUT_ANONYMOUS"), ("OPTIONAL", "TLS_AUT_OPTIONAL"), ("MANDATORY", "TLS_AUT_MANDATORY")];
-const ENTITY_TYPES: &[&str] = &["Entity", "Certificate"];
+const PASSPORT_TYPES: &[&str] = &["Entity", "Certificate"];
 pub(super) const TEMPLATES: &str = "records are parted by |; each is the name of a stored certificate, or subject=, issuer= and \
                          alternative= patterns parted by ;";
 
@@ -69,9 +69,13 @@ static FIELDS: &[Field] = &[
         .default("7"),
     Field::flag("check_host_name", "Y", "as client, the server's certificate must name the host that is called")
         .aliases(&["sprof_check_host_name", "sp_check_host_name"]),
-    Field::choice("revocation", &["IGNORE", "IF_LISTED", "REQUIRED"], "whether revocation lists of the store are asked")
-        .aliases(&["sprof_revocation", "sp_revocation"])
-        .default("IF_LISTED"),
+    Field::choice(
+        "revocation",
+        &["IGNORE", "IF_LISTED", "REQUIRED"],
+        "whether revocation lists of the store are asked",
+    )
+    .aliases(&["sprof_revocation", "sp_revocation"])
+    .default("IF_LISTED"),
     Field::flag("server_as_client", "N", "a partner may show a certificate for servers as client")
         .aliases(&["sprof_server_as_client", "sp_server_as_client"])
         .detail("public authorities certify no clients any more"),
@@ -79,8 +83,7 @@ static FIELDS: &[Field] = &[
         .aliases(&["sprof_weak_signatures", "sp_weak_signatures"]),
     Field::flag("server_order", "Y", "as server, our order of suites decides, not the client's")
         .aliases(&["sprof_server_order", "sp_server_order"]),
-    Field::flag("cache_enabled", "Y", "sessions may be resumed")
-        .aliases(&["sprof_cache_enabled", "sp_cache_enabled"]),
+    Field::flag("cache_enabled", "Y", "sessions may be resumed").aliases(&["sprof_cache_enabled", "sp_cache_enabled"]),
     Field::flag("session_tickets", "Y", "sessions are resumed by tickets, too").aliases(&["sp_session_tickets"]),
     Field::choice(
         "renegotiate_enabled",
@@ -90,8 +93,9 @@ static FIELDS: &[Field] = &[
     .aliases(&["sprof_renegotiate_enabled", "sp_renegotiate_enabled"])
     .synonyms(&[("N", "disabled"), ("Y", "secure")])
     .default("disabled"),
-    Field::flag("un_upgraded_partner_refused", "N", "refuse partners without secure renegotiation (RFC 5746)")
-        .aliases(&["sprof_un-upgraded_partner_refused", "sp_un-upgraded_partner_refused", "un-upgraded_partner_refused"]),
+    Field::flag("un_upgraded_partner_refused", "N", "refuse partners without secure renegotiation (RFC 5746)").aliases(
+        &["sprof_un-upgraded_partner_refused", "sp_un-upgraded_partner_refused", "un-upgraded_partner_refused"],
+    ),
     Field::flag("exit_scheduling", "N", "security exits decide")
         .aliases(&["sprof_exit_scheduling", "sp_exit_scheduling"]),
     Field::flag("close_notify_disabled", "N", "do not announce the end of a connection (FTP and HTTP)")
@@ -116,12 +120,12 @@ static FIELDS: &[Field] = &[
     Field::text("xpp_entity_name", 255, "PassPort: our entity").aliases(&["sp_xpp_entity_name"]),
     Field::new("xpp_entity_password", FieldKind::Secret { max: 255 }, "PassPort: its password")
         .aliases(&["sp_xpp_entity_password"]),
-    Field::choice("xpp_object_type", ENTITY_TYPES, "PassPort: what our entity is")
+    Field::choice("xpp_object_type", PASSPORT_TYPES, "PassPort: what our entity is")
         .aliases(&["sp_xpp_object_type"])
         .default("Entity"),
     Field::text("xpp_partner_entity_name", 255, "PassPort: the partner's entity")
         .aliases(&["sp_xpp_partner_entity_name"]),
-    Field::choice("xpp_partner_object_type", ENTITY_TYPES, "PassPort: what the partner's entity is")
+    Field::choice("xpp_partner_object_type", PASSPORT_TYPES, "PassPort: what the partner's entity is")
         .aliases(&["sp_xpp_partner_object_type"])
         .default("Entity"),
     certificates("user_local_certificate", 10, "our certificates, preferred ones first")
