@@ -30,6 +30,7 @@ pub static OPERATIONS: &[&[Operation]] = &[
     partner::OPERATIONS,
     probe::OPERATIONS,
     family::SSH_PROFILES,
+    family::TLS_PROFILES,
     family::NETWORK_PROFILES,
     family::LOCAL_SITES,
     family::SITES,
