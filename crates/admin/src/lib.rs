@@ -6,6 +6,7 @@
 mod changes;
 pub mod config;
 mod execute;
+mod held;
 mod input;
 mod operation;
 mod operations;

@@ -118,6 +118,8 @@ pub struct Engine {
     pub(crate) queue: Queue,
     pub(crate) records: RecordLocks,
     pub(crate) clock_seen: crate::clock::Seen,
+    /// Certificates whose end was told of.
+    pub(crate) expiry_told: std::sync::Mutex<crate::expiry::Told>,
     pub(crate) alarms: Mutex<crate::admit::Told>,
     /// Held while an upload that has a limit is committed, so that no two of them take the same room.
     pub(crate) limited: tokio::sync::Mutex<()>,
@@ -170,6 +172,7 @@ impl Engine {
             frost,
             tending: tokio::sync::Mutex::default(),
             clock_seen: crate::clock::Seen::default(),
+            expiry_told: std::sync::Mutex::default(),
             gateway_id,
             recovered,
             stop: watch::Sender::new(false),

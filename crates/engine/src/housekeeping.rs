@@ -53,6 +53,7 @@ pub async fn run_housekeeping(engine: Arc<Engine>) {
         let next = tokio::time::Instant::now() + EVERY;
         while !engine.is_stopping() && tokio::time::Instant::now() < next {
             engine.gauge().await;
+            engine.look_for_expiry();
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
                 _ = stopping.changed() => {}

@@ -57,6 +57,10 @@ async fn answer(asked: Asked) -> Result<(), Failure> {
         Asked::Wrong(text) => Err((SYNTAX, text)),
         Asked::Serve(matches) => serve::serve(serve_options(&matches)?).await.map_err(failed),
         Asked::Demo(matches) => demo::demo(matches.get_flag("keep")).await.map_err(failed),
+        Asked::Passwords(matches) => {
+            let text = cli::encrypt_passwords(&matches)?;
+            print::line(&text).map_err(|e| failed(e.to_string()))
+        }
         Asked::Links(folder) => cli::make_links(&folder).map_err(failed),
         Asked::Verify(matches) => care::verify(&matches).await.map_err(failed),
         Asked::Restore(matches) => care::restore(&matches).await.map_err(failed),

@@ -4,6 +4,7 @@
 //! fields of its kind ([`descriptor`]) and read once into its meant type ([`SshProfile`], [`Cgate`], …). All of them make
 //! a [`Snapshot`], from which [`match_inbound`], [`choose_gate`] and [`routes_for`] decide, each with its reasons.
 
+mod certificates;
 mod check;
 mod decision;
 mod defaults;
@@ -33,6 +34,7 @@ pub use gate::{GateMatch, SiteBinding, choose_gate};
 pub use inbound::{Inbound, Matched, Security, match_inbound};
 pub use kinds::addresses::{AddressPattern, CallingRule, EndpointPattern, HostPort, PortPattern, PortSet};
 pub use kinds::application::{Application, TransferDirections};
+pub use kinds::certificate::{CertificateEntry, CertificateObject};
 pub use kinds::cgate::Cgate;
 pub use kinds::cgate_group::{CgateGroup, Shared};
 pub use kinds::decision_rule::{Condition, DecisionRule, Operator, RuleAction};

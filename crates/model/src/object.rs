@@ -18,6 +18,8 @@ pub enum Kind {
     SshProfile,
     /// A bare key, private or public.
     Key,
+    /// An X.509 certificate, with or without its private key.
+    Certificate,
     /// The gateway itself, as partners know it.
     LocalSite,
     /// A partner.
@@ -41,15 +43,16 @@ pub enum Kind {
 /// A word that names no [`Kind`].
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "{0:?} is no kind of object: use one of LISTENER, NETWORK_PROFILE, SSH_PROFILE, KEY, LOCAL_SITE, SITE, \
+    "{0:?} is no kind of object: use one of LISTENER, NETWORK_PROFILE, SSH_PROFILE, KEY, CERTIFICATE, LOCAL_SITE, SITE, \
          CGATE_GROUP, CGATE, VFD_DIR, APPLICATION, MODEL, DECISION_RULE, RULE_TABLE"
 )]
 pub struct KindError(String);
 
 impl Kind {
     /// Every kind, in the order in which objects can be created without a missing reference.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Key,
+        Self::Certificate,
         Self::SshProfile,
         Self::NetworkProfile,
         Self::Listener,
@@ -72,6 +75,7 @@ impl Kind {
             Self::NetworkProfile => "NETWORK_PROFILE",
             Self::SshProfile => "SSH_PROFILE",
             Self::Key => "KEY",
+            Self::Certificate => "CERTIFICATE",
             Self::LocalSite => "LOCAL_SITE",
             Self::RemoteSite => "SITE",
             Self::CgateGroup => "CGATE_GROUP",

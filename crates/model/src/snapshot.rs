@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::kinds::application::Application;
+use crate::kinds::certificate::{CertificateEntry, CertificateObject};
 use crate::kinds::cgate::Cgate;
 use crate::kinds::cgate_group::CgateGroup;
 use crate::kinds::decision_rule::DecisionRule;
@@ -55,6 +56,8 @@ pub struct Snapshot {
     rule_tables: Vec<Arc<RuleTable>>,
     keys: Table<KeyEntry>,
     fingerprints: HashMap<[u8; 32], Arc<KeyEntry>>,
+    pub(crate) certificates: Table<CertificateEntry>,
+    pub(crate) certificate_fingerprints: HashMap<[u8; 32], Arc<CertificateEntry>>,
 }
 
 impl Snapshot {
@@ -62,8 +65,19 @@ impl Snapshot {
     /// profiles, gates and gate groups stay in their place to refuse, so that none less strict serves instead.
     #[must_use]
     pub fn build(objects: Vec<Object>, keys: Vec<KeyEntry>, revision: i64) -> (Self, Vec<Problem>) {
+        Self::build_with(objects, (keys, Vec::new()), revision)
+    }
+
+    /// As [`Self::build`], with certificates.
+    #[must_use]
+    pub fn build_with(
+        objects: Vec<Object>,
+        (keys, certificates): (Vec<KeyEntry>, Vec<CertificateEntry>),
+        revision: i64,
+    ) -> (Self, Vec<Problem>) {
         let mut snapshot = Self { revision, ..Self::default() };
         let mut found = Vec::new();
+        snapshot.certificates = certificates.into_iter().map(|c| (c.name.clone(), Arc::new(c))).collect();
         snapshot.keys = keys.into_iter().map(|key| (key.alias.as_str().to_owned(), Arc::new(key))).collect();
         for object in objects {
             snapshot.add(Arc::new(object), &mut found);
@@ -111,6 +125,11 @@ impl Snapshot {
                 found.extend(wrong);
                 found.extend(problems::key_material(&meant, self.keys.get(&o.name).map(Arc::as_ref)));
             }
+            Kind::Certificate => {
+                let (meant, wrong) = read::<CertificateObject>(o);
+                found.extend(wrong);
+                found.extend(problems::certificate(&meant, self.certificates.get(&o.name).map(Arc::as_ref)));
+            }
         }
         for (field, kind, name) in check::references(o.kind, &o.body) {
             let referrer = (o.kind, o.name.clone(), field.to_owned());
@@ -142,6 +161,7 @@ impl Snapshot {
                 self.fingerprints.insert(key.fingerprint, Arc::clone(key));
             }
         }
+        self.index_certificates();
         let chains =
             self.cgate_groups.keys().map(|name| (name.clone(), group_chain::Chain::of(name, &self.cgate_groups)));
         self.chains = chains.collect();

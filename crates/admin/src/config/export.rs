@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use keys::PublicKey;
 use model::{Kind, Object, Place, Value};
 
 use super::plan::waiting;
 use super::read::word;
 use crate::changes::failed;
+use crate::held::Held;
 use crate::{Context, OpError};
 
 /// Longest line of a list; longer ones have an item a line, so that a difference is a line.
@@ -16,8 +16,8 @@ const LINE_CHARS_MAX: usize = 100;
 /// An object with what it is as a key.
 pub(crate) struct Exported {
     pub(crate) object: Object,
-    /// One-line form of the public key, and whether the private one is there.
-    pub(crate) key: Option<(String, bool)>,
+    /// The name and the text of the public part, and whether the private one is there.
+    pub(crate) key: Option<(&'static str, String, bool)>,
 }
 
 /// Objects in the order of documents: by kind, then by name. Captured keys that are not enabled are left out unless
@@ -37,11 +37,14 @@ pub(crate) async fn exported(context: &Context, wanted: impl Fn(&Object) -> bool
             continue;
         }
         let key = blobs.get(&object.id).map(|(blob, private)| {
-            let public =
-                PublicKey::from_ssh_blob(blob).map_err(|e| OpError::Failed(format!("{}: {e}", object.title())))?;
-            Ok::<_, OpError>((public.openssh_line(""), *private))
+            let held =
+                Held::stored(object.kind, blob).map_err(|e| OpError::Failed(format!("{}: {e}", object.title())))?;
+            Ok::<_, OpError>(held.map(|held| {
+                let (name, text) = held.written();
+                (name, text, *private)
+            }))
         });
-        let key = key.transpose()?;
+        let key = key.transpose()?.flatten();
         all.push(Exported { object, key });
     }
     let place = |kind: Kind| Kind::ALL.iter().position(|k| *k == kind);
@@ -84,8 +87,8 @@ fn table(one: &Exported) -> String {
             _ => {}
         }
     }
-    if let Some((public, private)) = &one.key {
-        line("public_key", &quoted(public));
+    if let Some((name, public, private)) = &one.key {
+        line(name, &quoted(public));
         if *private {
             line("private_key", SET);
         }

@@ -1,6 +1,7 @@
 //! All operations. A new one is a function and a line in its family's list.
 
 mod care;
+mod certificates;
 mod config;
 mod exchange;
 mod family;
@@ -30,6 +31,7 @@ pub static OPERATIONS: &[&[Operation]] = &[
     family::DECISION_RULES,
     family::RULE_TABLES,
     keys::OPERATIONS,
+    certificates::OPERATIONS,
     listeners::OPERATIONS,
     quarantine::OPERATIONS,
     routes::OPERATIONS,

@@ -2,6 +2,7 @@
 
 pub(crate) mod addresses;
 pub(crate) mod application;
+pub(crate) mod certificate;
 pub(crate) mod cgate;
 pub(crate) mod cgate_group;
 pub(crate) mod decision_rule;
