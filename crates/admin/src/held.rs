@@ -2,6 +2,7 @@
 
 use db::{CredentialRow, NewCredential};
 use keys::certificate::{Certificate, CertificateType, HashFunction, KeyKind};
+use keys::verify::Crl;
 use keys::{KeyMaterial, PrivateKey, PublicKey, SizeLimits, check_size};
 use model::{Body, Kind, Value};
 
@@ -21,6 +22,7 @@ pub(crate) const CERTIFICATE_CLASS: &str = "CERTIFICATE";
 pub(crate) enum Held {
     Key(KeyMaterial),
     Certificate(Certificate, Option<PrivateKey>),
+    Crl(Crl),
 }
 
 impl Held {
@@ -49,6 +51,7 @@ impl Held {
         match self {
             Self::Key(key) => key.public().fingerprint().0,
             Self::Certificate(certificate, _) => *certificate.sha256(),
+            Self::Crl(list) => keys::sha256(list.der()),
         }
     }
 
@@ -57,6 +60,7 @@ impl Held {
         match self {
             Self::Key(key) => ("public_key", key.public().openssh_line("")),
             Self::Certificate(certificate, _) => ("certificate", keys::pem("CERTIFICATE", certificate.der())),
+            Self::Crl(list) => ("crl", keys::pem("X509 CRL", list.der())),
         }
     }
 
@@ -71,6 +75,15 @@ impl Held {
                 let private_sealed = key.as_ref().map(|key| sealing::private_part(context, key, uid)).transpose()?;
                 Ok(certificate_credential(certificate, private_sealed))
             }
+            Self::Crl(list) => Ok(NewCredential {
+                class: "CRL".to_owned(),
+                algorithm: String::new(),
+                bits: 0,
+                fingerprint: self.fingerprint(),
+                spki_sha256: [0; 32],
+                public_blob: list.der().to_vec(),
+                private_sealed: None,
+            }),
         }
     }
 
@@ -82,6 +95,10 @@ impl Held {
                 Ok(())
             }
             Self::Certificate(certificate, key) => note_certificate(body, certificate, key.is_some()),
+            Self::Crl(list) => {
+                note_list(body, list);
+                Ok(())
+            }
         }
     }
 }
@@ -145,6 +162,21 @@ pub(crate) fn note_certificate(body: &mut Body, certificate: &Certificate, priva
         }
     }
     Ok(())
+}
+
+fn note_list(body: &mut Body, list: &Crl) {
+    let issuer = list.issuer().to_string().chars().take(TEXT_CHARS_MAX).collect();
+    body.insert("issuer_name".to_owned(), Value::Text(issuer));
+    body.insert("this_update".to_owned(), Value::Text(list.this_update().to_string()));
+    body.insert("revoked".to_owned(), Value::Int(i64::try_from(list.len()).unwrap_or(i64::MAX)));
+    for (name, text) in
+        [("next_update", list.next_update().map(|at| at.to_string())), ("crl_number", list.number().map(str::to_owned))]
+    {
+        match text {
+            Some(text) => drop(body.insert(name.to_owned(), Value::Text(base::brief(&text, 80)))),
+            None => drop(body.remove(name)),
+        }
+    }
 }
 
 /// What in a certificate protects little today (certificates-and-keys.md 1.4, CERT-30). Nobody relies on the signature of

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base::{Alias, ObjectId, UtcMicros};
 use db::{CredentialRow, Db, DbError};
-use model::{CertificateEntry, KeyEntry, Kind, Object, Problem, Snapshot, Value};
+use model::{CertificateEntry, CrlEntry, KeyEntry, Kind, Object, Problem, Snapshot, Value};
 
 use crate::engine::Engine;
 use crate::events::Event;
@@ -66,8 +66,9 @@ impl Stored {
     #[must_use]
     pub fn build(self) -> (Snapshot, Vec<Problem>) {
         let certificates = certificate_entries(&self.objects, &self.credentials);
+        let crls = crl_entries(&self.objects, &self.credentials);
         let keys = key_entries(&self.objects, self.credentials);
-        Snapshot::build_with(self.objects, (keys, certificates), self.revision)
+        Snapshot::build_with(self.objects, (keys, certificates, crls), self.revision)
     }
 }
 
@@ -113,6 +114,17 @@ fn certificate_entries(objects: &[Object], credentials: &[CredentialRow]) -> Vec
             spki_sha256: row.spki_sha256,
             der: row.public_blob.as_slice().into(),
         })
+    };
+    credentials.iter().filter_map(entry).collect()
+}
+
+/// Revocation lists with what their objects say of them.
+fn crl_entries(objects: &[Object], credentials: &[CredentialRow]) -> Vec<CrlEntry> {
+    let own: HashMap<ObjectId, &Object> = objects.iter().filter(|o| o.kind == Kind::Crl).map(|o| (o.id, o)).collect();
+    let entry = |row: &CredentialRow| {
+        let object = own.get(&row.object_id)?;
+        let der = row.public_blob.as_slice().into();
+        Some(CrlEntry { id: object.id, name: object.name.clone(), state: object.state, der })
     };
     credentials.iter().filter_map(entry).collect()
 }

@@ -101,7 +101,7 @@ pub use error::KeyError;
 pub use escrow::{EscrowError, LooseKey, PASSPHRASE_CHARS_MIN, escrow_key_id, open_escrow, seal_escrow};
 pub use fingerprint::Fingerprint;
 pub use formats::certificates::{
-    CertificateFileError, CertificateFileFormat, Contents, FoundCertificate, FoundKey, read_certificates,
+    CertificateFileError, CertificateFileFormat, Contents, FoundCertificate, FoundKey, read_certificates, read_crls,
     recognise_certificates,
 };
 pub use formats::private_file::{

@@ -1,9 +1,10 @@
-//! Certificates of a [`Snapshot`].
+//! Certificates and revocation lists of a [`Snapshot`].
 
 use std::sync::Arc;
 
 use crate::Snapshot;
 use crate::kinds::certificate::CertificateEntry;
+use crate::kinds::crl::CrlEntry;
 
 impl Snapshot {
     /// A certificate, whatever its state.
@@ -21,6 +22,17 @@ impl Snapshot {
     /// Certificates by name.
     pub fn certificates(&self) -> impl Iterator<Item = &Arc<CertificateEntry>> {
         self.certificates.values()
+    }
+
+    /// Revocation lists by name.
+    pub fn crls(&self) -> impl Iterator<Item = &Arc<CrlEntry>> {
+        self.crls.values()
+    }
+
+    /// A revocation list, whatever its state.
+    #[must_use]
+    pub fn crl(&self, name: &str) -> Option<&Arc<CrlEntry>> {
+        self.crls.get(name)
     }
 
     /// Of two objects with one certificate, which is an error, the older one counts.

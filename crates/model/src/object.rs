@@ -20,6 +20,8 @@ pub enum Kind {
     Key,
     /// An X.509 certificate, with or without its private key.
     Certificate,
+    /// A list of revoked certificates.
+    Crl,
     /// The gateway itself, as partners know it.
     LocalSite,
     /// A partner.
@@ -43,16 +45,17 @@ pub enum Kind {
 /// A word that names no [`Kind`].
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "{0:?} is no kind of object: use one of LISTENER, NETWORK_PROFILE, SSH_PROFILE, KEY, CERTIFICATE, LOCAL_SITE, SITE, \
+    "{0:?} is no kind of object: use one of LISTENER, NETWORK_PROFILE, SSH_PROFILE, KEY, CERTIFICATE, CRL, LOCAL_SITE, SITE, \
          CGATE_GROUP, CGATE, VFD_DIR, APPLICATION, MODEL, DECISION_RULE, RULE_TABLE"
 )]
 pub struct KindError(String);
 
 impl Kind {
     /// Every kind, in the order in which objects can be created without a missing reference.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Key,
         Self::Certificate,
+        Self::Crl,
         Self::SshProfile,
         Self::NetworkProfile,
         Self::Listener,
@@ -76,6 +79,7 @@ impl Kind {
             Self::SshProfile => "SSH_PROFILE",
             Self::Key => "KEY",
             Self::Certificate => "CERTIFICATE",
+            Self::Crl => "CRL",
             Self::LocalSite => "LOCAL_SITE",
             Self::RemoteSite => "SITE",
             Self::CgateGroup => "CGATE_GROUP",

@@ -7,6 +7,7 @@ use crate::kinds::application::Application;
 use crate::kinds::certificate::{CertificateEntry, CertificateObject};
 use crate::kinds::cgate::Cgate;
 use crate::kinds::cgate_group::CgateGroup;
+use crate::kinds::crl::{CrlEntry, CrlObject};
 use crate::kinds::decision_rule::DecisionRule;
 use crate::kinds::key::KeyObject;
 use crate::kinds::listener::Listener;
@@ -57,6 +58,7 @@ pub struct Snapshot {
     keys: Table<KeyEntry>,
     fingerprints: HashMap<[u8; 32], Arc<KeyEntry>>,
     pub(crate) certificates: Table<CertificateEntry>,
+    pub(crate) crls: Table<CrlEntry>,
     pub(crate) certificate_fingerprints: HashMap<[u8; 32], Arc<CertificateEntry>>,
 }
 
@@ -65,18 +67,19 @@ impl Snapshot {
     /// profiles, gates and gate groups stay in their place to refuse, so that none less strict serves instead.
     #[must_use]
     pub fn build(objects: Vec<Object>, keys: Vec<KeyEntry>, revision: i64) -> (Self, Vec<Problem>) {
-        Self::build_with(objects, (keys, Vec::new()), revision)
+        Self::build_with(objects, (keys, Vec::new(), Vec::new()), revision)
     }
 
-    /// As [`Self::build`], with certificates.
+    /// As [`Self::build`], with certificates and revocation lists.
     #[must_use]
     pub fn build_with(
         objects: Vec<Object>,
-        (keys, certificates): (Vec<KeyEntry>, Vec<CertificateEntry>),
+        (keys, certificates, crls): (Vec<KeyEntry>, Vec<CertificateEntry>, Vec<CrlEntry>),
         revision: i64,
     ) -> (Self, Vec<Problem>) {
         let mut snapshot = Self { revision, ..Self::default() };
         let mut found = Vec::new();
+        snapshot.crls = crls.into_iter().map(|c| (c.name.clone(), Arc::new(c))).collect();
         snapshot.certificates = certificates.into_iter().map(|c| (c.name.clone(), Arc::new(c))).collect();
         snapshot.keys = keys.into_iter().map(|key| (key.alias.as_str().to_owned(), Arc::new(key))).collect();
         for object in objects {
@@ -124,6 +127,11 @@ impl Snapshot {
                 let (meant, wrong) = read::<KeyObject>(o);
                 found.extend(wrong);
                 found.extend(problems::key_material(&meant, self.keys.get(&o.name).map(Arc::as_ref)));
+            }
+            Kind::Crl => {
+                let (meant, wrong) = read::<CrlObject>(o);
+                found.extend(wrong);
+                found.extend(problems::crl(&meant, self.crls.get(&o.name).map(Arc::as_ref)));
             }
             Kind::Certificate => {
                 let (meant, wrong) = read::<CertificateObject>(o);

@@ -32,7 +32,8 @@ pub(crate) async fn exported(context: &Context, wanted: impl Fn(&Object) -> bool
         .collect();
     let blobs: HashMap<_, _> = stored.credentials.iter().map(|c| (c.object_id, (&c.public_blob, c.private))).collect();
     let mut all = Vec::new();
-    for object in stored.objects.into_iter().filter(wanted) {
+    // Revocation lists are what authorities publish, not what files declare.
+    for object in stored.objects.into_iter().filter(|o| o.kind != Kind::Crl && wanted(o)) {
         if waiting.contains(&object.id) && !named.contains(&(object.kind, object.name.clone())) {
             continue;
         }
@@ -59,7 +60,9 @@ pub(crate) fn text(all: &[Exported], complete: bool) -> String {
         text.push_str(&table(one));
     }
     if complete {
-        for kind in Kind::ALL.into_iter().filter(|kind| all.iter().all(|one| one.object.kind != *kind)) {
+        let declared = |kind: &Kind| *kind != Kind::Crl;
+        for kind in Kind::ALL.into_iter().filter(declared).filter(|kind| all.iter().all(|one| one.object.kind != *kind))
+        {
             text.push_str(&format!("\n# none\n[{}]\n", word(kind)));
         }
     }

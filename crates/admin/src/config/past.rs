@@ -27,7 +27,7 @@ pub(crate) async fn wanted_at(context: &Context, point: i64) -> Result<Vec<Wante
         return Err(OpError::NotFound(format!("point {point} is still to come: the newest is {newest}")));
     }
     let rows = objects.as_of(point).await.map_err(failed)?;
-    rows.into_iter().map(|row| wanted(row, point)).collect()
+    rows.into_iter().filter(|row| row.kind != Kind::Crl).map(|row| wanted(row, point)).collect()
 }
 
 fn wanted(row: HistoryRow, point: i64) -> Result<Wanted, OpError> {

@@ -98,7 +98,9 @@ pub(crate) async fn plan(
         return Err(OpError::Refused(wrong.join("\n")));
     }
     let waiting = waiting(context).await?;
-    for object in stored.objects.iter().filter(|o| !met.contains(&o.id) && !waiting.contains(&o.id)) {
+    // What authorities publish is no part of what files declare.
+    let declared = |o: &Object| o.kind != Kind::Crl && !waiting.contains(&o.id);
+    for object in stored.objects.iter().filter(|o| !met.contains(&o.id) && declared(o)) {
         let private = present.keys.get(&object.id).is_some_and(|key| key.private);
         match prune {
             Prune::Kinds(kinds) if kinds.contains(&object.kind) => plan.steps.push(Step::delete(object)),

@@ -3,6 +3,7 @@
 mod care;
 mod certificates;
 mod config;
+mod crls;
 mod exchange;
 mod family;
 mod keys;
@@ -32,6 +33,7 @@ pub static OPERATIONS: &[&[Operation]] = &[
     family::RULE_TABLES,
     keys::OPERATIONS,
     certificates::OPERATIONS,
+    crls::OPERATIONS,
     listeners::OPERATIONS,
     quarantine::OPERATIONS,
     routes::OPERATIONS,

@@ -62,6 +62,9 @@ fn value(field: &Field, pick: u16, names: &[(Kind, String)]) -> Option<Value> {
 fn least(kind: Kind, n: usize, names: &[(Kind, String)]) -> Option<Body> {
     let first = |kind: Kind| names.iter().find(|(k, _)| *k == kind).map(|(_, n)| Value::Text(n.clone()));
     let text = |name: &str, text: &str| (name.to_owned(), Value::Text(text.to_owned()));
+    if kind == Kind::Crl {
+        return None;
+    }
     Some(match kind {
         Kind::Listener => [("port".to_owned(), Value::Int(2200 + i64::try_from(n).unwrap()))].into(),
         Kind::NetworkProfile => {

@@ -89,6 +89,9 @@ pub enum CertificateFileError {
         /// What was passed over, if anything.
         why: String,
     },
+    /// No revocation list where one belongs.
+    #[error("file holds no revocation list")]
+    NoList,
     /// No such format name.
     #[error("no format of certificate files {text:?}: use DER, BASE64, PKCS7 or PKCS12")]
     FormatName {
@@ -225,6 +228,34 @@ pub fn read_certificates(
     contents.weaknesses = opening.into_weaknesses();
     Ok(contents)
 }
+
+/// The revocation lists of a file, in DER: one by itself, in base 64, or those of a container.
+///
+/// # Errors
+/// [`CertificateFileError`] if there is none.
+pub fn read_crls(file: &[u8]) -> Result<Vec<Vec<u8>>, CertificateFileError> {
+    if file.len() > CONTAINER_OCTETS_MAX {
+        return Err(CertificateFileError::TooLarge { len: file.len() });
+    }
+    if signed_kind(file) == Some(SignedKind::Crl) {
+        return Ok(vec![file.to_vec()]);
+    }
+    let lists = match armour::labels(file).any(|label| label == CRL_LABEL) {
+        true => {
+            let (blocks, _) = armour::read_some(file, |label| label == CRL_LABEL, CERTIFICATES_MAX)?;
+            let is_list = |block: &armour::Block| signed_kind(&block.content) == Some(SignedKind::Crl);
+            blocks.iter().filter(|block| is_list(block)).map(|block| block.content.to_vec()).collect()
+        }
+        false => read_certificates(file, None, None)?.crls,
+    };
+    match lists.is_empty() {
+        true => Err(CertificateFileError::NoList),
+        false => Ok(lists),
+    }
+}
+
+/// Name of a PEM block with a revocation list.
+pub(super) const CRL_LABEL: &str = "X509 CRL";
 
 /// The format that `file` looks like, be it whole or damaged; `None` if like none.
 #[must_use]

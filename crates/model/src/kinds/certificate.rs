@@ -67,8 +67,31 @@ pub struct CertificateObject {
     pub kind: Option<String>,
     /// Whether the private key is in the store, as the gateway noted it.
     pub private: bool,
+    /// Whether it was taken although its key or signature protects little today.
+    pub allow_weak: bool,
     /// Free text.
     pub comments: String,
+    /// What it says, as the gateway noted it when it was stored.
+    pub noted: CertificateNotes,
+}
+
+/// What a certificate says, for lists and selection. Nothing is decided by it: the octets decide.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct CertificateNotes {
+    /// Who is certified.
+    pub subject: String,
+    /// Other names of the same.
+    pub alternative_names: String,
+    /// Who certifies.
+    pub issuer: String,
+    /// Serial number, in hexadecimal.
+    pub serial: String,
+    /// First moment of its validity.
+    pub valid_from: Option<UtcMicros>,
+    /// Last moment of its validity.
+    pub valid_until: Option<UtcMicros>,
+    /// Kind and size of its key.
+    pub key: String,
 }
 
 impl Meant for CertificateObject {
@@ -80,7 +103,17 @@ impl Meant for CertificateObject {
             state: r.object.state,
             kind: r.text("certificate_type"),
             private: r.text("private_part").is_some_and(|word| word.eq_ignore_ascii_case("Y")),
+            allow_weak: r.flag("allow_weak"),
             comments: r.text_or_empty("comments"),
+            noted: CertificateNotes {
+                subject: r.text_or_empty("subject_name"),
+                alternative_names: r.text_or_empty("subject_alt_name"),
+                issuer: r.text_or_empty("issuer_name"),
+                serial: r.text_or_empty("serial_number"),
+                valid_from: r.text("valid_from").and_then(|text| UtcMicros::parse(&text).ok()),
+                valid_until: r.text("valid_until").and_then(|text| UtcMicros::parse(&text).ok()),
+                key: r.text_or_empty("key_kind"),
+            },
         }
     }
 }

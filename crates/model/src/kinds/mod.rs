@@ -5,6 +5,7 @@ pub(crate) mod application;
 pub(crate) mod certificate;
 pub(crate) mod cgate;
 pub(crate) mod cgate_group;
+pub(crate) mod crl;
 pub(crate) mod decision_rule;
 pub(crate) mod key;
 pub(crate) mod listener;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::check::references;
 use crate::field::descriptor;
 use crate::kinds::certificate::{CertificateEntry, CertificateObject};
+use crate::kinds::crl::{CrlEntry, CrlObject};
 use crate::kinds::key::KeyObject;
 use crate::object::{KeyEntry, Kind, Object, ObjectState, Problem, Severity};
 use crate::snapshot::Snapshot;
@@ -110,9 +111,19 @@ pub(crate) fn certificate(certificate: &CertificateObject, entry: Option<&Certif
         }
         Some(entry) if certificate.kind.as_deref() == Some("USER") && !entry.private => {
             let fix = "give it another type, or import it with its private key";
-            found.error(own, "certificate_type", "a USER certificate has its private key in the store (CERT-12)", fix);
+            found.error(own, "certificate_type", "a USER certificate has its private key in the store", fix);
         }
         Some(_) => {}
+    }
+    found.0.pop()
+}
+
+/// A revocation list without its octets.
+pub(crate) fn crl(list: &CrlObject, entry: Option<&CrlEntry>) -> Option<Problem> {
+    let mut found = Found::default();
+    if entry.is_none() {
+        let fix = "delete it and import the list again";
+        found.error((Kind::Crl, &list.name), "", "its octets are not in the store", fix);
     }
     found.0.pop()
 }

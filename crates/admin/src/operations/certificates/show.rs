@@ -37,9 +37,7 @@ pub(super) async fn display(context: &Context, input: &Input) -> Result<Output, 
         let certificate = Certificate::from_der(&entry.der).map_err(|e| OpError::Failed(e.to_string()))?;
         let days =
             certificate.not_after().seconds().saturating_sub(context.engine.clock().now().seconds()).div_euclid(DAY_S);
-        for (label, text) in certificate.lines() {
-            fields.push((label.replace(' ', "_"), text.into()));
-        }
+        fields.extend(facts(&certificate));
         fields.push(("days_left".to_owned(), days.into()));
         fields.push(("private_key".to_owned(), Cell::Flag(entry.private)));
         if input.is_set("display_cert") {
@@ -58,6 +56,23 @@ pub(super) async fn display(context: &Context, input: &Input) -> Result<Output, 
     fields.push(("created".to_owned(), object.created_at.to_string().into()));
     fields.push(("revision".to_owned(), object.revision.into()));
     Ok(Output::Record { fields })
+}
+
+/// What the certificate says, by label; what it says several times as a list.
+fn facts(certificate: &Certificate) -> Vec<(String, Cell)> {
+    let mut all: Vec<(String, Vec<String>)> = Vec::new();
+    for (label, text) in certificate.lines() {
+        let label = label.replace(' ', "_");
+        match all.iter_mut().find(|(known, _)| *known == label) {
+            Some((_, texts)) => texts.push(text),
+            None => all.push((label, vec![text])),
+        }
+    }
+    let cell = |texts: Vec<String>| match <[String; 1]>::try_from(texts) {
+        Ok([text]) => text.into(),
+        Err(texts) => Cell::List(texts),
+    };
+    all.into_iter().map(|(label, texts)| (label, cell(texts))).collect()
 }
 
 /// Enabled certificates whose end is near or past.

@@ -5,8 +5,8 @@ use base64::alphabet::STANDARD as ALPHABET;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::certificates::{
-    CertificateFileError, CertificateFileFormat, CertificateFormat, Contents, FoundCertificate, FoundKey, SignedKind,
-    signed_kind,
+    CRL_LABEL as CRL, CertificateFileError, CertificateFileFormat, CertificateFormat, Contents, FoundCertificate,
+    FoundKey, SignedKind, signed_kind,
 };
 use super::pem::{self, armour};
 use super::without_mark;
@@ -143,7 +143,6 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 );
 
 const TRUSTED: &str = "TRUSTED CERTIFICATE";
-const CRL: &str = "X509 CRL";
 /// Names of blocks with a certificate (RFC 7468 section 5, and older ones).
 const CERTIFICATES: [&str; 3] = ["CERTIFICATE", "X509 CERTIFICATE", TRUSTED];
 
