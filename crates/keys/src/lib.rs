@@ -15,6 +15,8 @@
 //! | secrets in a database | [`MasterKey::seal`], [`MasterKey::open`] |
 //! | passwords that are only checked | [`PasswordHash`] |
 //! | passwords that are presented to others, in files | [`DerivedKey`], [`open_password`] |
+//! | an X.509 certificate | [`certificate::Certificate`] |
+//! | whether it is trusted, and why not | [`verify`] |
 //!
 //! RSA, DSS, ECDSA on three NIST curves and Ed25519 are known ([`KeyAlgorithm`]). To hold a [`PublicKey`] is proof that
 //! its numbers are sane and its point is on its curve; to hold a [`PrivateKey`], that it belongs to its public key. What
@@ -79,6 +81,7 @@
 
 mod algorithm;
 mod asn1;
+pub mod certificate;
 mod error;
 mod escrow;
 mod fingerprint;
@@ -94,6 +97,7 @@ mod public;
 mod seal;
 mod size;
 mod ssh_wire;
+pub mod verify;
 mod words;
 
 pub use algorithm::KeyAlgorithm;

@@ -340,6 +340,7 @@ pub fn descriptor(kind: Kind) -> &'static ObjectDescriptor {
         Kind::Listener => &k::listener::DESCRIPTOR,
         Kind::NetworkProfile => &k::network_profile::DESCRIPTOR,
         Kind::SshProfile => &k::ssh_profile::DESCRIPTOR,
+        Kind::TlsProfile => &k::tls_profile::DESCRIPTOR,
         Kind::Key => &k::key::DESCRIPTOR,
         Kind::Certificate => &k::certificate::DESCRIPTOR,
         Kind::Crl => &k::crl::DESCRIPTOR,
