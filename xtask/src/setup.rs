@@ -114,6 +114,10 @@ const PACKAGES: &[Package] = &[
     Package { name: "openssh-client", file: "/usr/bin/sftp" },
     Package { name: "openssh-server", file: "/usr/sbin/sshd" },
     Package { name: "lftp", file: "/usr/bin/lftp" },
+    // Key and certificate files of other programs, for the tests of the crate keys.
+    Package { name: "openssl", file: "/usr/bin/openssl" },
+    Package { name: "gnutls-bin", file: "/usr/bin/certtool" },
+    Package { name: "putty-tools", file: "/usr/bin/puttygen" },
     Package { name: "curl", file: "/usr/bin/curl" },
     Package { name: "python3-venv", file: "/usr/share/doc/python3-venv" },
     Package { name: "postgresql", file: "" },

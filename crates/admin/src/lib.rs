@@ -7,6 +7,7 @@ mod changes;
 pub mod config;
 mod content;
 mod execute;
+mod held;
 mod input;
 mod operation;
 mod operations;

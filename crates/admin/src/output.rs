@@ -59,6 +59,11 @@ pub enum Output {
         /// Field names and values in order.
         fields: Vec<(String, Cell)>,
     },
+    /// A file: its octets in base 64, which a command writes as they are.
+    File {
+        /// The octets.
+        base64: String,
+    },
     /// A text for people, with the facts behind it for programs.
     Story {
         /// Lines.
@@ -144,6 +149,7 @@ impl Output {
                 .map(serde_json::Value::Object)
                 .collect(),
             Self::Record { fields } => object(fields),
+            Self::File { base64 } => json!({ "base64": base64 }),
             Self::Story { facts, .. } | Self::Report { facts, .. } => facts.clone(),
         }
     }

@@ -240,7 +240,7 @@ const WRITE: &str = "UPDATE object SET name = $2, lower_name = $3, grp = $4, sta
 /// History, and the notice that makes others load the configuration again.
 async fn note(conn: &mut Conn, object: &Object, task: &Task, op: &str) -> Result<(), DbError> {
     let mut body = object.body.clone();
-    if object.kind == Kind::Key {
+    if matches!(object.kind, Kind::Key | Kind::Certificate) {
         let row = conn.row("SELECT public_blob FROM credential WHERE object_id = $1", args![object.id]).await?;
         if let Some(mut row) = row {
             body.insert(PUBLIC_BLOB.to_owned(), Value::Text(base::hex(&row.blob()?)));
@@ -262,7 +262,7 @@ async fn note(conn: &mut Conn, object: &Object, task: &Task, op: &str) -> Result
     nodes::tell(conn, nodes::Notice::Config).await
 }
 
-/// Where the history of a key keeps the public key beside the values; no field is called so.
+/// Where the history of a key or certificate keeps its public part beside the values; no field is called so.
 pub(crate) const PUBLIC_BLOB: &str = "public_blob";
 
 const NOTE: &str = "\

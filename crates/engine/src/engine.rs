@@ -146,6 +146,8 @@ pub struct Engine {
     pub(crate) records: RecordLocks,
     pub(crate) node: Arc<Node>,
     pub(crate) clock_seen: crate::clock::Seen,
+    /// Certificates whose end was told of.
+    pub(crate) expiry_told: std::sync::Mutex<crate::expiry::Told>,
     pub(crate) alarms: Mutex<crate::admit::Told>,
     pub(crate) logins: Mutex<crate::admit::Noted>,
     /// Held while an upload that has a limit is committed, so that no two of them take the same room.
@@ -211,6 +213,7 @@ impl Engine {
             node,
             clock_seen: crate::clock::Seen::default(),
             pulse: crate::pulse::Pulse::default(),
+            expiry_told: std::sync::Mutex::default(),
             gateway_id,
             recovered,
             stop: watch::Sender::new(false),

@@ -62,6 +62,7 @@ pub async fn run_housekeeping(engine: Arc<Engine>) {
             if let Err(error) = engine.db.usage().fold().await {
                 tracing::warn!(%error, "usage could not be summed up");
             }
+            engine.look_for_expiry();
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
                 _ = stopping.changed() => {}

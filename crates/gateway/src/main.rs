@@ -79,6 +79,10 @@ async fn answer(asked: Asked) -> Result<(), Failure> {
             let lines = cli::complete(&words).await;
             lines.iter().try_for_each(|line| print::line(line)).map_err(|e| failed(e.to_string()))
         }
+        Asked::Passwords(matches) => {
+            let text = cli::encrypt_passwords(&matches)?;
+            print::line(&text).map_err(|e| failed(e.to_string()))
+        }
         Asked::Links(folder) => cli::make_links(&folder).map_err(failed),
         Asked::Verify(matches) => care::verify(&matches).await.map_err(failed),
         Asked::Health(matches) => {

@@ -342,6 +342,8 @@ pub fn descriptor(kind: Kind) -> &'static ObjectDescriptor {
         Kind::SshProfile => &k::ssh_profile::DESCRIPTOR,
         Kind::TlsProfile => &k::tls_profile::DESCRIPTOR,
         Kind::Key => &k::key::DESCRIPTOR,
+        Kind::Certificate => &k::certificate::DESCRIPTOR,
+        Kind::Crl => &k::crl::DESCRIPTOR,
         Kind::LocalSite => &k::local_site::DESCRIPTOR,
         Kind::RemoteSite => &k::remote_site::DESCRIPTOR,
         Kind::CgateGroup => &k::cgate_group::DESCRIPTOR,

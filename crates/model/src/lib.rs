@@ -4,6 +4,7 @@
 //! fields of its kind ([`descriptor`]) and read once into its meant type ([`SshProfile`], [`Cgate`], …). All of them make
 //! a [`Snapshot`], from which [`match_inbound`], [`choose_gate`] and [`routes_for`] decide, each with its reasons.
 
+mod certificates;
 mod check;
 mod decision;
 mod defaults;
@@ -38,8 +39,10 @@ pub use inbound::{Inbound, Matched, Security, match_inbound};
 pub use kinds::addresses::{AddressPattern, CallingRule, EndpointPattern, HostPort, PortPattern, PortSet};
 pub use kinds::application::{Application, TransferDirections};
 pub use kinds::binding::Binding;
+pub use kinds::certificate::{CertificateEntry, CertificateNotes, CertificateObject};
 pub use kinds::cgate::Cgate;
 pub use kinds::cgate_group::{CgateGroup, Shared};
+pub use kinds::crl::{CrlEntry, CrlObject};
 pub use kinds::decision_rule::{Condition, DecisionRule, Operator, RuleAction};
 pub use kinds::drop_folder::{DropFolder, Owners, Readiness};
 pub use kinds::hook::{Hook, hook_variables};

@@ -20,6 +20,10 @@ pub enum Kind {
     TlsProfile,
     /// A bare key, private or public.
     Key,
+    /// An X.509 certificate, with or without its private key.
+    Certificate,
+    /// A list of revoked certificates.
+    Crl,
     /// The gateway itself, as partners know it.
     LocalSite,
     /// A partner.
@@ -49,15 +53,18 @@ pub enum Kind {
 /// A word that names no [`Kind`].
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "{0:?} is no kind of object: use one of LISTENER, NETWORK_PROFILE, SSH_PROFILE, TLS_PROFILE, KEY, LOCAL_SITE, SITE, \
-         CGATE_GROUP, CGATE, VFD_DIR, DROP_FOLDER, HOOK, APPLICATION, MODEL, DECISION_RULE, RULE_TABLE, WEBHOOK"
+    "{0:?} is no kind of object: use one of LISTENER, NETWORK_PROFILE, SSH_PROFILE, TLS_PROFILE, KEY, CERTIFICATE, \
+         CRL, LOCAL_SITE, SITE, CGATE_GROUP, CGATE, VFD_DIR, DROP_FOLDER, HOOK, APPLICATION, MODEL, DECISION_RULE, \
+         RULE_TABLE, WEBHOOK"
 )]
 pub struct KindError(String);
 
 impl Kind {
     /// Every kind, in the order in which objects can be created without a missing reference.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Key,
+        Self::Certificate,
+        Self::Crl,
         Self::SshProfile,
         Self::TlsProfile,
         Self::NetworkProfile,
@@ -85,6 +92,8 @@ impl Kind {
             Self::SshProfile => "SSH_PROFILE",
             Self::TlsProfile => "TLS_PROFILE",
             Self::Key => "KEY",
+            Self::Certificate => "CERTIFICATE",
+            Self::Crl => "CRL",
             Self::LocalSite => "LOCAL_SITE",
             Self::RemoteSite => "SITE",
             Self::CgateGroup => "CGATE_GROUP",

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::kinds::application::Application;
+use crate::kinds::certificate::{CertificateEntry, CertificateObject};
 use crate::kinds::cgate::Cgate;
 use crate::kinds::cgate_group::CgateGroup;
+use crate::kinds::crl::{CrlEntry, CrlObject};
 use crate::kinds::decision_rule::DecisionRule;
 use crate::kinds::drop_folder::DropFolder;
 use crate::kinds::hook::Hook;
@@ -63,6 +65,9 @@ pub struct Snapshot {
     webhooks: Table<Webhook>,
     keys: Table<KeyEntry>,
     fingerprints: HashMap<[u8; 32], Arc<KeyEntry>>,
+    pub(crate) certificates: Table<CertificateEntry>,
+    pub(crate) crls: Table<CrlEntry>,
+    pub(crate) certificate_fingerprints: HashMap<[u8; 32], Arc<CertificateEntry>>,
 }
 
 impl Snapshot {
@@ -70,8 +75,20 @@ impl Snapshot {
     /// profiles, gates and gate groups stay in their place to refuse, so that none less strict serves instead.
     #[must_use]
     pub fn build(objects: Vec<Object>, keys: Vec<KeyEntry>, revision: i64) -> (Self, Vec<Problem>) {
+        Self::build_with(objects, (keys, Vec::new(), Vec::new()), revision)
+    }
+
+    /// As [`Self::build`], with certificates and revocation lists.
+    #[must_use]
+    pub fn build_with(
+        objects: Vec<Object>,
+        (keys, certificates, crls): (Vec<KeyEntry>, Vec<CertificateEntry>, Vec<CrlEntry>),
+        revision: i64,
+    ) -> (Self, Vec<Problem>) {
         let mut snapshot = Self { revision, ..Self::default() };
         let mut found = Vec::new();
+        snapshot.crls = crls.into_iter().map(|c| (c.name.clone(), Arc::new(c))).collect();
+        snapshot.certificates = certificates.into_iter().map(|c| (c.name.clone(), Arc::new(c))).collect();
         snapshot.keys = keys.into_iter().map(|key| (key.alias.as_str().to_owned(), Arc::new(key))).collect();
         for object in objects {
             snapshot.add(Arc::new(object), &mut found);
@@ -123,6 +140,16 @@ impl Snapshot {
                 found.extend(wrong);
                 found.extend(problems::key_material(&meant, self.keys.get(&o.name).map(Arc::as_ref)));
             }
+            Kind::Crl => {
+                let (meant, wrong) = read::<CrlObject>(o);
+                found.extend(wrong);
+                found.extend(problems::crl(&meant, self.crls.get(&o.name).map(Arc::as_ref)));
+            }
+            Kind::Certificate => {
+                let (meant, wrong) = read::<CertificateObject>(o);
+                found.extend(wrong);
+                found.extend(problems::certificate(&meant, self.certificates.get(&o.name).map(Arc::as_ref)));
+            }
         }
         for (field, kind, name) in check::references(o.kind, &o.body) {
             let referrer = (o.kind, o.name.clone(), field.to_owned());
@@ -154,6 +181,7 @@ impl Snapshot {
                 self.fingerprints.insert(key.fingerprint, Arc::clone(key));
             }
         }
+        self.index_certificates();
         let chains =
             self.cgate_groups.keys().map(|name| (name.clone(), group_chain::Chain::of(name, &self.cgate_groups)));
         self.chains = chains.collect();

@@ -2,7 +2,9 @@
 
 mod alarms;
 mod care;
+mod certificates;
 mod config;
+mod crls;
 mod exchange;
 mod family;
 mod files;
@@ -44,6 +46,8 @@ pub static OPERATIONS: &[&[Operation]] = &[
     family::DECISION_RULES,
     family::RULE_TABLES,
     keys::OPERATIONS,
+    certificates::OPERATIONS,
+    crls::OPERATIONS,
     listeners::OPERATIONS,
     nodes::OPERATIONS,
     quarantine::OPERATIONS,

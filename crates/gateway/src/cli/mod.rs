@@ -5,6 +5,7 @@ mod bundle;
 mod complete;
 pub(crate) mod dialogue;
 mod man;
+mod pelencpass;
 pub(crate) mod print;
 mod roff;
 mod times;
@@ -22,6 +23,7 @@ use crate::content::Streamed;
 
 pub(crate) use complete::complete;
 pub(crate) use man::write as write_manual;
+pub(crate) use pelencpass::run as encrypt_passwords;
 pub(crate) use times::Zone;
 pub(crate) use tree::LINK_NAMES;
 
@@ -46,6 +48,8 @@ pub(crate) enum Asked {
     Man(String),
     /// What may stand in the place of the last word.
     Complete(Vec<OsString>),
+    /// `pelencpass`, which is done here.
+    Passwords(ArgMatches),
     /// `gatehouse backup verify FOLDER`.
     Verify(ArgMatches),
     /// `gatehouse restore FOLDER`.
@@ -136,6 +140,7 @@ fn sort(matches: &ArgMatches) -> Asked {
         Some(("backup", m)) if m.subcommand_name() == Some("verify") => {
             Asked::Verify(m.subcommand_matches("verify").cloned().unwrap_or_default())
         }
+        Some((pelencpass::NAME, m)) => Asked::Passwords(m.clone()),
         Some(("links", m)) => Asked::Links(m.get_one::<String>("folder").cloned().unwrap_or_default()),
         _ => {
             let mut words = Vec::new();
@@ -233,7 +238,7 @@ fn take(input: &mut Input, param: &Param, matches: &ArgMatches) -> Result<(), St
             let value = asked_secret(param.name(), param.field.help, matches)?;
             input.give(param, value.expose()).map_err(|e| e.to_string())
         }
-        Form::Value if param.is_secret() => match secret(param, matches)? {
+        Form::Value if param.is_secret() => match secret(param, matches, input)? {
             Some(value) => input.give(param, value.expose()).map_err(|e| e.to_string()),
             None => Ok(()),
         },
@@ -252,26 +257,31 @@ fn take(input: &mut Input, param: &Param, matches: &ArgMatches) -> Result<(), St
     }
 }
 
-/// A secret: from a file, from the line (with a warning), or asked for where its name stands without a value or it is
+/// A secret: from a file, from the environment, from the line (with a warning), or asked for where its name stands without a value or it is
 /// mandatory and a terminal is there (STO-3).
-fn secret(param: &Param, matches: &ArgMatches) -> Result<Option<Secret<String>>, String> {
+fn secret(param: &Param, matches: &ArgMatches, input: &Input) -> Result<Option<Secret<String>>, String> {
     let file = format!("{}{}", param.name(), tree::FROM_FILE);
     if let Some(path) = matches.get_one::<String>(&file) {
         return first_line(path).map(Some);
     }
+    if let Some(name) = matches.get_one::<String>(&format!("{}{}", param.name(), tree::FROM_ENV)) {
+        let text = std::env::var(name).map_err(|_| format!("environment variable {name} is not set, or no text"))?;
+        return Ok(Some(Secret::new(text)));
+    }
     if let Some(text) = matches.get_one::<String>(param.name()) {
         let hint = format!(
-            "warning: -{} on the command line is seen by others; use -{file}, or give it no value",
+            "warning: -{} on the command line is seen by others; use -{file}, -{0}{1}, or give it no value",
             param.name()
         );
         print::error_line(&hint).map_err(|e| e.to_string())?;
         return Ok(Some(Secret::new(text.clone())));
     }
-    if !matches.contains_id(param.name()) && !param.field.required {
+    let needed = param.field.required || param.asked_if.is_some_and(|needed| needed(input));
+    if !matches.contains_id(param.name()) && !needed {
         return Ok(None);
     }
     if !std::io::stdin().is_terminal() {
-        return Err(format!("no terminal to ask for -{}: give -{file}", param.name()));
+        return Err(format!("no terminal to ask for -{0}: give -{file} or -{0}{1}", param.name(), tree::FROM_ENV));
     }
     let text = rpassword::prompt_password(format!("{}: ", param.field.help)).map_err(|e| e.to_string())?;
     Ok(Some(Secret::new(text)))

@@ -1,9 +1,12 @@
 //! Results on the terminal: tables for people, JSON for programs.
 
 use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::OpenOptionsExt;
 
 use super::Zone;
 use admin::{Cell, Line, Output, Tone};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use comfy_table::{ContentArrangement, Table, presets};
 
 /// Prints `output` to standard output, warnings to standard error.
@@ -23,6 +26,7 @@ pub(crate) fn output(output: &Output, as_json: bool, zone: &Zone) -> io::Result<
         Output::Record { fields } => {
             fields.iter().try_for_each(|(name, cell)| line(&format!("{name}='{}'", zone.cell(cell))))
         }
+        Output::File { base64 } => line(base64),
         Output::Story { lines, .. } => lines.iter().try_for_each(|text| line(&zone.line(text))),
         Output::Report { lines, .. } => {
             let coloured = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -58,8 +62,12 @@ pub(crate) fn new_screen() -> io::Result<()> {
 /// # Errors
 /// A sentence that names the file.
 pub(crate) fn into_file(output: &Output, as_json: bool, target: &super::Target) -> Result<(), String> {
-    let failed = |e: io::Error| format!("{}: {e}", target.path);
+    if let (Output::File { base64 }, false) = (output, as_json) {
+        let octets = STANDARD.decode(base64).map_err(|e| format!("{}: {e}", target.path))?;
+        return octets_into_file(&octets, target);
+    }
     let text = match output {
+        Output::File { base64 } if !as_json => base64.clone(),
         _ if as_json => serde_json::to_string_pretty(&output.json()).map_err(|e| e.to_string())?,
         Output::Story { lines, .. } => lines.join("\n"),
         Output::Report { lines, .. } => lines.iter().map(|l| l.text.as_str()).collect::<Vec<_>>().join("\n"),
@@ -69,10 +77,15 @@ pub(crate) fn into_file(output: &Output, as_json: bool, target: &super::Target) 
             fields.iter().map(|(n, cell)| format!("{n}='{cell}'")).collect::<Vec<_>>().join("\n")
         }
     };
+    octets_into_file(format!("{text}\n").as_bytes(), target)
+}
+
+fn octets_into_file(octets: &[u8], target: &super::Target) -> Result<(), String> {
+    let failed = |e: io::Error| format!("{}: {e}", target.path);
     let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).append(target.append).truncate(!target.append);
+    options.write(true).create(true).append(target.append).truncate(!target.append).mode(0o600);
     let mut file = options.open(&target.path).map_err(failed)?;
-    writeln!(file, "{text}").and_then(|()| file.sync_all()).map_err(failed)
+    file.write_all(octets).and_then(|()| file.sync_all()).map_err(failed)
 }
 
 fn table(columns: &[String], rows: &[Vec<Cell>], zone: &Zone) -> String {

@@ -27,6 +27,8 @@ pub(crate) const LINK_NAMES: &[&str] = &[
 
 /// Ending of the argument that reads a secret from a file.
 pub(crate) const FROM_FILE: &str = "_from_file";
+/// Ending of the argument that reads a secret from the environment.
+pub(crate) const FROM_ENV: &str = "_from_env";
 /// Ending of the positional twin of a named argument.
 pub(super) const BY_POSITION: &str = "@position";
 
@@ -58,6 +60,7 @@ pub(crate) fn command_tree() -> Command {
         .subcommand(health_command())
         .subcommand(completion_command())
         .subcommand(man_command())
+        .subcommand(super::pelencpass::command())
         .subcommand(restore_command())
         .subcommand(backup_command());
     for operation in OPERATIONS.iter().copied().flatten() {
@@ -160,10 +163,10 @@ fn with_operation(parent: Command, words: &[&'static str], operation: &'static O
 }
 
 /// One line for a family of operations.
-fn family(word: &str) -> &'static str {
+pub(super) fn family(word: &str) -> &'static str {
     match word {
-        "secadm" => "Create, change and delete keys, security and network profiles",
-        "secdsp" => "Show keys, security and network profiles",
+        "secadm" => "Create, change and delete certificates, keys, security and network profiles",
+        "secdsp" => "Show certificates, keys, security and network profiles",
         "peladm" => "Create, change and delete sites, gates, applications, models and rules",
         "peldsp" => "Show sites, gates, applications, models, rules and transfers",
         "pelctl" => "Control transfers and sites",
@@ -171,7 +174,8 @@ fn family(word: &str) -> &'static str {
         "file" => "List, take out and bring stored files",
         "handoff" => "Drop folders, and programs that are told what happens",
         "vfddsp" => "Show virtual folders",
-        "secbase" => "Export and import profiles as text, a line for each field",
+        "secbase" => "Export certificates; export and import profiles as text, a line for each field",
+        "pelencpass" => "Encrypt passwords into files, make keys for exports",
         "pelbase" => "Export and import sites, gates, applications, models and rules as text, a line for each field",
         "vfdbase" => "Export and import virtual folders as text, a line for each field",
         "partner" => "Partners as one thing: add, show, test, export, remove",
@@ -180,6 +184,7 @@ fn family(word: &str) -> &'static str {
         "quarantine" => "Keys that unknown partners showed, waiting for a person",
         "route" => "Where received files go",
         "explain" => "Say how the gateway would decide, and why",
+        "certs" => "Certificates: what expires and when",
         "audit" => "The record of every change",
         "support" => "Help for those who help",
         "webhook" => "Web servers that are told of events",
@@ -191,13 +196,16 @@ fn family(word: &str) -> &'static str {
     }
 }
 
-fn with_params(mut command: Command, params: &[Param]) -> Command {
+pub(super) fn with_params(mut command: Command, params: &[Param]) -> Command {
     for param in params {
         command = command.arg(argument(param));
         if param.is_secret() {
             let help = format!("file whose first line is the value of -{}", param.name());
             let name = format!("{}{FROM_FILE}", param.name());
             command = command.arg(Arg::new(name.clone()).long(name).value_name("FILE").help(help));
+            let help = format!("environment variable that holds the value of -{}", param.name());
+            let name = format!("{}{FROM_ENV}", param.name());
+            command = command.arg(Arg::new(name.clone()).long(name).value_name("VARIABLE").help(help));
         }
         if param.positional {
             let name = format!("{}{BY_POSITION}", param.name());

@@ -3,8 +3,10 @@
 pub(crate) mod addresses;
 pub(crate) mod application;
 pub(crate) mod binding;
+pub(crate) mod certificate;
 pub(crate) mod cgate;
 pub(crate) mod cgate_group;
+pub(crate) mod crl;
 pub(crate) mod decision_rule;
 pub(crate) mod drop_folder;
 pub(crate) mod hook;
