@@ -58,7 +58,9 @@ class Machine:
         self.process = None
 
     def __enter__(self):
-        words = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--cgroup", "--ipc", "--uts", "--net", "/bin/sh", "-c"]
+        # It ends with the tests, also if those are cut off.
+        words = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child"]
+        words += ["--cgroup", "--ipc", "--uts", "--net", "/bin/sh", "-c"]
         log = (self.folder.with_suffix(".log")).open("wb")
         self.process = subprocess.Popen(
             [*words, SYSTEMD if self.systemd else IDLE, "sh", str(self.folder)], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
