@@ -98,6 +98,7 @@ async fn alone(dir: DataDir, asked: &Call) -> Result<Output, Failure> {
     let context = instance.context(&format!("uid:{}", rustix::process::getuid().as_raw()), "command");
     let name = asked.operation.name;
     let result = execute(&context, name, &asked.input).await.map_err(|e| (e.exit_code(), format!("{name}: {e}")));
+    instance.engine.leave().await;
     instance.engine.db().close().await;
     result
 }
