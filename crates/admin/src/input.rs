@@ -258,7 +258,9 @@ fn parse(param: &Param, text: &str) -> Result<Value, InputError> {
     let name = param.name();
     let text = meant(param, text);
     match param.field.kind {
-        _ if !matches!(param.form, Form::Value | Form::Time | Form::Switch | Form::Send) => Err(InputError::NoValue(name)),
+        _ if !matches!(param.form, Form::Value | Form::Time | Form::Switch | Form::Send) => {
+            Err(InputError::NoValue(name))
+        }
         FieldKind::Int { min, max, .. } => parse_int(name, text, (min, max)),
         FieldKind::Flag => parse_flag(name, text),
         FieldKind::Choice(words) => one_of(name, text, words).map(Value::Text),

@@ -93,6 +93,8 @@ impl Instance {
         engine.set_courier(Arc::new(Teller::new(settings.mail.clone(), &settings.traces)?));
         let instance = Self { engine, settings, dir, _lock: lock };
         instance.first_start().await?;
+        // From now on it is known which key seals.
+        engine::care::check_master(instance.engine.db(), instance.engine.master()).await.map_err(|e| e.to_string())?;
         Ok(instance)
     }
 

@@ -66,7 +66,18 @@ pub fn load_master(data: &Path) -> Result<MasterKey, SealError> {
 /// [`CareError`] that says what to do.
 pub async fn check_master(db: &db::Db, master: &MasterKey) -> Result<(), CareError> {
     match db.meta().get(MASTER_ID).await? {
-        None => db.meta().set(MASTER_ID, &master.id()).await.map_err(Into::into),
+        None => {
+            // Only a key that something is sealed with is the right one: a wrong one must not be taken for it for ever.
+            let id: Option<[u8; 8]> = unhex(&master.id()).and_then(|octets| octets.try_into().ok());
+            let used = match id {
+                Some(id) => !db.sealed().under(SealedKind::PrivateKey, id, 1).await?.is_empty(),
+                None => false,
+            };
+            if used {
+                db.meta().set(MASTER_ID, &master.id()).await?;
+            }
+            Ok(())
+        }
         Some(id) if master.ids().contains(&id) => Ok(()),
         Some(id) => Err(CareError::refused(format!(
             "this data folder's master key is {}, the database is sealed with {id}: copy master.key from another node",
