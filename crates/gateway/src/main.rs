@@ -168,11 +168,8 @@ async fn alone(dir: DataDir, asked: &Call, content: Content) -> Result<Output, F
     let context = admin::Context { content, ..context };
     let name = asked.operation.name;
     let result = execute(&context, name, &asked.input).await.map_err(|e| (e.exit_code(), format!("{name}: {e}")));
-<<<<<<< HEAD
     instance.engine.write_ledger().await;
-=======
     instance.engine.leave().await;
->>>>>>> nodes
     instance.engine.db().close().await;
     result
 }
