@@ -78,7 +78,6 @@ async fn operations() {
             now,
             limit: 1,
             node: "bench".to_owned(),
-            lease_until: now.plus(Duration::from_secs(60)),
         };
         db.transfers().take_due(query).await.unwrap().into_iter().map(|t| t.id).collect::<Vec<_>>()
     })
@@ -86,11 +85,11 @@ async fn operations() {
     assert_eq!(taken.concat().len(), submitted.len(), "each was taken once");
     print("sites with due work", times, async |_| db.transfers().due_sites().await.unwrap().len()).await;
     print("take due of every site", 3, async |_| {
-        let (node, lease_until) = ("bench".to_owned(), now.plus(Duration::from_secs(60)));
-        db.transfers().take_due(DueQuery { site: None, now, limit: 1, node, lease_until }).await.unwrap().len()
+        let node = "bench".to_owned();
+        db.transfers().take_due(DueQuery { site: None, now, limit: 1, node }).await.unwrap().len()
     })
     .await;
-    print("what waits for routing", times, async |_| db.transfers().to_route(now, 256).await.unwrap().len()).await;
+    print("what waits for routing", times, async |_| db.transfers().to_route((now, now), "bench", 256).await.unwrap().len()).await;
     print("what is past its date", times, async |_| db.transfers().overdue(now, 500).await.unwrap().len()).await;
     print("counts for metrics", times, async |_| db.transfers().live_counts().await.unwrap().len()).await;
     print("what ended long ago", times, async |_| {

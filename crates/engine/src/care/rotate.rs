@@ -70,7 +70,7 @@ pub async fn check_master(db: &db::Db, master: &MasterKey) -> Result<(), CareErr
             // Only a key that something is sealed with is the right one: a wrong one must not be taken for it for ever.
             let id: Option<[u8; 8]> = unhex(&master.id()).and_then(|octets| octets.try_into().ok());
             let used = match id {
-                Some(id) => !db.sealed().under(SealedKind::PrivateKey, id, 1).await?.is_empty(),
+                Some(id) => !db.sealed().under(SealedKind::PrivateKey, id, 0, 1).await?.is_empty(),
                 None => false,
             };
             if used {

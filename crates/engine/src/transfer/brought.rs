@@ -83,6 +83,8 @@ impl Engine {
             extra: Extra { peer: file.actor.origin.clone(), ..Extra::default() },
             replaces: Vec::new(),
             base: None,
+            owner: self.node.id(),
+            begun_elsewhere: false,
         })
     }
 
@@ -99,7 +101,7 @@ impl Engine {
             file_name: file.file_name.clone(),
             listed: false,
             extra_json: offer.extra.json(),
-            node: Some(self.options.node.clone()),
+            node: Some(offer.owner.clone()),
             ..NewTransfer::incoming(offer.id, FOLDER, now)
         }
     }

@@ -303,7 +303,7 @@ impl Engine {
         }
         let stand = |l: &std::sync::Arc<model::Listener>| ListenerStand {
             name: l.name.clone(),
-            address: l.socket_address(),
+            address: l.binding().address,
             error: "no gateway runs".to_owned(),
         };
         self.snapshot().listeners().filter(|l| l.enabled).map(stand).collect()

@@ -201,6 +201,7 @@ impl Taker<'_> {
         if let Some(partial) = partial {
             let mut change = TransferChange::to(partial.id, State::Servicing, now);
             change.note = format!("goes on at octet {}", body.staged.size());
+            change.node = Some(offer.owner.clone());
             drop(engine.db.transfers().apply_lazy(change).await.map_err(|e| db_error(&e))?);
         } else {
             let new = self.record(&offer, claim, now);
@@ -230,6 +231,8 @@ impl Taker<'_> {
             },
             replaces: Vec::new(),
             base: None,
+            owner: self.engine.node.id(),
+            begun_elsewhere: false,
         }
     }
 
@@ -251,7 +254,7 @@ impl Taker<'_> {
             file_name: offer.file_name.clone(),
             listed: false,
             extra_json: offer.extra.json(),
-            node: Some(self.engine.options.node.clone()),
+            node: Some(offer.owner.clone()),
             ..NewTransfer::incoming(offer.id, FOLDER, now)
         }
     }
