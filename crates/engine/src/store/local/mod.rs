@@ -40,7 +40,7 @@ pub fn open(parts: StoreParts) -> Result<Arc<dyn Store>, StoreError> {
     if made {
         parts.disk.sync_folder(&parts.folder).map_err(|e| StoreError::io("making a folder", &e))?;
     }
-    let holder = mark(&*parts.disk, &folder)?;
+    let holder = mark(&*parts.disk, &parts.folder)?;
     let staging = Arc::new(Staging { folder, parts });
     Ok(Arc::new(LocalStore { staging, shelves: Arc::new(Shelves { payload, making: RwLock::new(()) }), holder }))
 }
@@ -54,8 +54,8 @@ pub(in crate::store) fn check_folder(disk: &dyn Disk, path: &Path) -> Result<(),
     Err(StoreError::Folder { path: path.display().to_string(), mode, owner })
 }
 
-/// Name of the file in a staging folder that tells it from others.
-const MARK_FILE: &str = "mark";
+/// Name of the file beside a staging folder that tells it from others.
+const MARK_FILE: &str = "staging.mark";
 
 /// The mark of a staging folder, made at first use. Of two nodes that make it at once one wins, and both read that one.
 pub(in crate::store) fn mark(disk: &dyn Disk, folder: &Path) -> Result<String, StoreError> {

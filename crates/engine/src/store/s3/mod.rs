@@ -55,7 +55,7 @@ pub fn open(mut parts: StoreParts) -> Result<Arc<dyn Store>, StoreError> {
     let folder = parts.folder.join("staging");
     parts.disk.make_folder(&folder).map_err(|e| StoreError::io("making a folder", &e))?;
     check_folder(&*parts.disk, &folder)?;
-    let holder = mark(&*parts.disk, &folder)?;
+    let holder = mark(&*parts.disk, &parts.folder)?;
     let bucket = Arc::new(Bucket::open(options)?);
     let staging = Arc::new(Staging { folder, parts });
     let inner = Inner { bucket, log: OnceLock::new(), active: Mutex::default() };
