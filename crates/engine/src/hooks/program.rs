@@ -148,8 +148,7 @@ impl Group {
 
     fn kill(&self) {
         if let Some(group) = Pid::from_raw(self.0.swap(0, Ordering::Relaxed)) {
-            // Usually nobody is left in it.
-            drop(kill_process_group(group, Signal::KILL));
+            let _nobody_was_left = kill_process_group(group, Signal::KILL);
         }
     }
 }
