@@ -110,7 +110,7 @@ impl Param {
     /// A parameter that takes a time.
     #[must_use]
     pub const fn time(field: Field) -> Self {
-        Self { field, form: Form::Time, positional: false }
+        Self { field, form: Form::Time, positional: false, asked_if: None }
     }
 
     /// A switch without a value.
@@ -150,7 +150,7 @@ impl Param {
         let field =
             Field::text("file", 4095, "TOML file with values of these parameters; what stands on the line counts more")
                 .shorts(&["f"]);
-        Self { field, form: Form::Answers, positional: false }
+        Self { field, form: Form::Answers, positional: false, asked_if: None }
     }
 
     /// `-append`, beside [`Self::output`].

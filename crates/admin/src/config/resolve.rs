@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use base::{ObjectId, Secret};
 use keys::certificate::Certificate;
-use keys::{KeyMaterial, PrivateKey, PublicKey, read_certificates, read_key};
+use keys::{KeyMaterial, PrivateKey, read_certificates, read_key};
 use model::{Body, Kind, Object, ObjectState};
 
 use super::read::{Declared, Given};

@@ -129,7 +129,6 @@ async fn found(context: &Context, input: &Input) -> Result<Vec<Transfer>, OpErro
         _ => Vec::new(),
     };
     let mut filter = TransferFilter {
-        route_states,
         site: input.text("site").map(str::to_owned),
         direction: input.text("direction").or(Some("I")).and_then(Direction::parse),
         from: moment(input, "since", now)?,
@@ -143,6 +142,7 @@ async fn found(context: &Context, input: &Input) -> Result<Vec<Transfer>, OpErro
     let fits = |t: &Transfer| {
         t.payload.is_some()
             && !matches!(t.state, State::Servicing | State::Created | State::Interrupted | State::Deleted)
+            && (route_states.is_empty() || route_states.contains(&t.route_state))
             && wanted.as_ref().is_none_or(|p| p.matches(&t.file_name, QuestionMark::One))
             && folder.is_none_or(|folder| t.dir_name == folder)
     };

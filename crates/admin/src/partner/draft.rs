@@ -8,6 +8,7 @@ use model::{Body, Kind, ObjectState, Snapshot, Value};
 
 use crate::OpError;
 use crate::config::{Material, SecretWanted, Wanted};
+use crate::held::Held;
 
 /// What a new partner needs.
 pub(crate) struct Draft<'a> {
@@ -116,7 +117,7 @@ impl<'a> Draft<'a> {
         let name = self.free_name(Kind::Key, stem);
         self.create(Kind::Key, &name, vec![("comments", comment.into())])?;
         if let Some(last) = self.wanted.last_mut() {
-            last.material = Material::Is(Box::new(KeyMaterial::Public(key.clone())));
+            last.material = Material::Is(Box::new(Held::Key(KeyMaterial::Public(key.clone()))));
         }
         Ok(name)
     }

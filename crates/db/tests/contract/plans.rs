@@ -57,14 +57,16 @@ const ALONE: &[&str] = &["many_writers_in_two_processes"];
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_statement_reads_a_whole_table_that_grows() {
     Plans::remember();
-    let groups: [&[(&str, Body)]; 8] = [
+    let groups: [&[(&str, Body)]; 10] = [
         audit::BODIES,
         captures::BODIES,
         care::BODIES,
+        nodes::BODIES,
         objects::BODIES,
         small::BODIES,
         transfers::BODIES,
         usage::BODIES,
+        watch::BODIES,
         writing::BODIES,
     ];
     for (name, body) in groups.into_iter().flatten().filter(|(name, _)| !ALONE.contains(name)) {
