@@ -1,6 +1,6 @@
 //! What a key or a certificate object holds, on its way into the database.
 
-use db::{CredentialRow, NewCredential};
+use db::NewCredential;
 use keys::certificate::{Certificate, CertificateType, HashFunction, KeyKind};
 use keys::verify::Crl;
 use keys::{KeyMaterial, PrivateKey, PublicKey, SizeLimits, check_size};
@@ -114,11 +114,6 @@ pub(crate) fn certificate_credential(certificate: &Certificate, private_sealed: 
         public_blob: certificate.der().to_vec(),
         private_sealed,
     }
-}
-
-/// A stored certificate, read.
-pub(crate) fn stored_certificate(row: &CredentialRow) -> Result<Certificate, OpError> {
-    Certificate::from_der(&row.public_blob).map_err(|e| OpError::Failed(format!("a stored certificate: {e}")))
 }
 
 /// Notes what a certificate says, and its type unless the body has one (CERT-10, CERT-11, CERT-12).

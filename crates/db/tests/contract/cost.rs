@@ -73,12 +73,7 @@ async fn operations() {
     let submitted = print("submit", times, async |n| submit(&db, format!("new{n}"), clock.now()).await).await;
     let now = clock.now().plus(Duration::from_secs(1));
     let taken = print("take due of one site", times, async |_| {
-        let query = DueQuery {
-            site: Some("bench".to_owned()),
-            now,
-            limit: 1,
-            node: "bench".to_owned(),
-        };
+        let query = DueQuery { site: Some("bench".to_owned()), now, limit: 1, node: "bench".to_owned() };
         db.transfers().take_due(query).await.unwrap().into_iter().map(|t| t.id).collect::<Vec<_>>()
     })
     .await;
@@ -89,7 +84,10 @@ async fn operations() {
         db.transfers().take_due(DueQuery { site: None, now, limit: 1, node }).await.unwrap().len()
     })
     .await;
-    print("what waits for routing", times, async |_| db.transfers().to_route((now, now), "bench", 256).await.unwrap().len()).await;
+    print("what waits for routing", times, async |_| {
+        db.transfers().to_route((now, now), "bench", 256).await.unwrap().len()
+    })
+    .await;
     print("what is past its date", times, async |_| db.transfers().overdue(now, 500).await.unwrap().len()).await;
     print("counts for metrics", times, async |_| db.transfers().live_counts().await.unwrap().len()).await;
     print("what ended long ago", times, async |_| {

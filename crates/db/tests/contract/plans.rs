@@ -8,7 +8,7 @@ use base::{TransferId, UtcMicros};
 use db::{AuditFilter, AuditResult, Db, Direction, Mode, Planned, Plans, State, TransferFilter};
 
 use crate::house::{Body, House, NOW};
-use crate::{audit, captures, care, objects, small, transfers, usage, writing};
+use crate::{audit, captures, care, nodes, objects, small, transfers, usage, watch, writing};
 
 /// Tables whose size is that of the configuration, not of the traffic.
 const SMALL: &[(&str, &str)] = &[

@@ -109,7 +109,16 @@ async fn test_outgoing(call: &Call, name: &str) -> Result<(), Failure> {
 async fn about(call: &Call, operation: &str, values: &[(&str, &str)]) -> Result<Output, Failure> {
     let input = crate::instance::input(operation, values).map_err(|text| (FAILED, text))?;
     let operation = admin::find(operation).ok_or_else(|| (FAILED, format!("no operation {operation}")))?;
-    perform(&Call { operation, input, data: call.data.clone(), json: false, zone: Zone::new(true), output: None }).await
+    perform(&Call {
+        operation,
+        input,
+        data: call.data.clone(),
+        json: false,
+        zone: Zone::new(true),
+        output: None,
+        streamed: None,
+    })
+    .await
 }
 
 fn set(call: &mut Call, name: &str, text: &str) -> Result<(), Failure> {

@@ -270,8 +270,9 @@ fn secret(param: &Param, matches: &ArgMatches, input: &Input) -> Result<Option<S
     }
     if let Some(text) = matches.get_one::<String>(param.name()) {
         let hint = format!(
-            "warning: -{} on the command line is seen by others; use -{file}, -{0}{1}, or give it no value",
-            param.name()
+            "warning: -{0} on the command line is seen by others; use -{file}, -{0}{1}, or give it no value",
+            param.name(),
+            tree::FROM_ENV
         );
         print::error_line(&hint).map_err(|e| e.to_string())?;
         return Ok(Some(Secret::new(text.clone())));

@@ -67,8 +67,8 @@ pub(crate) fn into_file(output: &Output, as_json: bool, target: &super::Target) 
         return octets_into_file(&octets, target);
     }
     let text = match output {
-        Output::File { base64 } if !as_json => base64.clone(),
         _ if as_json => serde_json::to_string_pretty(&output.json()).map_err(|e| e.to_string())?,
+        Output::File { base64 } => base64.clone(),
         Output::Story { lines, .. } => lines.join("\n"),
         Output::Report { lines, .. } => lines.iter().map(|l| l.text.as_str()).collect::<Vec<_>>().join("\n"),
         Output::Done { text, .. } => text.clone(),
