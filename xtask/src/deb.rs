@@ -217,10 +217,10 @@ impl<'a> Package<'a> {
             "dpkg-deb",
             pack.arg("--build").arg(&self.root).arg(&order.output).stdout(std::process::Stdio::null()),
         )?;
-        let made = names_in(&order.output)?
+        let mut made = names_in(&order.output)?
             .into_iter()
             .filter(|name| name.starts_with(&format!("gatehouse_{}_", self.version)));
-        made.last().map(|name| order.output.join(name)).ok_or_else(|| Failure::new("dpkg-deb made no package"))
+        made.next_back().map(|name| order.output.join(name)).ok_or_else(|| Failure::new("dpkg-deb made no package"))
     }
 }
 

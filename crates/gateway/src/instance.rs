@@ -1,13 +1,13 @@
 //! A gateway's parts put together: data folder, master key, database, store, engine; and what a first start creates.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use admin::{About, Context, Input, Param, execute, find};
 use base::SystemClock;
 use db::{Actor, Db, DbOptions};
-use engine::store::{KeyWrap, StoreOptions, StoreParts, open_store};
+use engine::store::{KeyWrap, Store, StoreOptions, StoreParts, open_store};
 use engine::{Engine, EngineOptions, EngineParts};
 use keys::MasterKey;
 
@@ -26,6 +26,35 @@ pub(crate) struct Instance {
     pub(crate) settings: Settings,
     pub(crate) dir: DataDir,
     _lock: Lock,
+}
+
+/// The payload store that the settings name.
+fn open_payloads(dir: &DataDir, settings: &Settings, mut parts: StoreParts) -> Result<Arc<dyn Store>, String> {
+    parts.folder = match settings.store.folder.as_str() {
+        "" => dir.path().to_path_buf(),
+        folder => folder.into(),
+    };
+    parts.options = StoreOptions { seal: settings.store.seal, hash: settings.store.hash };
+    parts.s3 = settings.store.s3()?;
+    open_store(&settings.store.kind, parts).map_err(|e| format!("payload store: {e}"))
+}
+
+fn engine_options(dir: &DataDir, settings: &Settings, master_file: Option<PathBuf>) -> Result<EngineOptions, String> {
+    let (node, host) = settings.node.names();
+    Ok(EngineOptions {
+        data: dir.path().to_path_buf(),
+        master_file,
+        settings_file: Some(dir.settings_file()),
+        retention: settings.retention.rules()?,
+        node,
+        home: dir.mark().map_err(|e| e.to_string())?,
+        host,
+        lease: Duration::from_secs(settings.node.lease_s.into()),
+        thresholds: settings.alarms.thresholds(),
+        mail: settings.mail.pace(),
+        label_sites: settings.metrics.sites,
+        ..EngineOptions::default()
+    })
 }
 
 impl Instance {
@@ -64,30 +93,8 @@ impl Instance {
         };
         engine::care::check_master(&db, &master).await.map_err(|e| e.to_string())?;
         let wrap: Arc<dyn KeyWrap> = master.clone();
-        let folder = match settings.store.folder.as_str() {
-            "" => dir.path().to_path_buf(),
-            folder => folder.into(),
-        };
-        let mut parts = StoreParts::new(folder, wrap, Arc::clone(&clock));
-        parts.options = StoreOptions { seal: settings.store.seal, hash: settings.store.hash };
-        parts.s3 = settings.store.s3()?;
-        let store = open_store(&settings.store.kind, parts).map_err(|e| format!("payload store: {e}"))?;
-        let retention = settings.retention.rules()?;
-        let (node, host) = settings.node.names();
-        let options = EngineOptions {
-            data: dir.path().to_path_buf(),
-            master_file: handed,
-            settings_file: Some(dir.settings_file()),
-            retention,
-            node,
-            home: dir.mark().map_err(|e| e.to_string())?,
-            host,
-            lease: Duration::from_secs(settings.node.lease_s.into()),
-            thresholds: settings.alarms.thresholds(),
-            mail: settings.mail.pace(),
-            label_sites: settings.metrics.sites,
-            ..EngineOptions::default()
-        };
+        let store = open_payloads(&dir, &settings, StoreParts::new(PathBuf::new(), wrap, Arc::clone(&clock)))?;
+        let options = engine_options(&dir, &settings, handed)?;
         let parts = EngineParts { db, store, master, clock, options };
         let engine = Engine::start(parts).await.map_err(|e| e.to_string())?;
         engine.set_courier(Arc::new(Teller::new(settings.mail.clone(), &settings.traces)?));

@@ -44,7 +44,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         title: "Write a stored file into a file of yours, or to standard output",
         right: right('R'),
         effect: Effect::Control,
-        params: get_params,
+        params: take_out_params,
         run: |context, input| Box::pin(get(context, input)),
     },
     Operation {
@@ -74,7 +74,7 @@ fn list_params() -> Vec<Param> {
     .to_vec()
 }
 
-fn get_params() -> Vec<Param> {
+fn take_out_params() -> Vec<Param> {
     let to = Field::text("to", 4095, "file of yours that gets it; - for standard output")
         .shorts(&["t"])
         .detail("where it is not given: a file of its name in the folder you are in");

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::Engine;
 use crate::error::{Cause, TransferError};
 use crate::events::Event;
-use crate::limits::{ROUTE_BATCH_MAX, ROUTE_GRACE};
+use crate::limits::{ROUTE_BATCH_MAX, ROUTE_BY_OTHERS_AFTER};
 use crate::transfer::{Extra, db_error, is_unrouted};
 use crate::vfd::is_temporary;
 use crate::watch::StepTimer;
@@ -31,8 +31,8 @@ const AT_ONCE: usize = 32;
 /// Pause before a routing is tried again that could not be recorded.
 const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
 
-fn grace() -> i64 {
-    UtcMicros(0).plus(ROUTE_GRACE).0
+fn by_others_after() -> i64 {
+    UtcMicros(0).plus(ROUTE_BY_OTHERS_AFTER).0
 }
 
 /// Why a transfer was made, or routed: kept as `why_json`.
@@ -87,7 +87,7 @@ impl Engine {
         self.follow_clock().await?;
         let now = self.clock.now();
         // What came to another node is routed there, unless that is late.
-        let late = if self.node.is_shared() { UtcMicros(now.0.saturating_sub(grace())) } else { now };
+        let late = if self.node.is_shared() { UtcMicros(now.0.saturating_sub(by_others_after())) } else { now };
         let due = self.db.transfers().to_route((now, late), &self.node.id(), ROUTE_BATCH_MAX).await;
         let due = due.map_err(|e| db_error(&e))?;
         let mut done = 0;

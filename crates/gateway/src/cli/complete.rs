@@ -154,7 +154,7 @@ impl<'a> Line<'a> {
         let typed = self.current.trim_start_matches('-');
         let global = root.get_arguments().filter(|arg| arg.is_global_set());
         let free = |arg: &&Arg| !arg.is_hide_set() && !self.given.contains(arg.get_id().as_str());
-        let (mut offers, mut others): (Vec<(String, String)>, Vec<(String, String)>) = (Vec::new(), Vec::new());
+        let (mut offers, mut others) = (Vec::new(), Vec::new());
         for arg in self.at.get_arguments().chain(global).filter(free) {
             let about = arg.get_help().map(ToString::to_string).unwrap_or_default();
             let offer = |name: &str| (format!("{dashes}{name}"), about.clone());

@@ -56,7 +56,7 @@ impl Page {
         if !self.text.ends_with(HEADING_END) {
             self.line(".PP");
         }
-        self.line(&format!("{} {}", bold(name), escaped(rest)).trim_end().to_owned());
+        self.line(format!("{} {}", bold(name), escaped(rest)).trim_end());
     }
 
     /// The page.
