@@ -39,8 +39,11 @@ fn element(octets: &[u8], depth: usize) -> Option<(Cow<'_, [u8]>, &[u8])> {
     Some((Cow::Owned(rewritten(head, &parts)?), rest))
 }
 
+/// The values inside another, as they stand or anew.
+type Parts<'a> = Vec<Cow<'a, [u8]>>;
+
 /// The values of a content whose length is known.
-fn parts(mut content: &[u8], depth: usize) -> Option<Vec<Cow<'_, [u8]>>> {
+fn parts(mut content: &[u8], depth: usize) -> Option<Parts<'_>> {
     let mut parts = Vec::new();
     while !content.is_empty() {
         let (part, rest) = element(content, deeper(depth)?)?;
@@ -51,7 +54,7 @@ fn parts(mut content: &[u8], depth: usize) -> Option<Vec<Cow<'_, [u8]>>> {
 }
 
 /// The values up to the mark of the end, and what follows it.
-fn parts_to_end(mut body: &[u8], depth: usize) -> Option<(Vec<Cow<'_, [u8]>>, &[u8])> {
+fn parts_to_end(mut body: &[u8], depth: usize) -> Option<(Parts<'_>, &[u8])> {
     let mut parts = Vec::new();
     loop {
         if let Some(rest) = body.strip_prefix(END) {

@@ -143,6 +143,7 @@ proptest! {
         wanted.custom_extensions.push(CustomExtension::from_oid_content(&[2, 5, 29, id], content));
         let read = made(wanted);
         look(&read);
-        prop_assert!(read.extensions().seen.iter().any(|e| e.id.to_string() == format!("2.5.29.{id}")));
+        let name = format!("2.5.29.{id}");
+        prop_assert!(read.extensions().seen.iter().any(|e| e.id.to_string() == name));
     }
 }

@@ -9,9 +9,13 @@ use crate::{KeyAlgorithm, KeyError};
 pub(crate) struct RsaPublic {
     pub(crate) n: Number,
     pub(crate) e: Number,
-    /// The content of the AlgorithmIdentifier of a key that makes PSS signatures only (RFC 4055 section 1.2).
-    pub(crate) pss: Option<Vec<u8>>,
+    /// Says that it makes PSS signatures only.
+    pub(crate) pss: Option<Box<PssAlgorithm>>,
 }
+
+/// The content of the AlgorithmIdentifier of a key that makes PSS signatures only (RFC 4055 section 1.2).
+#[derive(Clone, Eq, PartialEq)]
+pub(crate) struct PssAlgorithm(pub(crate) Vec<u8>);
 
 impl RsaPublic {
     /// A key for any signature.

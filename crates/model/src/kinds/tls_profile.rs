@@ -563,7 +563,7 @@ mod tests {
         assert_eq!(codes(&site, &session), [10, 11, 18, 19, 20]);
         let (site, _) = profile(&[("user_local_certificate", "OWN")]);
         let fits = TlsNegotiated { own_certificate: Some("OWN"), ..session };
-        assert_eq!(codes(&site, &fits), [] as [u8; 0]);
+        assert!(codes(&site, &fits).is_empty());
         assert_eq!(codes(&site, &TlsNegotiated { client_authenticated: true, ..fits }), [12]);
     }
 }

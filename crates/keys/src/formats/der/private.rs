@@ -10,8 +10,8 @@ use crate::asn1::{OCTET_STRING, ONE, SEQUENCE, Values, ZERO, bits, integer, inte
 use crate::error::damaged;
 use crate::limits::DERIVATION_STEPS;
 use crate::parts::{
-    Curve, DssPrivate, DssPublic, EcPrivate, EcPublic, Ed25519Private, Ed25519Public, PrivateParts, RsaPrivate,
-    RsaPublic,
+    Curve, DssPrivate, DssPublic, EcPrivate, EcPublic, Ed25519Private, Ed25519Public, PrivateParts, PssAlgorithm,
+    RsaPrivate, RsaPublic,
 };
 use crate::pbe::{self, Opening};
 
@@ -33,9 +33,10 @@ pub(crate) fn decode_pkcs8(der: &[u8]) -> Result<PrivateParts, KeyError> {
     let parts = match kind {
         KeyKind::Rsa => decode_rsa(key)?,
         KeyKind::RsaPss(algorithm) => match decode_rsa(key)? {
-            PrivateParts::Rsa(key) => {
-                PrivateParts::Rsa(RsaPrivate { public: RsaPublic { pss: Some(algorithm), ..key.public }, ..key })
-            }
+            PrivateParts::Rsa(key) => PrivateParts::Rsa(RsaPrivate {
+                public: RsaPublic { pss: Some(Box::new(PssAlgorithm(algorithm))), ..key.public },
+                ..key
+            }),
             other => other,
         },
         KeyKind::Dss([p, q, g]) => {

@@ -9,7 +9,7 @@ use crate::KeyError;
 use crate::asn1::{NULL, SEQUENCE, Value, Values, bits, integer, integers, oid, sequence, value};
 use crate::error::damaged;
 use crate::parts::ec::Domain;
-use crate::parts::{Curve, DssPublic, EcPublic, Ed25519Public, Number, PublicParts, RsaPublic};
+use crate::parts::{Curve, DssPublic, EcPublic, Ed25519Public, Number, PssAlgorithm, PublicParts, RsaPublic};
 
 const WHAT: &str = "public key (SubjectPublicKeyInfo)";
 const WHAT_RSA: &str = "RSA public key (PKCS#1)";
@@ -66,7 +66,7 @@ pub(super) fn decode_kind(what: &'static str, value: Value<'_>) -> Result<KeyKin
 /// Writes the AlgorithmIdentifier of a key.
 pub(super) fn encode_kind(key: &PublicParts) -> Vec<u8> {
     let parts = match key {
-        PublicParts::Rsa(RsaPublic { pss: Some(algorithm), .. }) => [value_of(algorithm), value_of(&[])],
+        PublicParts::Rsa(RsaPublic { pss: Some(algorithm), .. }) => [value_of(&algorithm.0), value_of(&[])],
         PublicParts::Rsa(_) => [oid(RSA), value_of(NULL)],
         PublicParts::Dss(key) => [oid(DSS), value(SEQUENCE, &[&integers(&[&key.p, &key.q, &key.g])])],
         PublicParts::Ec(key) => [oid(EC), oid(curve_oid(key.curve))],
@@ -84,7 +84,9 @@ pub(crate) fn decode_spki(der: &[u8]) -> Result<PublicParts, KeyError> {
     Ok(match kind {
         KeyKind::Rsa => decode_rsa(key)?,
         KeyKind::RsaPss(algorithm) => match decode_rsa(key)? {
-            PublicParts::Rsa(key) => PublicParts::Rsa(RsaPublic { pss: Some(algorithm), ..key }),
+            PublicParts::Rsa(key) => {
+                PublicParts::Rsa(RsaPublic { pss: Some(Box::new(PssAlgorithm(algorithm))), ..key })
+            }
             other => other,
         },
         KeyKind::Dss([p, q, g]) => {

@@ -69,7 +69,7 @@ fn attributes(name: &str, key_id: &[u8]) -> Zeroizing<Vec<u8>> {
     let name = value(SEQUENCE, &[&oid(bags::FRIENDLY_NAME), &value(SET, &[&value(BMP_STRING, &[&units])])]);
     let key_id = value(SEQUENCE, &[&oid(bags::LOCAL_KEY_ID), &value(SET, &[&value(OCTET_STRING, &[key_id])])]);
     // DER sorts a SET by its octets, and the object identifiers decide.
-    if name < key_id { value(SET, &[&name, &key_id]) } else { value(SET, &[&key_id, &name]) }
+    if *name < *key_id { value(SET, &[&name, &key_id]) } else { value(SET, &[&key_id, &name]) }
 }
 
 /// ContentInfo of data.
