@@ -44,7 +44,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         title: "Write a stored file into a file of yours, or to standard output",
         right: right('R'),
         effect: Effect::Control,
-        params: take_out_params,
+        params: take_params,
         run: |context, input| Box::pin(get(context, input)),
     },
     Operation {
@@ -52,7 +52,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         title: "Bring a file: to send it to a partner, or as if one had sent it",
         right: right('W'),
         effect: Effect::Control,
-        params: put_params,
+        params: bring_params,
         run: |context, input| Box::pin(put(context, input)),
     },
 ];
@@ -74,7 +74,7 @@ fn list_params() -> Vec<Param> {
     .to_vec()
 }
 
-fn take_out_params() -> Vec<Param> {
+fn take_params() -> Vec<Param> {
     let to = Field::text("to", 4095, "file of yours that gets it; - for standard output")
         .shorts(&["t"])
         .detail("where it is not given: a file of its name in the folder you are in");
@@ -82,7 +82,7 @@ fn take_out_params() -> Vec<Param> {
     vec![Param::of(ID).positional(), target, Param::switch("replace", "put it in the place of a file that is there")]
 }
 
-fn put_params() -> Vec<Param> {
+fn bring_params() -> Vec<Param> {
     let from = Field::text("from", 4095, "file of yours; - for standard input").shorts(&["f"]).required();
     let source = Param { form: Form::Send, ..Param::of(from).positional() };
     let values = [
