@@ -11,6 +11,8 @@
 //! | whether its size is allowed | [`check_size`] |
 //! | secrets in a database | [`MasterKey::seal`], [`MasterKey::open`] |
 //! | passwords that are only checked | [`PasswordHash`] |
+//! | an X.509 certificate | [`certificate::Certificate`] |
+//! | whether it is trusted, and why not | [`verify`] |
 //!
 //! RSA, DSS, ECDSA on three NIST curves and Ed25519 are known ([`KeyAlgorithm`]). To hold a [`PublicKey`] is proof that
 //! its numbers are sane and its point is on its curve; to hold a [`PrivateKey`], that it belongs to its public key. What
@@ -48,6 +50,7 @@
 //! A folder below `formats/` with an `impl KeyFormat` (recognise, read, write) and one line in `FORMATS`.
 
 mod algorithm;
+pub mod certificate;
 mod error;
 mod escrow;
 mod fingerprint;
@@ -60,6 +63,7 @@ mod public;
 mod seal;
 mod size;
 mod ssh_wire;
+pub mod verify;
 mod words;
 
 pub use algorithm::KeyAlgorithm;

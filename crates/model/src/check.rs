@@ -83,7 +83,9 @@ pub fn references(kind: Kind, body: &Body) -> Vec<(&'static str, Kind, String)> 
     let mut found = Vec::new();
     for field in descriptor(kind).fields {
         let (target, names) = match (field.kind, body.get(field.name)) {
-            (FieldKind::Ref(target), Some(Value::Text(name))) => (target, vec![name.clone()]),
+            (FieldKind::Ref(target), Some(Value::Text(name))) => {
+                (target_of(kind, field, target, body), vec![name.clone()])
+            }
             (FieldKind::RefList(target, _), Some(Value::List(names))) => (target, names.clone()),
             (FieldKind::RefList(target, _), Some(Value::Text(names))) => (target, read::split(field, names)),
             _ => continue,
@@ -92,6 +94,13 @@ pub fn references(kind: Kind, body: &Body) -> Vec<(&'static str, Kind, String)> 
         found.extend(names.map(|name| (field.name, target, name)));
     }
     found
+}
+
+/// What the name in a field is the name of: the security profile of a network profile is of the kind of its option.
+fn target_of(kind: Kind, field: &Field, usual: Kind, body: &Body) -> Kind {
+    let is_tls =
+        || matches!(body.get("security_option"), Some(Value::Text(option)) if option.eq_ignore_ascii_case("TLS"));
+    if kind == Kind::NetworkProfile && field.name == "sprof_name" && is_tls() { Kind::TlsProfile } else { usual }
 }
 
 impl Field {
@@ -109,6 +118,7 @@ pub(crate) fn meaning(object: &Object) -> Vec<Problem> {
         Kind::Listener => read::read::<kinds::listener::Listener>(object).1,
         Kind::NetworkProfile => read::read::<kinds::network_profile::NetworkProfile>(object).1,
         Kind::SshProfile => read::read::<kinds::ssh_profile::SshProfile>(object).1,
+        Kind::TlsProfile => read::read::<kinds::tls_profile::TlsProfile>(object).1,
         Kind::Key => read::read::<kinds::key::KeyObject>(object).1,
         Kind::LocalSite => read::read::<kinds::local_site::LocalSite>(object).1,
         Kind::RemoteSite => read::read::<kinds::remote_site::RemoteSite>(object).1,
@@ -469,6 +479,7 @@ mod tests {
                 Kind::Listener => asked::<kinds::listener::Listener>(kind),
                 Kind::NetworkProfile => asked::<kinds::network_profile::NetworkProfile>(kind),
                 Kind::SshProfile => asked::<kinds::ssh_profile::SshProfile>(kind),
+                Kind::TlsProfile => asked::<kinds::tls_profile::TlsProfile>(kind),
                 Kind::Key => asked::<kinds::key::KeyObject>(kind),
                 Kind::LocalSite => asked::<kinds::local_site::LocalSite>(kind),
                 Kind::RemoteSite => asked::<kinds::remote_site::RemoteSite>(kind),

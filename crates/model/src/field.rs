@@ -340,6 +340,7 @@ pub fn descriptor(kind: Kind) -> &'static ObjectDescriptor {
         Kind::Listener => &k::listener::DESCRIPTOR,
         Kind::NetworkProfile => &k::network_profile::DESCRIPTOR,
         Kind::SshProfile => &k::ssh_profile::DESCRIPTOR,
+        Kind::TlsProfile => &k::tls_profile::DESCRIPTOR,
         Kind::Key => &k::key::DESCRIPTOR,
         Kind::LocalSite => &k::local_site::DESCRIPTOR,
         Kind::RemoteSite => &k::remote_site::DESCRIPTOR,

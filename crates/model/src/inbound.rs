@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::decision::{Decision, Refusal, Why};
 use crate::kinds::network_profile::{NetworkProfile, SecurityOption};
 use crate::kinds::ssh_profile::{SshProfile, SshRole};
+use crate::kinds::tls_profile::TlsProfile;
 use crate::object::Kind;
 use crate::snapshot::Snapshot;
 
@@ -50,6 +51,8 @@ pub enum Security<'a> {
     Clear,
     /// SSH by this profile: enabled, of type SERVER, with at least one usable key.
     Ssh(&'a Arc<SshProfile>),
+    /// TLS by this profile: enabled, for servers, with a version, a suite and a certificate.
+    Tls(&'a Arc<TlsProfile>),
 }
 
 /// The best network profile for a connection and its security profile, or why there is none. Events: 105 no profile, 106
@@ -165,10 +168,7 @@ fn secure<'a>(network: &NetworkProfile, s: &'a Snapshot, why: &mut Why) -> Resul
             let text = format!("network profile {} has an error: {wrong}", network.name);
             Err(Refusal::new(12, text, format!("correct it: secadm update_netprof -npn {}", network.name)))
         }
-        SecurityOption::Tls(_) => {
-            let text = format!("network profile {} asks for TLS, which is not in this version", network.name);
-            Err(Refusal::new(12, text, "use the option SSH"))
-        }
+        SecurityOption::Tls(name) => tls_profile(name, network, s, why).map(Security::Tls),
         SecurityOption::Ssh(name) => server_profile(name, network, s, why).map(Security::Ssh),
     }
 }
@@ -203,6 +203,37 @@ fn server_profile<'a>(
     } else {
         why.yes(object, format!("named by network profile {}", network.name));
         return Ok(profile);
+    };
+    why.no(object, refusal.text.clone());
+    Err(refusal)
+}
+
+/// The TLS profile, if it may serve: there, enabled, for servers (TLS-25), with what it needs (TLS-1).
+fn tls_profile<'a>(
+    name: &str,
+    network: &NetworkProfile,
+    s: &'a Snapshot,
+    why: &mut Why,
+) -> Result<&'a Arc<TlsProfile>, Refusal> {
+    let object = format!("TLS_PROFILE {name}");
+    let refusal = match (s.tls_profile(name), s.broken(Kind::TlsProfile, name)) {
+        (Some(profile), _) => match profile.refusal(true) {
+            None => {
+                why.yes(object, format!("named by network profile {}", network.name));
+                return Ok(profile);
+            }
+            Some(text) => {
+                let event = if profile.enabled { 109 } else { 213 };
+                let fix = format!("correct it: secadm update_sprof -spn {name}");
+                Refusal::new(event, format!("TLS profile {name} can't serve: {text}"), fix)
+            }
+        },
+        (None, Some(wrong)) => Refusal::new(108, format!("TLS profile {name} has an error: {wrong}"), "correct it"),
+        (None, None) => Refusal::new(
+            108,
+            format!("network profile {} names the TLS profile {name:?}, which does not exist", network.name),
+            "create it, or name another",
+        ),
     };
     why.no(object, refusal.text.clone());
     Err(refusal)
@@ -319,10 +350,33 @@ mod tests {
         let body = [("security_option".to_owned(), Value::from("SSH")), ("dest_address".to_owned(), "*/22".into())];
         let s = with_profiles(vec![raw(Kind::NetworkProfile, "N", body.into()), clear("REST", "*", "*")]);
         assert_eq!(chosen(&s, "10.0.0.1:22", "192.0.2.1:1"), Err(12));
-        // TLS is not in this version: never in clear instead.
+        // A TLS profile is missing: never in clear instead.
         let body = [("security_option".to_owned(), Value::from("TLS")), ("dest_address".to_owned(), "*/22".into())];
         let s = with_profiles(vec![raw(Kind::NetworkProfile, "N", body.into()), clear("REST", "*", "*")]);
         assert_eq!(chosen(&s, "10.0.0.1:22", "192.0.2.1:1"), Err(12));
+    }
+
+    // NET-3, TLS-1, TLS-25
+    #[test]
+    fn tls_profiles_that_cannot_serve_are_refused() {
+        let network = |name: &str| {
+            object(Kind::NetworkProfile, "N", &[("security_option", "TLS"), ("sprof_name", name), ("da", "*/990")])
+        };
+        let tls = |name: &str, fields: &[(&str, &str)]| object(Kind::TlsProfile, name, fields);
+        let own = ("user_local_certificate", "OWN");
+        for (profile, expected) in [
+            (tls("X", &[own]), Ok("N".to_owned())),
+            (tls("X", &[own, ("type", "CLIENT_AND_SERVER")]), Ok("N".to_owned())),
+            (tls("X", &[own, ("type", "CLIENT")]), Err(109)),
+            (tls("X", &[own, ("tls_versions", "SSLv3")]), Err(109)),
+            (tls("X", &[]), Err(109)),
+            (disabled(tls("X", &[own])), Err(213)),
+            (tls("OTHER", &[own]), Err(108)),
+        ] {
+            let s = with_profiles(vec![network("X"), profile]);
+            assert_eq!(chosen(&s, "10.0.0.1:990", "192.0.2.1:1"), expected);
+            assert_eq!(s.referrers(Kind::TlsProfile, "X"), [(Kind::NetworkProfile, "N".into(), "sprof_name".into())]);
+        }
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod snapshot;
 pub mod ssh_algorithms;
 #[cfg(test)]
 mod testing;
+pub mod tls_suites;
 mod variables;
 
 pub use check::{body_warnings, check_body, check_name, check_secret, references, value_from_text};
@@ -44,6 +45,9 @@ pub use kinds::remote_site::{RemoteSite, RenamePolicy, Retry, SiteRoles, VerifyP
 pub use kinds::rule_table::{RuleTable, TableLimits};
 pub use kinds::ssh_profile::{SshCertificates, SshProfile, SshRole};
 pub use kinds::store_limits::StoreLimits;
+pub use kinds::tls_profile::{
+    ClientAuth, FtPolicy, HeaderPolicy, TlsNegotiated, TlsProfile, TlsRevocation, TlsStart, TlsTemplate, TlsTrust,
+};
 pub use kinds::transfer_model::TransferModel;
 pub use kinds::vfd_dir::{DirType, DisplayOption, DuplicatePolicy, VfdDir};
 pub use nearest::nearest;

@@ -16,6 +16,8 @@ pub enum Kind {
     NetworkProfile,
     /// Algorithms, keys and trust of an SSH connection.
     SshProfile,
+    /// Versions, suites, certificates and trust of a TLS connection.
+    TlsProfile,
     /// A bare key, private or public.
     Key,
     /// The gateway itself, as partners know it.
@@ -41,16 +43,17 @@ pub enum Kind {
 /// A word that names no [`Kind`].
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "{0:?} is no kind of object: use one of LISTENER, NETWORK_PROFILE, SSH_PROFILE, KEY, LOCAL_SITE, SITE, \
+    "{0:?} is no kind of object: use one of LISTENER, NETWORK_PROFILE, SSH_PROFILE, TLS_PROFILE, KEY, LOCAL_SITE, SITE, \
          CGATE_GROUP, CGATE, VFD_DIR, APPLICATION, MODEL, DECISION_RULE, RULE_TABLE"
 )]
 pub struct KindError(String);
 
 impl Kind {
     /// Every kind, in the order in which objects can be created without a missing reference.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Key,
         Self::SshProfile,
+        Self::TlsProfile,
         Self::NetworkProfile,
         Self::Listener,
         Self::LocalSite,
@@ -71,6 +74,7 @@ impl Kind {
             Self::Listener => "LISTENER",
             Self::NetworkProfile => "NETWORK_PROFILE",
             Self::SshProfile => "SSH_PROFILE",
+            Self::TlsProfile => "TLS_PROFILE",
             Self::Key => "KEY",
             Self::LocalSite => "LOCAL_SITE",
             Self::RemoteSite => "SITE",

@@ -14,6 +14,7 @@ use crate::kinds::network_profile::NetworkProfile;
 use crate::kinds::remote_site::RemoteSite;
 use crate::kinds::rule_table::RuleTable;
 use crate::kinds::ssh_profile::SshProfile;
+use crate::kinds::tls_profile::TlsProfile;
 use crate::kinds::transfer_model::TransferModel;
 use crate::kinds::vfd_dir::VfdDir;
 use crate::object::{KeyEntry, Kind, Object, Problem, Severity};
@@ -37,6 +38,7 @@ pub struct Snapshot {
     /// The most specific first, then by name.
     network_profiles: Vec<Arc<NetworkProfile>>,
     ssh_profiles: Table<SshProfile>,
+    tls_profiles: Table<TlsProfile>,
     local_sites: Table<LocalSite>,
     sites: Table<RemoteSite>,
     /// Sites by the user name their partner logs in with.
@@ -80,6 +82,7 @@ impl Snapshot {
         match o.kind {
             Kind::Listener => keep(&mut self.listeners, &mut self.broken, o, found),
             Kind::SshProfile => keep(&mut self.ssh_profiles, &mut self.broken, o, found),
+            Kind::TlsProfile => keep(&mut self.tls_profiles, &mut self.broken, o, found),
             Kind::LocalSite => keep(&mut self.local_sites, &mut self.broken, o, found),
             Kind::RemoteSite => keep(&mut self.sites, &mut self.broken, o, found),
             Kind::VfdDir => keep(&mut self.vfd, &mut self.broken, o, found),
@@ -166,6 +169,17 @@ impl Snapshot {
     /// SSH profiles by name.
     pub fn ssh_profiles(&self) -> impl Iterator<Item = &Arc<SshProfile>> {
         self.ssh_profiles.values()
+    }
+
+    /// A TLS profile.
+    #[must_use]
+    pub fn tls_profile(&self, name: &str) -> Option<&Arc<TlsProfile>> {
+        self.tls_profiles.get(name)
+    }
+
+    /// TLS profiles by name.
+    pub fn tls_profiles(&self) -> impl Iterator<Item = &Arc<TlsProfile>> {
+        self.tls_profiles.values()
     }
 
     /// A local site.

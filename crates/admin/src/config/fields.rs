@@ -48,8 +48,8 @@ pub(crate) fn write<E>(
     if !matches!(layout, Layout::User(_)) {
         lines.push(format!("# {}", object.kind));
     }
-    let sections = object.kind == Kind::SshProfile && *layout == Layout::Shell;
-    let mut section = "";
+    let sections = *layout == Layout::Shell;
+    let mut section = None;
     for (place, field) in object.kind.descriptor().parameters().filter(|(_, f)| !f.read_only) {
         let words = match place {
             Place::Name => vec![object.name.clone()],
@@ -58,28 +58,57 @@ pub(crate) fn write<E>(
             Place::Body if field.is_secret() && object.secrets.contains(field.name) => vec![secret(&field)?],
             Place::Body => object.body.get(field.name).map(|v| words(&field, v)).unwrap_or_default(),
         };
-        if sections && section != section_of(field.name) {
-            section = section_of(field.name);
-            lines.push(format!("[ {section} ]"));
+        let here = section_of(object.kind, field.name).filter(|_| sections);
+        if let Some((title, _)) = here.filter(|(title, _)| section != Some(*title)) {
+            section = Some(title);
+            lines.push(format!("[ {title} ]"));
         }
-        lines.push(line(layout, export_name(object.kind, &field), &words));
+        let name = here.and_then(|(_, name)| name).unwrap_or_else(|| export_name(object.kind, &field));
+        lines.push(line(layout, name, &words));
     }
     Ok(lines)
 }
 
-/// The section of an SSH profile's file in which a field stands (ssh-profiles.md section 1).
-fn section_of(field: &str) -> &'static str {
-    match field {
-        "private_key_alias" | "certificate_alias" => "AuthenticationAlias",
-        "issuer_certificate_alias" | "subject_name_pattern" | "issuer_name_pattern" => "AuthenticationControl",
-        _ => "General",
+/// The section of a profile's file in which a field stands (ssh-profiles.md section 1, tls-profiles.md section 1), and the
+/// name that it has there if that depends on the section.
+fn section_of(kind: Kind, field: &str) -> Option<(&'static str, Option<&'static str>)> {
+    match (kind, field) {
+        (Kind::SshProfile, "private_key_alias" | "certificate_alias") => Some(("AuthenticationAlias", None)),
+        (Kind::SshProfile, "issuer_certificate_alias" | "subject_name_pattern" | "issuer_name_pattern") => {
+            Some(("AuthenticationControl", None))
+        }
+        (Kind::SshProfile, _) => Some(("General", None)),
+        (Kind::TlsProfile, field) => {
+            let found = TLS_SECTIONS.iter().find(|(_, _, own)| *own == field);
+            found.map(|(title, name, _)| (*title, Some(*name)))
+        }
+        _ => None,
     }
+}
+
+/// Sections of a TLS profile's file: title, name of its entries, field.
+const TLS_SECTIONS: [(&str, &str, &str); 5] = [
+    ("UserLocalCertificate", "sp_certificate_name", "user_local_certificate"),
+    ("AcceptedAuthorities", "sp_certificate_name", "accepted_authorities"),
+    ("RemoteUserCertificate", "sp_template", "remote_user_certificate"),
+    ("RemoteCACertificate", "sp_template", "remote_ca_certificate"),
+    ("RemoteRootCertificate", "sp_template", "remote_root_certificate"),
+];
+
+/// The field that a line of a section means, where its name says it only together with the section.
+fn in_section<'a>(section: &str, name: &'a str) -> &'a str {
+    let means = |(title, own, _): &&(&str, &str, &str)| {
+        let is_named = own.eq_ignore_ascii_case(name) || own.strip_prefix("sp_") == Some(name);
+        title.eq_ignore_ascii_case(section) && is_named
+    };
+    TLS_SECTIONS.iter().find(means).map_or(name, |(_, _, field)| field)
 }
 
 /// The documented name of a field in exports: the one with the kind's prefix, if there is one.
 pub(crate) fn export_name(kind: Kind, field: &Field) -> &'static str {
     let prefix = match kind {
         Kind::SshProfile => "shp_",
+        Kind::TlsProfile => "sp_",
         Kind::NetworkProfile => "np_",
         Kind::RemoteSite => "s_",
         Kind::Cgate => "cg_",
@@ -119,14 +148,18 @@ fn line(layout: &Layout, name: &str, words: &[String]) -> String {
 /// A sentence with the line, if the file is not of this form.
 pub(crate) fn read(text: &str, kind: Option<Kind>) -> Result<Vec<Listed>, String> {
     let mut all: Vec<Listed> = Vec::new();
-    let mut said = None;
+    let (mut said, mut section) = (None, "");
     for (line, text) in (1_usize..).zip(text.lines().take(LINES_MAX)) {
         let text = text.trim();
         if let Some(comment) = text.strip_prefix('#') {
             said = Kind::parse(comment.trim()).ok().or(said);
             continue;
         }
-        if text.is_empty() || (text.starts_with('[') && text.ends_with(']')) {
+        if let Some(title) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            section = title.trim();
+            continue;
+        }
+        if text.is_empty() {
             continue;
         }
         let (name, words) = split(text).ok_or_else(|| format!("line {line}: not a field: write field='value'"))?;
@@ -137,10 +170,11 @@ pub(crate) fn read(text: &str, kind: Option<Kind>) -> Result<Vec<Listed>, String
         if of.is_some_and(begins) {
             let kind = of.ok_or_else(|| format!("line {line}: of what kind is this object?"))?;
             all.push(Listed::new(kind, words.concat(), line));
+            section = "";
             continue;
         }
         match all.last_mut() {
-            Some(last) => last.field(&name, words, line),
+            Some(last) => last.field(in_section(section, &name), words, line),
             None => {
                 return Err(format!(
                     "line {line}: {:?} comes before the name of an object, or it is not said of what kind it is: write \
@@ -221,10 +255,23 @@ impl Listed {
             },
             Place::Body if field.is_secret() => drop(self.secrets.insert(field.name, text)),
             Place::Body => match value(kind, &field, words) {
-                Ok(value) => drop(self.object.body.insert(field.name.to_owned(), value)),
+                Ok(value) => self.put(&field, value),
                 Err(wrong) => self.problems.push(format!("line {line}: {} {wrong}", field.name)),
             },
         }
+    }
+
+    /// Keeps a value. The entries of a section stand in lines of their own, one below the other.
+    fn put(&mut self, field: &Field, value: Value) {
+        let is_entry = section_of(self.object.kind, field.name).is_some_and(|(_, name)| name.is_some());
+        let value = match (self.object.body.remove(field.name), value) {
+            (Some(Value::List(mut before)), Value::List(more)) if is_entry => {
+                before.extend(more);
+                Value::List(before)
+            }
+            (_, value) => value,
+        };
+        self.object.body.insert(field.name.to_owned(), value);
     }
 
     /// Looks at the values together, when all are there.
@@ -286,6 +333,31 @@ mod tests {
         assert_eq!(one.object.body.get("minutes_before_new_keys"), Some(&Value::Int(30)));
         assert_eq!(one.object.body.get("mac_algos").unwrap().to_string(), "HMAC_SHA256 HMAC_SHA512");
         assert_eq!(one.unknown, ["line 6: shp_exit_scheduling"]);
+    }
+
+    // tls-profiles.md section 1, TLS-30, TLS-33: sections, the old dialect without prefix, names that are dropped.
+    #[test]
+    fn sections_of_tls_profiles_are_read_and_written() {
+        let text = "sp_name='T'\nsp_type='SERVER'\nsp_tls_versions='SSLv3' 'TLSv12'\nsp_renegotiate_enabled='Y'\n\
+            sp_un-upgraded_partner_refused='N'\n[ UserLocalCertificate ]\nsp_certificate_name='A'\n\
+            sp_certificate_name='B'\n[ AcceptedAuthorities ]\nsp_certificate_name='ROOT'\n";
+        let old = "name='T'\ntype='SERVER'\ntls_versions = SSLv3 TLSv12\nrenegotiate_enabled = Y\n\
+            [ UserLocalCertificate ]\ncertificate_name = A B\n[ AcceptedAuthorities ]\ncertificate_name = ROOT\n";
+        for text in [text, old] {
+            let all = read(text, Some(Kind::TlsProfile)).unwrap();
+            let [one] = all.as_slice() else { panic!("{all:?}") };
+            assert_eq!((one.problems.len(), one.unknown.len()), (0, 0), "{one:?}");
+            let value = |name: &str| one.object.body.get(name).map(ToString::to_string).unwrap_or_default();
+            assert_eq!(value("user_local_certificate"), "A B");
+            assert_eq!(value("accepted_authorities"), "ROOT");
+            assert_eq!(value("renegotiate_enabled"), "secure");
+            let lines = write(&one.object, &Layout::Shell, |_| Ok::<_, ()>(String::new())).unwrap();
+            let at = lines.iter().position(|line| line == "[ UserLocalCertificate ]").unwrap();
+            assert_eq!(lines[at + 1], "sp_certificate_name='A' 'B'");
+            assert!(lines.contains(&"sp_sprof_path_build_mode=''".to_owned()), "{lines:?}");
+            let again = read(&lines.join("\n"), None).unwrap();
+            assert_eq!(again[0].object.body, one.object.body);
+        }
     }
 
     #[test]

@@ -45,6 +45,7 @@ macro_rules! import {
 /// The family.
 pub(super) static OPERATIONS: &[Operation] = &[
     export!(SshProfile, SecurityObjects, "secbase export_sshprof", "SSH profiles"),
+    export!(TlsProfile, SecurityObjects, "secbase export_sprof", "TLS profiles"),
     export!(NetworkProfile, SecurityObjects, "secbase export_netprof", "network profiles"),
     import!(SECURITY, SecurityObjects, "secbase import", security_params, "Import profiles from exported text"),
     import!(
@@ -53,6 +54,13 @@ pub(super) static OPERATIONS: &[Operation] = &[
         "secadm import_sshprof",
         sshprof_params,
         "Import SSH profiles from exported text"
+    ),
+    import!(
+        &[Kind::TlsProfile],
+        SecurityObjects,
+        "secadm import_sprof",
+        sprof_params,
+        "Import TLS profiles from exported text"
     ),
     export!(RemoteSite, Sites, "pelbase export_site", "remote sites"),
     export!(LocalSite, Sites, "pelbase export_lsite", "local sites"),
@@ -68,7 +76,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
 ];
 
 /// Kinds of `secbase`.
-const SECURITY: &[Kind] = &[Kind::SshProfile, Kind::NetworkProfile];
+const SECURITY: &[Kind] = &[Kind::SshProfile, Kind::TlsProfile, Kind::NetworkProfile];
 /// Kinds of `pelbase`.
 const PARTNERS: &[Kind] = &[
     Kind::RemoteSite,
@@ -91,7 +99,7 @@ const USER_FORMAT: Field = Field::text("user_fmt", 255, "your own form of a line
 
 /// Kinds whose exports hold passwords, or may in the documentation: the key is mandatory (STO-10).
 const fn needs_key(kind: Kind) -> bool {
-    matches!(kind, Kind::RemoteSite | Kind::Cgate | Kind::SshProfile)
+    matches!(kind, Kind::RemoteSite | Kind::Cgate | Kind::SshProfile | Kind::TlsProfile)
 }
 
 fn export_params(kind: Kind) -> Vec<Param> {
@@ -114,6 +122,7 @@ fn import_params() -> Vec<Param> {
 fn security_params() -> Vec<Param> {
     let switches = [
         Param { field: Field { shorts: &["shp"], ..flag("sshprof", "SSH profiles only") }, ..Param::switch("", "") },
+        Param { field: Field { shorts: &["sp"], ..flag("sprof", "TLS profiles only") }, ..Param::switch("", "") },
         Param { field: Field { shorts: &["np"], ..flag("netprof", "network profiles only") }, ..Param::switch("", "") },
     ];
     import_params().into_iter().chain(switches).collect()
@@ -121,6 +130,10 @@ fn security_params() -> Vec<Param> {
 
 fn sshprof_params() -> Vec<Param> {
     from_file(Field::text("sshprof_file", 4095, "file of exported profiles").shorts(&["shpf"]).required()).collect()
+}
+
+fn sprof_params() -> Vec<Param> {
+    from_file(Field::text("sprof_file", 4095, "file of exported profiles").shorts(&["spf"]).required()).collect()
 }
 
 const fn flag(name: &'static str, help: &'static str) -> Field {
@@ -207,7 +220,10 @@ fn export_key(input: &Input) -> Result<Option<MasterKey>, OpError> {
 }
 
 async fn import(context: &Context, input: &Input, name: &str, kinds: &[Kind]) -> Result<Output, OpError> {
-    let file = input.file("input").or_else(|| input.file("sshprof_file")).ok_or(InputError::Absent("input"))?;
+    let file = ["input", "sshprof_file", "sprof_file"]
+        .into_iter()
+        .find_map(|name| input.file(name))
+        .ok_or(InputError::Absent("input"))?;
     let clear = input.is_set("import_pwd_cleartext");
     if clear && input.has("encryption_key_file") {
         return Err(InputError::Together("give either -encryption_key_file or -import_pwd_cleartext".to_owned()).into());
@@ -216,10 +232,9 @@ async fn import(context: &Context, input: &Input, name: &str, kinds: &[Kind]) ->
     let kind = input.text("kind").map(super::observe::kind_of).transpose()?;
     let kind = kind.or(if let [one] = kinds { Some(*one) } else { None });
     let listed = read_fields(text, kind).map_err(OpError::Refused)?;
-    let asked: Vec<Kind> = [("sshprof", Kind::SshProfile), ("netprof", Kind::NetworkProfile)]
-        .into_iter()
-        .filter_map(|(switch, kind)| input.is_set(switch).then_some(kind))
-        .collect();
+    let switches = [("sshprof", Kind::SshProfile), ("sprof", Kind::TlsProfile), ("netprof", Kind::NetworkProfile)];
+    let asked: Vec<Kind> =
+        switches.into_iter().filter_map(|(switch, kind)| input.is_set(switch).then_some(kind)).collect();
     let key = export_key(input)?;
     let (mut wanted, mut wrong, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
     for one in listed.into_iter().filter(|l| asked.is_empty() || asked.contains(&l.object.kind)) {

@@ -62,6 +62,7 @@ macro_rules! object_family {
 }
 
 object_family!(SSH_PROFILES, SshProfile, SecurityObjects, "SSH profile", "secadm", "secdsp", "sshprof");
+object_family!(TLS_PROFILES, TlsProfile, SecurityObjects, "TLS profile", "secadm", "secdsp", "sprof");
 object_family!(NETWORK_PROFILES, NetworkProfile, SecurityObjects, "network profile", "secadm", "secdsp", "netprof");
 object_family!(LOCAL_SITES, LocalSite, Sites, "local site", "peladm", "peldsp", "loc_site");
 object_family!(SITES, RemoteSite, Sites, "remote site", "peladm", "peldsp", "site");

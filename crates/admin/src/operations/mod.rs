@@ -19,6 +19,7 @@ pub use objects::create_object;
 /// Every operation, by family.
 pub static OPERATIONS: &[&[Operation]] = &[
     family::SSH_PROFILES,
+    family::TLS_PROFILES,
     family::NETWORK_PROFILES,
     family::LOCAL_SITES,
     family::SITES,

@@ -13,6 +13,7 @@ pub(crate) mod remote_site;
 pub(crate) mod rule_table;
 pub(crate) mod ssh_profile;
 pub(crate) mod store_limits;
+pub(crate) mod tls_profile;
 pub(crate) mod transfer_model;
 pub(crate) mod vfd_dir;
 

@@ -41,6 +41,7 @@ pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
             .default("*/*")
             .detail(ADDRESS_DETAIL),
         Field::new("sprof_name", FieldKind::Ref(Kind::SshProfile), "security profile, of type SERVER")
+            .detail("a TLS profile with the option TLS, an SSH profile with the option SSH")
             .shorts(&["spn"])
             .aliases(&["np_sprof_name"]),
         Field::text("user_data", 128, "free text").aliases(&["np_user_data"]),
@@ -135,10 +136,10 @@ impl Meant for NetworkProfile {
                 );
                 SecurityOption::Clear
             }
-            ("TLS", profile) => {
-                let fix = "set SSH, or wait for the version that has TLS";
-                r.error("security_option", "TLS is not in this version", fix);
-                SecurityOption::Tls(profile.unwrap_or_default())
+            ("TLS", Some(profile)) => SecurityOption::Tls(profile),
+            ("TLS", None) => {
+                r.error("sprof_name", "the security option TLS needs a profile", "name a TLS profile for servers");
+                SecurityOption::Tls(String::new())
             }
             ("SSH", Some(profile)) => SecurityOption::Ssh(profile),
             ("SSH", None) => {

@@ -60,6 +60,12 @@ pub(super) fn network_profiles(s: &Snapshot, found: &mut Found) {
                     "set it to SSH where you can",
                 );
             }
+            SecurityOption::Tls(name) => {
+                if let Some(text) = s.tls_profile(name).and_then(|profile| profile.refusal(true)) {
+                    let text = format!("{name} can't serve: {text}, so connections are refused");
+                    found.warning(own, "sprof_name", text, "correct that profile, or name another");
+                }
+            }
             SecurityOption::Ssh(name) => match s.ssh_profile(name) {
                 Some(profile) if profile.role == SshRole::Client => {
                     found.error(
@@ -118,7 +124,7 @@ pub(super) fn listeners(s: &Snapshot, found: &mut Found) {
             n.enabled && n.destination.port.matches(port) && (ip.is_unspecified() || n.destination.address.matches(ip))
         };
         let fitting: Vec<_> = s.network_profiles().filter(fits).collect();
-        let clear = |n: &&Arc<NetworkProfile>| matches!(n.security, SecurityOption::Clear);
+        let clear = |n: &&Arc<NetworkProfile>| matches!(n.security, SecurityOption::Clear | SecurityOption::Tls(_));
         if fitting.is_empty() {
             let fix = format!(
                 "create a network profile with dest_address */{}, option SSH and a SERVER profile",
@@ -130,7 +136,7 @@ pub(super) fn listeners(s: &Snapshot, found: &mut Found) {
             found.warning(
                 own,
                 "protocol",
-                "SFTP runs over SSH only, but its network profiles have the option NONE",
+                "SFTP runs over SSH only, but none of its network profiles has the option SSH",
                 fix,
             );
         }
