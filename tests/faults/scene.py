@@ -75,6 +75,7 @@ class Scene:
         self.gateway = Gateway(self.folder, lane.database.settings(self.name))
         self.gateway.ports = lane.ports
         self.limits, self.prefix = None, []
+        self.others = []
         # What a trouble wants undone when the run is over.
         self.at_end = []
         self.over = threading.Event()
@@ -84,7 +85,15 @@ class Scene:
     def copy_data(self):
         for path in self.lane.begin.iterdir():
             if path.name not in ("gatehouse.toml", "lock", "admin.sock"):
-                (shutil.copytree if path.is_dir() else shutil.copy2)(path, self.gateway.data / path.name)
+                for gateway in (self.gateway, *self.others):
+                    (shutil.copytree if path.is_dir() else shutil.copy2)(path, gateway.data / path.name)
+
+    def second(self):
+        """One more gateway on the same database, which it will share."""
+        settings = (self.gateway.data / "gatehouse.toml").read_text().partition("[database]")[2]
+        other = Gateway(self.folder / "second", "[database]" + settings)
+        self.others.append(other)
+        return other
 
     def mount(self, octets):
         """A file system of its own for the data folder, if we may."""
@@ -106,6 +115,8 @@ class Scene:
                 self.gateway.program = str(wrapper)
             self.gateway.start()
             self.gateway.program = program
+            for other in self.others:
+                other.start()
 
     def kill(self):
         with self.process:
@@ -210,7 +221,7 @@ class Scene:
         left = [path.name for path in self.lane.server.files.iterdir() if self.lane.carrier.is_temporary(path.name)]
         if left:
             self.finding("stuck", f"left at the partner: {left}")
-        if "panicked" in self.gateway.log():
+        if any("panicked" in gateway.log() for gateway in (self.gateway, *self.others)):
             self.finding("stuck", "the gateway panicked: see its log")
 
     def check_file(self, file, rows, arrived):
@@ -260,7 +271,8 @@ class Scene:
     def close(self, keep):
         """Ends everything. Gives whether the gateway ended in order."""
         with self.process:
-            code = self.gateway.stop()
+            codes = [gateway.stop() for gateway in (self.gateway, *self.others)]
+        code = next((code for code in codes if code), 0)
         if self.mounted:
             subprocess.run(["umount", "--lazy", str(self.gateway.data)], check=True)
         for undo in self.at_end:
@@ -271,7 +283,7 @@ class Scene:
         for path in self.lane.server.files.iterdir():
             path.unlink()
         self.lane.arrivals.taken()
-        log = self.gateway.log()
+        log = "".join(gateway.log() for gateway in (self.gateway, *self.others))
         if not keep:
             shutil.rmtree(self.folder, ignore_errors=True)
         return code, log

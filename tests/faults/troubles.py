@@ -287,6 +287,43 @@ class TwoSendersOnPostgres(TwoSenders):
     postgres = True
 
 
+class TwoNodes(Quiet):
+    """Two gateways share database and files. One of them, by dice, dies in the middle, and comes back later."""
+
+    postgres = True
+    LEASE_S = 2
+
+    def prepare(self):
+        shared = self.scene.folder / "shared"
+        shared.mkdir(mode=0o700)
+        self.other = self.scene.second()
+        for name, gateway in (("a", self.scene.gateway), ("b", self.other)):
+            settings = gateway.data / "gatehouse.toml"
+            node = f'[node]\nname = "{name}"\nlease_s = {self.LEASE_S}\n[store]\nfolder = "{shared}"\n'
+            settings.write_text(settings.read_text() + node)
+
+    def play(self):
+        time.sleep(self.dice.uniform(0.0, 0.8))
+        victim = self.dice.choice([self.scene.gateway, self.other])
+        with self.scene.process:
+            self.strike(victim)
+
+    def strike(self, victim):
+        victim.kill()
+        # Sooner than the other one notices, or later.
+        time.sleep(self.dice.choice([0.3, self.LEASE_S + 1.5]))
+        victim.start()
+
+
+class NodePaused(TwoNodes):
+    """One of two gateways stands still for longer than its lease, and then goes on as if nothing had been."""
+
+    def strike(self, victim):
+        victim.process.send_signal(signal.SIGSTOP)
+        time.sleep(self.LEASE_S + self.dice.uniform(0.5, 2.0))
+        victim.process.send_signal(signal.SIGCONT)
+
+
 def on_line(side, kind):
     return type(f"{side}_{kind}", (OnLine,), {"side": side, "kind": kind, "__doc__": f"{kind} on the {side}ward line"})
 
@@ -309,5 +346,7 @@ TROUBLES = {
     "PostgreSQL hangs up": DatabaseHangsUp,
     "PostgreSQL locked": DatabaseLocked,
     "killed on PostgreSQL": KilledOnPostgres,
+    "node of two killed on PostgreSQL": TwoNodes,
+    "node of two paused on PostgreSQL": NodePaused,
     "two senders on PostgreSQL": TwoSendersOnPostgres,
 }

@@ -13,10 +13,14 @@ use crate::run::{self, Failure, Workplace, answers, output, say};
 /// The task.
 pub(crate) fn run(place: &Workplace) -> Result<(), Failure> {
     let rules = Rules::parse(&fs::read_to_string(place.root.join("deny.toml"))?)?;
-    let arguments = ["metadata", "--format-version=1", "--locked", "--all-features", LINUX];
+    let arguments = ["metadata", "--format-version=1", "--locked", "--all-features", "--filter-platform", TARGET];
     let metadata = output("cargo metadata", place.command("cargo").args(arguments))?;
-    let metadata: Metadata =
+    let mut metadata: Metadata =
         serde_json::from_str(&metadata).map_err(|e| Failure::new(format!("cargo metadata: {e}")))?;
+    // Metadata name also what a feature mentions without asking for it (`ring?/std`); the tree is what is built.
+    let arguments = ["tree", "--workspace", "--locked", "--all-features", "--prefix=none", "--format={p}"];
+    let built = built(&output("cargo tree", place.command("cargo").args(arguments).args(["--target", TARGET]))?);
+    metadata.packages.retain(|one| built.contains(&(one.name.clone(), one.version.clone())));
     let problems = rules.problems(&metadata.packages);
     problems.iter().for_each(|problem| say(problem));
     if !problems.is_empty() {
@@ -28,6 +32,15 @@ pub(crate) fn run(place: &Workplace) -> Result<(), Failure> {
         run::run("cargo deny", place.command("cargo").args(arguments))?;
     }
     Ok(())
+}
+
+/// Names and versions of a tree's lines: `name v1.2.3 (what else)`.
+fn built(tree: &str) -> BTreeSet<(String, String)> {
+    let package = |line: &str| {
+        let mut words = line.split(' ');
+        Some((words.next()?.to_owned(), words.next()?.strip_prefix('v')?.to_owned()))
+    };
+    tree.lines().filter_map(package).collect()
 }
 
 /// The part of `deny.toml` that is checked here; its other keys are cargo-deny's alone.
@@ -52,6 +65,9 @@ struct Bans {
 struct Named {
     #[serde(rename = "crate")]
     name: String,
+    /// Packages of others that may use it; none of ours may.
+    #[serde(default)]
+    wrappers: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -65,6 +81,20 @@ struct Package {
     version: String,
     license: Option<String>,
     source: Option<String>,
+    #[serde(default)]
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    name: String,
+}
+
+impl Package {
+    /// Whether it is one of ours and names `other` as its own dependency.
+    fn is_ours_and_uses(&self, other: &str) -> bool {
+        self.source.is_none() && self.dependencies.iter().any(|dependency| dependency.name == other)
+    }
 }
 
 impl Rules {
@@ -75,7 +105,7 @@ impl Rules {
     fn problems(&self, packages: &[Package]) -> Vec<String> {
         let mut problems = Vec::new();
         let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for Package { name, version, license, source } in packages {
+        for Package { name, version, license, source, .. } in packages {
             versions.entry(name).or_default().push(version);
             let expression = license.as_deref().unwrap_or("");
             if !allowed(expression, &self.licenses.allow) {
@@ -84,7 +114,9 @@ impl Rules {
             if source.as_deref().is_some_and(|source| !source.starts_with(REGISTRY)) {
                 problems.push(format!("{name} {version}: does not come from the package registry"));
             }
-            if self.bans.deny.iter().any(|banned| banned.name == *name) {
+            let banned = self.bans.deny.iter().find(|banned| banned.name == *name);
+            let ours = || packages.iter().any(|package| package.is_ours_and_uses(name));
+            if banned.is_some_and(|banned| banned.wrappers.is_empty() || ours()) {
                 problems.push(format!("{name} {version}: banned by deny.toml"));
             }
         }
@@ -157,7 +189,7 @@ fn one_of<'a, 'w>(words: &'a [&'w str], allow: &BTreeSet<String>) -> (bool, &'a 
 }
 
 /// What is built for other systems only is not looked at.
-const LINUX: &str = "--filter-platform=x86_64-unknown-linux-gnu";
+const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// How a package of the registry, and not of a repository or a folder, gives its source.
 const REGISTRY: &str = "registry+";
 
@@ -175,7 +207,15 @@ mod tests {
 
     fn package(name: &str, version: &str, license: &str) -> Package {
         let text = |s: &str| Some(s.to_owned());
-        Package { name: name.into(), version: version.into(), license: text(license), source: text(REGISTRY) }
+        let (name, version, dependencies) = (name.into(), version.into(), Vec::new());
+        Package { name, version, license: text(license), source: text(REGISTRY), dependencies }
+    }
+
+    #[test]
+    fn a_tree_names_what_is_built() {
+        let tree = "gatehouse v0.1.0 (/x)\n\nring v0.17.14\nserde v1.0.1 (*)\nserde_derive v1.0.1 (proc-macro)\n";
+        let names: Vec<String> = built(tree).into_iter().map(|(name, version)| format!("{name}@{version}")).collect();
+        assert_eq!(names, ["gatehouse@0.1.0", "ring@0.17.14", "serde@1.0.1", "serde_derive@1.0.1"]);
     }
 
     #[test]
@@ -206,6 +246,20 @@ mod tests {
         let [a, b] = two;
         let told = rules().problems(&[a, b, package("rand", "0.10.0", "MIT"), strange]);
         assert_eq!(told.len(), 3, "{told:?}");
+        let mut rules_with_wrapper = rules();
+        rules_with_wrapper.bans.deny[0].wrappers = vec!["curl".to_owned()];
+        let mut ours = package("ours", "1.0.0", "MIT");
+        ours.source = None;
+        let wrapped = [
+            package("openssl", "1.0.0", "MIT"),
+            package("rand", "0.8.5", "MIT"),
+            package("rand", "0.9.0", "MIT"),
+            ours,
+        ];
+        assert_eq!(rules_with_wrapper.problems(&wrapped), Vec::<String>::new(), "a wrapper may use it");
+        let [a, b, c, mut ours] = wrapped;
+        ours.dependencies.push(Dependency { name: "openssl".to_owned() });
+        assert_eq!(rules_with_wrapper.problems(&[a, b, c, ours]).len(), 1, "we may not");
         let gone = rules().problems(&[package("rand", "0.9.0", "MIT")]);
         assert!(gone.iter().any(|line| line.contains("no duplicate any more")), "{gone:?}");
     }

@@ -36,6 +36,7 @@ pub(crate) async fn commit(
         let stored = context.engine.stored().await.map_err(failed)?;
         let revision = stored.revision;
         let warnings = examine(stored, &changes)?;
+        programs(context, &changes)?;
         let set = ChangeSet {
             action: action.to_owned(),
             name: name.to_owned(),
@@ -49,6 +50,30 @@ pub(crate) async fn commit(
             Err(error) => return Err(recorded(error)),
         }
     }
+}
+
+/// Programs of hooks, as they stand on the disk (connected-systems.md section 5).
+fn programs(context: &Context, changes: &[ObjectChange]) -> Result<(), OpError> {
+    for change in changes {
+        let body = match change {
+            ObjectChange::Create(new) => &new.body,
+            ObjectChange::Update(to) => &to.body,
+            ObjectChange::Delete(_) => continue,
+        };
+        let (kind, name) = change.object();
+        let text = |field: &str| body.get(field).map(ToString::to_string).unwrap_or_default();
+        if kind != Kind::Hook {
+            continue;
+        }
+        let data = &context.engine.options().data;
+        engine::hooks::program_is_safe(&text("program"), &context.engine.snapshot(), data)
+            .map_err(|wrong| OpError::Refused(format!("HOOK {name}: program: {wrong}")))?;
+        if !text("run_as").is_empty() && !engine::hooks::may_change_user() {
+            let wrong = "the gateway's user may not run programs as another: run the gateway as root, or leave it out";
+            return Err(OpError::Refused(format!("HOOK {name}: run_as: {wrong}")));
+        }
+    }
+    Ok(())
 }
 
 /// A new object.
@@ -146,6 +171,11 @@ pub(crate) fn examine(stored: Stored, changes: &[ObjectChange]) -> Result<Vec<St
     let (errors, rest): (Vec<_>, Vec<_>) = problems.into_iter().partition(|p| p.severity == Severity::Error);
     let errors: Vec<_> = errors.into_iter().filter(is_new).collect();
     if errors.is_empty() { Ok(rest.iter().filter(|p| own(p)).map(told).collect()) } else { Err(refusal(errors)) }
+}
+
+/// What would be in use after the changes.
+pub(crate) fn would_be(stored: &Stored, changes: &[ObjectChange]) -> Result<model::Snapshot, OpError> {
+    Ok(after(stored, changes)?.build().0)
 }
 
 fn title(change: &ObjectChange) -> String {

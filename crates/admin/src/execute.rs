@@ -7,7 +7,8 @@ use engine::Engine;
 use serde_json::{Map, Value as Json, json};
 
 use crate::input::Wire;
-use crate::{Effect, Form, Input, InputError, OpError, Operation, Output, find};
+use crate::partner::CallPartner;
+use crate::{Content, Effect, Form, Input, InputError, OpError, Operation, Output, find};
 
 /// Most characters of one value, or of a refusal, that the audit keeps of an attempt that came to nothing.
 const AUDITED_CHARS_MAX: usize = 256;
@@ -21,6 +22,21 @@ pub struct Context {
     pub actor: Actor,
     /// What weakens this instance by its settings, a sentence each; `check` prints them.
     pub weaknesses: Arc<[String]>,
+    /// What a support bundle tells of this instance.
+    pub about: Arc<About>,
+    /// Who calls partners, to test connections; none where there is nobody who could.
+    pub caller: Option<Arc<dyn CallPartner>>,
+    /// Content that streams beside the operation.
+    pub content: Content,
+}
+
+/// What a support bundle tells of an instance, beside what the engine knows.
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    /// The settings file, without secrets.
+    pub settings: String,
+    /// The file that log lines go to, if they go to one.
+    pub log_file: Option<std::path::PathBuf>,
 }
 
 /// Carries out the operation `name`.

@@ -150,6 +150,14 @@ impl Input {
         }
     }
 
+    /// Takes back what was given for `name`.
+    pub fn forget(&mut self, name: &str) {
+        self.values.remove(name);
+        self.secrets.remove(name);
+        self.files.remove(name);
+        self.bundles.remove(name);
+    }
+
     /// Takes the content of a file for `param`.
     pub fn give_file(&mut self, param: &Param, octets: Vec<u8>) {
         self.files.insert(param.name().to_owned(), Secret::new(octets));
@@ -250,7 +258,9 @@ fn parse(param: &Param, text: &str) -> Result<Value, InputError> {
     let name = param.name();
     let text = meant(param, text);
     match param.field.kind {
-        _ if !matches!(param.form, Form::Value | Form::Switch) => Err(InputError::NoValue(name)),
+        _ if !matches!(param.form, Form::Value | Form::Time | Form::Switch | Form::Send) => {
+            Err(InputError::NoValue(name))
+        }
         FieldKind::Int { min, max, .. } => parse_int(name, text, (min, max)),
         FieldKind::Flag => parse_flag(name, text),
         FieldKind::Choice(words) => one_of(name, text, words).map(Value::Text),

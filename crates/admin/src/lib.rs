@@ -5,16 +5,22 @@
 
 mod changes;
 pub mod config;
+mod content;
 mod execute;
+mod held;
 mod input;
 mod operation;
 mod operations;
 mod output;
+pub mod partner;
 mod sealing;
 pub mod socket;
+mod stream;
 
-pub use execute::{Context, execute};
+pub use content::{Content, Reader, Writer};
+pub use execute::{About, Context, execute};
 pub use input::{Input, InputError};
 pub use operation::{Effect, Form, OpError, Operation, Param, Resource, Right};
 pub use operations::{OPERATIONS, create_object, find};
-pub use output::{Cell, Output};
+pub use output::{Cell, Line, Output, Tone};
+pub use stream::call_streaming;

@@ -67,6 +67,8 @@ pub struct Param {
     pub form: Form,
     /// May also be given by position, without its name.
     pub positional: bool,
+    /// Whether a secret that is not given is asked for, told by what is given before it.
+    pub asked_if: Option<fn(&Input) -> bool>,
 }
 
 /// How a parameter is given.
@@ -74,6 +76,8 @@ pub struct Param {
 pub enum Form {
     /// With a value behind its name.
     Value,
+    /// The same, with a time: the caller turns what somebody wrote, in their zone, into UTC.
+    Time,
     /// Present or absent; takes no value.
     Switch,
     /// Asked for at the terminal, or read from a file; never on the line.
@@ -85,53 +89,75 @@ pub enum Form {
     Bundle,
     /// With the path of a file into which the caller writes what comes back. The operation does not see it.
     Output,
+    /// With the path of a TOML file in which the caller finds values of other parameters. The operation does not see it.
+    Answers,
     /// Present or absent: whether the caller adds to that file. The operation does not see it.
     Append,
+    /// With the path of a file of the caller whose content streams to the operation, or `-`.
+    Send,
+    /// With the path of a file of the caller that gets the content which the operation streams, or `-`. The operation does not
+    /// see the path.
+    Receive,
 }
 
 impl Param {
     /// A parameter that takes a value of `field`.
     #[must_use]
     pub const fn of(field: Field) -> Self {
-        Self { field, form: Form::Value, positional: false }
+        Self { field, form: Form::Value, positional: false, asked_if: None }
+    }
+
+    /// A parameter that takes a time.
+    #[must_use]
+    pub const fn time(field: Field) -> Self {
+        Self { field, form: Form::Time, positional: false, asked_if: None }
     }
 
     /// A switch without a value.
     #[must_use]
     pub const fn switch(name: &'static str, help: &'static str) -> Self {
-        Self { field: Field::new(name, FieldKind::Flag, help), form: Form::Switch, positional: false }
+        Self { field: Field::new(name, FieldKind::Flag, help), form: Form::Switch, positional: false, asked_if: None }
     }
 
     /// A file that the caller reads.
     #[must_use]
     pub const fn file(field: Field) -> Self {
-        Self { field, form: Form::File, positional: false }
+        Self { field, form: Form::File, positional: false, asked_if: None }
     }
 
     /// A secret that never stands on the line: read from a file, from a credential of the service manager, or asked for.
     #[must_use]
     pub const fn asked(field: Field) -> Self {
-        Self { field, form: Form::Asked, positional: false }
+        Self { field, form: Form::Asked, positional: false, asked_if: None }
     }
 
     /// Files that declare objects, which the caller reads.
     #[must_use]
     pub const fn bundle(field: Field) -> Self {
-        Self { field, form: Form::Bundle, positional: false }
+        Self { field, form: Form::Bundle, positional: false, asked_if: None }
     }
 
     /// `-output FILE`.
     #[must_use]
     pub const fn output() -> Self {
         let field = Field::text("output", 4095, "file to write into; standard output where not given").shorts(&["f"]);
-        Self { field, form: Form::Output, positional: false }
+        Self { field, form: Form::Output, positional: false, asked_if: None }
+    }
+
+    /// `-file FILE` with values of the other parameters.
+    #[must_use]
+    pub const fn answers() -> Self {
+        let field =
+            Field::text("file", 4095, "TOML file with values of these parameters; what stands on the line counts more")
+                .shorts(&["f"]);
+        Self { field, form: Form::Answers, positional: false, asked_if: None }
     }
 
     /// `-append`, beside [`Self::output`].
     #[must_use]
     pub const fn append() -> Self {
         let field = Field::new("append", FieldKind::Flag, "add to the file, instead of replacing it").shorts(&["ap"]);
-        Self { field, form: Form::Append, positional: false }
+        Self { field, form: Form::Append, positional: false, asked_if: None }
     }
 
     /// The same, and it must be given.
@@ -146,6 +172,13 @@ impl Param {
     pub const fn optional(mut self) -> Self {
         self.field.required = false;
         self.field.default = None;
+        self
+    }
+
+    /// The same, and if it is not given it is asked for where `needed` says so of what is given before it.
+    #[must_use]
+    pub const fn asked_if(mut self, needed: fn(&Input) -> bool) -> Self {
+        self.asked_if = Some(needed);
         self
     }
 

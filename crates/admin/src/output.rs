@@ -1,5 +1,6 @@
 //! What an operation gives back, for people and for programs.
 
+use base::UtcMicros;
 use model::ObjectState;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -14,6 +15,8 @@ pub enum Cell {
     List(Vec<String>),
     /// The stored word of an object's state; people see it as [`ObjectState::shown`] says.
     State(String),
+    /// Programs get it as RFC 3339 in UTC; people in their zone.
+    Time(UtcMicros),
     None,
 }
 
@@ -25,6 +28,7 @@ impl Cell {
             Self::Int(n) => json!(n),
             Self::Text(text) | Self::State(text) => json!(text),
             Self::List(items) => json!(items),
+            Self::Time(at) => json!(at.to_string()),
             Self::None => serde_json::Value::Null,
         }
     }
@@ -55,6 +59,11 @@ pub enum Output {
         /// Field names and values in order.
         fields: Vec<(String, Cell)>,
     },
+    /// A file: its octets in base 64, which a command writes as they are.
+    File {
+        /// The octets.
+        base64: String,
+    },
     /// A text for people, with the facts behind it for programs.
     Story {
         /// Lines.
@@ -62,6 +71,50 @@ pub enum Output {
         /// The same as data.
         facts: serde_json::Value,
     },
+    /// A screen for people, with the facts behind it for programs, and whether it asks for a person: a status, or what came
+    /// of a test.
+    Report {
+        /// Lines.
+        lines: Vec<Line>,
+        /// The same as data.
+        facts: serde_json::Value,
+        /// The command then ends with exit code 1.
+        needs_person: bool,
+    },
+}
+
+/// A line of a screen.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Line {
+    /// How it looks where there are colours.
+    pub tone: Tone,
+    /// What it says.
+    pub text: String,
+}
+
+/// How a line looks where there are colours.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Tone {
+    Plain,
+    Head,
+    Good,
+    Warn,
+    Bad,
+}
+
+impl Line {
+    /// A line without a colour.
+    #[must_use]
+    pub const fn plain(text: String) -> Self {
+        Self { tone: Tone::Plain, text }
+    }
+
+    /// A line in a tone.
+    #[must_use]
+    pub const fn of(tone: Tone, text: String) -> Self {
+        Self { tone, text }
+    }
 }
 
 impl Output {
@@ -69,6 +122,18 @@ impl Output {
     #[must_use]
     pub fn done(text: impl Into<String>) -> Self {
         Self::Done { text: text.into(), facts: Vec::new(), warnings: Vec::new() }
+    }
+
+    /// Whether it asks for a person: the command then ends with exit code 1.
+    #[must_use]
+    pub const fn needs_person(&self) -> bool {
+        matches!(self, Self::Report { needs_person: true, .. })
+    }
+
+    /// What came of a test, line by line.
+    #[must_use]
+    pub fn tested(lines: Vec<String>, facts: serde_json::Value, good: bool) -> Self {
+        Self::Report { lines: lines.into_iter().map(Line::plain).collect(), facts, needs_person: !good }
     }
 
     /// The form for programs (`--json`).
@@ -84,7 +149,8 @@ impl Output {
                 .map(serde_json::Value::Object)
                 .collect(),
             Self::Record { fields } => object(fields),
-            Self::Story { facts, .. } => facts.clone(),
+            Self::File { base64 } => json!({ "base64": base64 }),
+            Self::Story { facts, .. } | Self::Report { facts, .. } => facts.clone(),
         }
     }
 }
@@ -102,6 +168,12 @@ impl From<&str> for Cell {
 impl From<ObjectState> for Cell {
     fn from(state: ObjectState) -> Self {
         Self::State(state.as_str().to_owned())
+    }
+}
+
+impl From<UtcMicros> for Cell {
+    fn from(at: UtcMicros) -> Self {
+        Self::Time(at)
     }
 }
 
@@ -139,6 +211,7 @@ impl std::fmt::Display for Cell {
                 Ok(state) => f.write_str(state.shown()),
                 Err(_) => write!(f, "{}", Safe(word)),
             },
+            Self::Time(at) => write!(f, "{at}"),
             Self::None => Ok(()),
         }
     }

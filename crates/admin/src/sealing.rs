@@ -2,7 +2,7 @@
 
 use base::{ObjectId, Secret};
 use db::NewCredential;
-use keys::{KeyMaterial, PasswordHash, SizeLimits, check_size};
+use keys::{KeyMaterial, PasswordHash, PrivateKey};
 use model::{Body, Field, FieldKind, Value};
 
 use crate::changes::failed;
@@ -68,9 +68,8 @@ pub(crate) async fn is_same(context: &Context, id: ObjectId, field: &Field, clea
 /// The parts of a key as they are stored, the private one sealed for the object `uid`.
 pub(crate) fn credential(context: &Context, material: &KeyMaterial, uid: &str) -> Result<NewCredential, OpError> {
     let public = material.public();
-    check_size(public, &SizeLimits::default()).map_err(|e| OpError::Refused(e.to_string()))?;
     let private_sealed = match material {
-        KeyMaterial::Private(key) => Some(sealed(context, &format!("credential|{uid}"), key.to_bytes().expose())?),
+        KeyMaterial::Private(key) => Some(private_part(context, key, uid)?),
         KeyMaterial::Public(_) => None,
     };
     Ok(NewCredential {
@@ -82,6 +81,21 @@ pub(crate) fn credential(context: &Context, material: &KeyMaterial, uid: &str) -
         public_blob: public.ssh_blob().to_vec(),
         private_sealed,
     })
+}
+
+/// A private key sealed for the object `uid`.
+pub(crate) fn private_part(context: &Context, key: &PrivateKey, uid: &str) -> Result<Vec<u8>, OpError> {
+    sealed(context, &format!("credential|{uid}"), key.to_bytes().expose())
+}
+
+/// The private key of an object, opened; `None` if it has none.
+pub(crate) async fn private_key(context: &Context, id: ObjectId) -> Result<Option<PrivateKey>, OpError> {
+    let Some((uid, sealed)) = context.engine.db().credentials().private_sealed(id).await.map_err(failed)? else {
+        return Ok(None);
+    };
+    let opened = context.engine.master().open(format!("credential|{uid}").as_bytes(), &sealed);
+    let octets = opened.map_err(|e| OpError::Failed(e.to_string()))?;
+    PrivateKey::from_bytes(octets.expose()).map(Some).map_err(|e| OpError::Failed(e.to_string()))
 }
 
 /// Writes into the body of a key what kind of key it is.

@@ -16,30 +16,33 @@ use zeroize::Zeroizing;
 
 use crate::execute::execute_wire;
 use crate::input::{FILE_OCTETS_MAX, Wire};
+use crate::stream::STREAMS;
 use crate::{Context, Input, OpError, Output};
 
 /// Most octets of a request: files that declare objects as JSON texts, or two others as JSON numbers, and the values.
-const REQUEST_OCTETS_MAX: usize = 32 * FILE_OCTETS_MAX;
+pub(crate) const REQUEST_OCTETS_MAX: usize = 32 * FILE_OCTETS_MAX;
 /// Longest wait for a request or a reply to pass over the socket.
-const PASS_MAX: Duration = Duration::from_secs(10);
+pub(crate) const PASS_MAX: Duration = Duration::from_secs(10);
 /// Longest wait of a caller for the work itself.
 const WORK_MAX: Duration = Duration::from_secs(600);
 /// The same for work on everything that is stored.
 const LONG_WORK_MAX: Duration = Duration::from_secs(24 * 3600);
+/// The same for a look that a person waits for.
+const QUICK_WORK_MAX: Duration = Duration::from_secs(15);
 /// Operations that work on everything that is stored.
-const LONG_WORK: &[&str] = &["backup create", "master rotate", "purge"];
+const LONG_WORK: &[&str] = &["backup create", "master rotate", "purge", "store verify"];
 /// Requests that are worked on at one time.
 const REQUESTS_MAX: usize = 16;
 
 #[derive(Deserialize, Serialize)]
-struct Request {
-    operation: String,
-    input: Wire,
+pub(crate) struct Request {
+    pub(crate) operation: String,
+    pub(crate) input: Wire,
 }
 
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Reply {
+pub(crate) enum Reply {
     Done(Output),
     Refused { exit_code: u8, text: String },
 }
@@ -69,21 +72,28 @@ pub enum CallError {
 /// # Errors
 /// [`CallError::NotRunning`] if none does.
 pub async fn call(path: &Path, operation: &str, input: &Input) -> Result<Output, CallError> {
-    let mut stream = match UnixStream::connect(path).await {
-        Ok(stream) => stream,
-        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
-            return Err(CallError::NotRunning);
-        }
-        Err(e) => return Err(e.into()),
-    };
+    let mut stream = connect(path).await?;
     let request = Request { operation: operation.to_owned(), input: input.into() };
     let text = Zeroizing::new(serde_json::to_vec(&request).map_err(io::Error::other)?);
     timed(PASS_MAX, send(&mut stream, &text)).await?;
-    let work_max = if LONG_WORK.contains(&operation) { LONG_WORK_MAX } else { WORK_MAX };
+    let work_max = match operation {
+        "status" => QUICK_WORK_MAX,
+        long if LONG_WORK.contains(&long) => LONG_WORK_MAX,
+        _ => WORK_MAX,
+    };
     let reply = timed(work_max, receive(&mut stream, usize::MAX)).await?;
     match serde_json::from_slice(&reply).map_err(io::Error::other)? {
         Reply::Done(output) => Ok(output),
         Reply::Refused { exit_code, text } => Err(CallError::Refused { exit_code, text }),
+    }
+}
+
+pub(crate) async fn connect(path: &Path) -> Result<UnixStream, CallError> {
+    match UnixStream::connect(path).await {
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+            Err(CallError::NotRunning)
+        }
+        other => Ok(other?),
     }
 }
 
@@ -112,10 +122,9 @@ pub async fn serve(listener: UnixListener, context: Context, own_uid: u32) {
             Ok((stream, _)) => {
                 let context = context.clone();
                 tasks.spawn(async move {
-                    if let Err(error) = answer(stream, context, own_uid).await {
+                    if let Err(error) = answer(stream, context, own_uid, place).await {
                         tracing::debug!(%error, "administration request broke off");
                     }
-                    drop(place);
                 });
             }
             Err(error) => {
@@ -126,14 +135,25 @@ pub async fn serve(listener: UnixListener, context: Context, own_uid: u32) {
     }
 }
 
-async fn answer(mut stream: UnixStream, context: Context, own_uid: u32) -> io::Result<()> {
+async fn answer(
+    mut stream: UnixStream,
+    context: Context,
+    own_uid: u32,
+    place: tokio::sync::OwnedSemaphorePermit,
+) -> io::Result<()> {
     let uid = stream.peer_cred()?.uid();
     if uid != own_uid && uid != 0 {
         tracing::warn!(uid, "administration request of another account refused");
         crate::execute::denied(&Context { actor: actor(uid), ..context }).await;
         return Ok(());
     }
-    let text = Zeroizing::new(timed(PASS_MAX, receive(&mut stream, REQUEST_OCTETS_MAX)).await?);
+    let mut text = Zeroizing::new(vec![timed(PASS_MAX, stream.read_u8()).await?]);
+    if text.first() == Some(&STREAMS) {
+        // Long work: it takes no place of those that are quick.
+        drop(place);
+        return crate::stream::answer(stream, Context { actor: actor(uid), ..context }).await;
+    }
+    text.extend_from_slice(&Zeroizing::new(timed(PASS_MAX, receive(&mut stream, REQUEST_OCTETS_MAX)).await?));
     let request: Request = serde_json::from_slice(&text).map_err(io::Error::other)?;
     let reply = match run(request, Context { actor: actor(uid), ..context }).await {
         Ok(output) => Reply::Done(output),
@@ -147,7 +167,7 @@ fn actor(uid: u32) -> Actor {
     Actor { name: format!("uid:{uid}"), origin: "local socket".to_owned() }
 }
 
-async fn run(request: Request, context: Context) -> Result<Output, OpError> {
+pub(crate) async fn run(request: Request, context: Context) -> Result<Output, OpError> {
     // The work goes on if the caller hangs up: a change is whole or not at all.
     tokio::spawn(async move { execute_wire(&context, &request.operation, request.input).await })
         .await
@@ -166,6 +186,6 @@ async fn receive(stream: &mut UnixStream, max: usize) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-async fn timed<T>(max: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+pub(crate) async fn timed<T>(max: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     tokio::time::timeout(max, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }

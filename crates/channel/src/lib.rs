@@ -1,4 +1,5 @@
-//! Connections: listening, dialling, and the SSH transport on top. The one room that names the SSH library.
+//! Connections: listening, dialling, and what goes on top: the SSH transport, posts to web servers, letters to mail servers.
+//! The one room that names the libraries of SSH and TLS.
 //!
 //! A carrier gets [`Pipe`]s of octets and knows nothing of packets, windows or keys; who may log in is asked through
 //! [`Authenticator`], whom we reached through [`HostKeyChecker`].
@@ -6,13 +7,20 @@
 mod admission;
 mod dial;
 mod listen;
+mod mail;
 mod ssh;
+mod tls;
+mod web;
 
 pub use admission::{Admission, AdmissionCounts, AdmissionLimits, Refused, Ticket};
 pub use dial::Target;
 pub use listen::{Accepted, Listener};
+pub use mail::{Envelope, MailDoor, MailError, MailLogin, MailTls, RECIPIENTS_MAX, send_mail};
 pub use ssh::client::{ClientParams, HostKeyChecker, SshClient, connect_ssh};
 pub use ssh::error::{AlgorithmClass, SshError};
 pub use ssh::pipe::{Closed, Pipe, PipeInput, PipeOutput};
+pub use ssh::probe::{Offered, Probed, probe_ssh};
 pub use ssh::report::{Negotiated, SessionReport};
 pub use ssh::server::{Answer, Authenticator, ChannelService, Limits, Methods, ServerParams, serve_ssh};
+pub use tls::TlsError;
+pub use web::{WebAnswer, WebDoor, WebError, WebLine};

@@ -1,9 +1,10 @@
 //! Listening sockets.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
+use model::Binding;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::admission::{Admission, Ticket};
@@ -34,18 +35,35 @@ pub struct Accepted {
 }
 
 impl Listener {
-    /// Binds `address` (port 0: a free one). `[::]` takes IPv4 as well.
+    /// Binds `place` (port 0: a free one). `[::]` takes IPv4 as well unless it says otherwise, whatever the system's
+    /// default is; then IPv4-mapped addresses are written as IPv4.
     ///
     /// # Errors
-    /// The system's: address in use, not ours, not allowed.
-    pub async fn bind(address: SocketAddr, admission: Admission) -> io::Result<Self> {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    /// The system's: address in use, not ours, not allowed; no such interface.
+    pub async fn bind(place: impl Into<Binding>, admission: Admission) -> io::Result<Self> {
+        let place = place.into();
+        let socket = if place.address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_reuseaddr(true)?;
-        if address.ip().is_unspecified() && address.is_ipv6() {
-            rustix::net::sockopt::set_ipv6_v6only(&socket, false)?;
+        let mut address = place.address;
+        if let SocketAddr::V6(v6) = address {
+            let both = v6.ip().is_unspecified() && !place.ipv6_only;
+            rustix::net::sockopt::set_ipv6_v6only(&socket, !both)?;
+            if let Some(zone) = &place.zone {
+                let scope = rustix::net::netdevice::name_to_index(&socket, zone)?;
+                address = SocketAddrV6::new(*v6.ip(), v6.port(), 0, scope).into();
+            }
         }
         socket.bind(address)?;
         Ok(Self { socket: socket.listen(BACKLOG)?, admission })
+    }
+
+    /// Takes a socket that somebody else has bound and that listens.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn of(socket: std::net::TcpListener, admission: Admission) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Self { socket: TcpListener::from_std(socket)?, admission })
     }
 
     /// The bound address.
@@ -103,7 +121,7 @@ mod tests {
     #[tokio::test] // NET-1, BP-25
     async fn over_the_limit_a_connection_is_closed_without_an_octet() {
         let admission = Admission::new(AdmissionLimits { waiting_per_source_max: 1, ..AdmissionLimits::default() });
-        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), admission.clone()).await.unwrap();
+        let listener = Listener::bind(local("127.0.0.1:0"), admission.clone()).await.unwrap();
         let at = listener.local_addr().unwrap();
         let _first = TcpStream::connect(at).await.unwrap();
         let accepted = listener.accept().await.unwrap();
@@ -120,15 +138,62 @@ mod tests {
         assert!(listener.accept().await.is_ok(), "its place is free again");
     }
 
+    fn local(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    /// Whether this machine has IPv6; then tests of it may not be passed over.
+    fn has_ipv6() -> bool {
+        std::net::TcpListener::bind("[::1]:0").is_ok()
+    }
+
+    async fn bound(place: Binding) -> Listener {
+        Listener::bind(place, Admission::new(AdmissionLimits::default())).await.unwrap()
+    }
+
+    #[tokio::test] // NET-8
+    async fn both_families_on_one_socket_or_one_alone() {
+        assert!(has_ipv6() || !std::path::Path::new("/proc/net/if_inet6").exists());
+        for ipv6_only in [false, true].into_iter().filter(|_| has_ipv6()) {
+            let listener = bound(Binding { ipv6_only, ..local("[::]:0").into() }).await;
+            let port = listener.local_addr().unwrap().port();
+            let _six = TcpStream::connect(("::1", port)).await.unwrap();
+            assert_eq!(listener.accept().await.unwrap().peer.ip().to_string(), "::1");
+            let four = TcpStream::connect(("127.0.0.1", port)).await;
+            assert_eq!(four.is_ok(), !ipv6_only);
+            if !ipv6_only {
+                let accepted = listener.accept().await.unwrap();
+                assert!(accepted.peer.is_ipv4() && accepted.local.is_ipv4(), "{accepted:?}");
+            }
+        }
+    }
+
+    #[tokio::test] // RFC 4007 section 11
+    async fn a_zone_is_an_interface_of_this_machine() {
+        let zone = |zone: &str| Binding { zone: Some(zone.to_owned()), ..local("[fe80::1]:0").into() };
+        let none = Listener::bind(zone("none-such-if"), Admission::new(AdmissionLimits::default())).await;
+        assert!(none.is_err());
+        // Each line: address, index, prefix, scope, flags, interface.
+        let table = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+        for fields in table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()) {
+            let [address, _, _, "20", flags, interface] = fields.as_slice() else { continue };
+            // Not tentative (RFC 4862 section 5.4).
+            if u32::from_str_radix(flags, 16).is_ok_and(|flags| flags & 0x40 == 0) {
+                let ip = std::net::Ipv6Addr::from_bits(u128::from_str_radix(address, 16).unwrap());
+                let listener =
+                    bound(Binding { zone: Some((*interface).to_owned()), ..SocketAddr::new(ip.into(), 0).into() })
+                        .await;
+                let _caller = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+                assert_eq!(listener.accept().await.unwrap().local.ip(), ip);
+            }
+        }
+    }
+
     #[tokio::test]
-    async fn both_families_on_one_socket() {
-        let Ok(listener) = Listener::bind("[::]:0".parse().unwrap(), Admission::new(AdmissionLimits::default())).await
-        else {
-            return assert!(TcpSocket::new_v6().is_err() || !std::path::Path::new("/proc/net/if_inet6").exists());
-        };
-        let port = listener.local_addr().unwrap().port();
-        let _caller = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-        let accepted = listener.accept().await.unwrap();
-        assert!(accepted.peer.is_ipv4() && accepted.local.is_ipv4(), "{accepted:?}");
+    async fn a_socket_that_somebody_else_opened_is_served() {
+        let opened = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = Listener::of(opened, Admission::new(AdmissionLimits::default())).unwrap();
+        let _caller = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        assert!(listener.accept().await.unwrap().peer.ip().is_loopback());
     }
 }

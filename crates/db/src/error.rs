@@ -98,6 +98,20 @@ pub enum DbError {
         /// State it is in.
         found: State,
     },
+    /// The record was taken over by another node, or by this one under another number.
+    #[error("transfer {id} is no longer in these hands: this node lost its lease, and another one goes on with it")]
+    TakenOver {
+        /// Transfer.
+        id: TransferId,
+    },
+    /// Another gateway has this name of a node.
+    #[error("node {name} is running on {host}: give each gateway a [node] name of its own")]
+    NodeNamed {
+        /// The name.
+        name: String,
+        /// Where it runs.
+        host: String,
+    },
     /// A route state that cannot follow.
     #[error("transfer {id} has route state {found}, which cannot become {to}")]
     RouteTransition {
@@ -201,8 +215,9 @@ impl From<sqlx::Error> for DbError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::Database(inner) => match inner.code().as_deref() {
-                // SQLite: primary and extended codes of BUSY and LOCKED; PostgreSQL: lock not available.
-                Some("5" | "6" | "261" | "517" | "773" | "262" | "55P03") => Self::Locked,
+                // SQLite: primary and extended codes of BUSY and LOCKED; PostgreSQL: lock not available,
+                // deadlock of two nodes.
+                Some("5" | "6" | "261" | "517" | "773" | "262" | "55P03" | "40P01") => Self::Locked,
                 // SQLite FULL, PostgreSQL disk full.
                 Some("13" | "53100") => Self::Full,
                 _ => Self::Sql(Shown::from(inner.message()).to_string()),

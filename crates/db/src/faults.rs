@@ -10,6 +10,7 @@ use crate::sql::{Conn, args};
 use crate::state::{Direction, State};
 use crate::writer::Urgency;
 use crate::{Db, DbError, DbOptions, Fault, Faults, NewTransfer};
+use crate::{alarms, events, overview};
 use crate::{object_writes, payloads, transfer_rows, transfer_writes};
 
 async fn open(folder: &tempfile::TempDir) -> Db {
@@ -68,10 +69,17 @@ async fn hot_queries_use_their_index() {
         (object_writes::REFERRING.to_owned(), "object_ref_to (to_id=?)"),
         ("SELECT id FROM transfer WHERE route_from = 1".to_owned(), "transfer_route (route_from=?)"),
         ("DELETE FROM login_block WHERE last_at < 5 AND until < 5".to_owned(), "login_block_last (last_at<?)"),
+        (overview::to_send(false).to_owned(), "transfer_due"),
+        (overview::IN_STATE.to_owned(), "transfer_state (state=?)"),
+        (overview::SUSPENDED.to_owned(), "transfer_state (state=?)"),
+        (overview::NEWEST_OF_SITE.to_owned(), "transfer_site (site=?)"),
+        (events::WAITING.to_owned(), "event_out_webhook (webhook=? AND parked=?)"),
+        (alarms::OPEN.to_owned(), "alarm_opened"),
+        (alarms::TO_MAIL.to_owned(), "alarm_to_mail"),
     ] {
         let steps = plan(&db, &sql).await;
-        // A page of rows, or the few that refer to an object.
-        let few = sql.contains("AS newest") || index.contains("object_ref");
+        // A page of rows, what a bounded look gave, or the few that refer to an object.
+        let few = sql.contains("AS newest") || sql == overview::SUSPENDED || index.contains("object_ref");
         assert!(steps.iter().any(|step| step.contains(index)), "{sql}\n{steps:#?}");
         for step in &steps {
             let scans = step.starts_with("SCAN transfer") && !step.contains("transfer_due");

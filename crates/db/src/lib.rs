@@ -14,6 +14,7 @@ use crate::open::{Address, Pool};
 use crate::sql::Conn;
 use crate::writer::Queue;
 
+mod alarms;
 mod audit;
 mod audit_chain;
 mod backup;
@@ -23,14 +24,18 @@ mod events;
 mod fault;
 #[cfg(test)]
 mod faults;
+mod hooks;
 mod ids;
+mod listen;
 mod logins;
 mod migrate;
+mod nodes;
 mod object_followers;
 mod object_sets;
 mod object_writes;
 mod objects;
 mod open;
+mod overview;
 mod payloads;
 #[cfg(any(test, feature = "faults"))]
 mod plans;
@@ -40,23 +45,29 @@ mod retention;
 mod sealed;
 mod sql;
 mod state;
+mod tally;
 mod transfer_rows;
 mod transfer_writes;
 mod transfers;
 mod unanswered;
+mod uploads;
 mod usage;
 mod writer;
 
+pub use alarms::{Alarm, Alarms, NewAlarm, OPEN_ALARMS_MAX};
 pub use audit::{Actor, Audit, AuditFault, AuditFilter, AuditReport, AuditResult, AuditRow, Entry};
 pub use backup::{Backups, CopiedPayload, CopyFacts, look_into, users_in_copy};
 pub use captures::{Cap, CaptureCaps, CaptureOutcome, CaptureRow, Captures, NewCapture};
 pub use error::{DbError, Referrer};
-pub use events::{Event, Events};
+pub use events::{Event, Events, Outbox};
 #[cfg(any(test, feature = "faults"))]
 pub use fault::{Fault, Faults};
+pub use hooks::{HookEnd, HookEvent, HookRun, HookRuns};
 pub use logins::{BlockPolicy, LoginBlocks, Meta, SeenKey, SeenKeys};
+pub use nodes::{NewNode, NodeRow, NodeState, Nodes, Notice, SiteSwitch, TakenOver};
 pub use object_sets::{CHANGES_MAX, ChangeSet, ObjectChange};
 pub use objects::{Change, CredentialRow, Credentials, Deletion, HistoryRow, NewCredential, NewObject, Objects};
+pub use overview::{LOOKED_AT_MAX, Overview, Overviews, SuspendedSum};
 pub use payloads::{INLINE_OCTETS_MAX, Payloads};
 #[cfg(any(test, feature = "faults"))]
 pub use plans::{Planned, Plans};
@@ -68,7 +79,9 @@ pub use restored::{NUMBERS_LEFT_OUT, PARKED_OFFER, Reconciled, RestoreFacts};
 pub use retention::{EndedAfter, Retention};
 pub use sealed::{SealedKind, SealedValue, SealedValues};
 pub use state::{Direction, Mode, RouteState, State, TradeState, TransferType, full_state};
+pub use tally::{Counted, Tallies, Tally};
 pub use transfers::{Routing, Transfers};
+pub use uploads::StoreUploads;
 pub use usage::{Usage, UsageScope, Usages};
 pub use writer::Pending;
 use writer::Urgency;
@@ -249,6 +262,16 @@ impl Db {
     pub const fn retention(&self) -> Retention<'_> {
         Retention(self)
     }
+    /// Uploads to an object store.
+    #[must_use]
+    pub const fn uploads(&self) -> StoreUploads<'_> {
+        StoreUploads(self)
+    }
+    /// Gateways that share it.
+    #[must_use]
+    pub const fn nodes(&self) -> Nodes<'_> {
+        Nodes(self)
+    }
     /// Sealed values.
     #[must_use]
     pub const fn sealed(&self) -> SealedValues<'_> {
@@ -259,12 +282,33 @@ impl Db {
     pub const fn backups(&self) -> Backups<'_> {
         Backups(self)
     }
+    /// What hooks are to be told.
+    #[must_use]
+    pub const fn hooks(&self) -> HookRuns<'_> {
+        HookRuns(self)
+    }
+
     /// Events for others.
     #[must_use]
     pub const fn events(&self) -> Events<'_> {
         Events(self)
     }
 
+    /// Sums by hour.
+    #[must_use]
+    pub const fn tally(&self) -> Tallies<'_> {
+        Tallies(self)
+    }
+    /// Alarms.
+    #[must_use]
+    pub const fn alarms(&self) -> Alarms<'_> {
+        Alarms(self)
+    }
+    /// The queue at a glance.
+    #[must_use]
+    pub const fn overview(&self) -> Overviews<'_> {
+        Overviews(self)
+    }
     /// How it finds rows.
     #[cfg(any(test, feature = "faults"))]
     #[must_use]

@@ -13,6 +13,9 @@ use crate::sql::{Conn, args};
 pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../migrations/0001_initial.sql")),
     (3, include_str!("../migrations/0003_usage.sql")),
+    (4, include_str!("../migrations/0004_nodes.sql")),
+    (6, include_str!("../migrations/0006_hooks.sql")),
+    (7, include_str!("../migrations/0007_watch.sql")),
     (8, include_str!("../migrations/0008_indexes.sql")),
 ];
 

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::audit::{AuditResult, Entry};
 use crate::audit_chain;
+use crate::nodes;
 use crate::object_followers::{amend, follow, replace};
 use crate::objects::{Change, Deletion, NewCredential, NewObject};
 use crate::sql::{Columns, Conn, args};
@@ -239,7 +240,7 @@ const WRITE: &str = "UPDATE object SET name = $2, lower_name = $3, grp = $4, sta
 /// History, and the notice that makes others load the configuration again.
 async fn note(conn: &mut Conn, object: &Object, task: &Task, op: &str) -> Result<(), DbError> {
     let mut body = object.body.clone();
-    if object.kind == Kind::Key {
+    if matches!(object.kind, Kind::Key | Kind::Certificate) {
         let row = conn.row("SELECT public_blob FROM credential WHERE object_id = $1", args![object.id]).await?;
         if let Some(mut row) = row {
             body.insert(PUBLIC_BLOB.to_owned(), Value::Text(base::hex(&row.blob()?)));
@@ -257,10 +258,11 @@ async fn note(conn: &mut Conn, object: &Object, task: &Task, op: &str) -> Result
         object.state.letter().to_string(),
         json(&body)?,
     ];
-    conn.script(NOTE, args).await.map(drop)
+    conn.script(NOTE, args).await?;
+    nodes::tell(conn, nodes::Notice::Config).await
 }
 
-/// Where the history of a key keeps the public key beside the values; no field is called so.
+/// Where the history of a key or certificate keeps its public part beside the values; no field is called so.
 pub(crate) const PUBLIC_BLOB: &str = "public_blob";
 
 const NOTE: &str = "\

@@ -281,7 +281,7 @@ pub struct CredentialRow {
     pub fingerprint: [u8; 32],
     /// SHA-256 of the SubjectPublicKeyInfo.
     pub spki_sha256: [u8; 32],
-    /// SSH form of a key.
+    /// SSH form of a key, DER form of a certificate.
     pub public_blob: Vec<u8>,
     /// Whether the private part is there.
     pub private: bool,

@@ -94,6 +94,18 @@ impl Address {
         Ok(Pool { links, hook: self.hook.clone() })
     }
 
+    /// The connection that hears other nodes.
+    pub(crate) fn listener(&self) -> Pool {
+        let links = match &self.place {
+            Place::Sqlite(path) => Links::Sqlite(sqlite_pool(1).connect_lazy_with(sqlite_options(path))),
+            // One listens while another one asks how the channel is called.
+            Place::Postgres(options) => {
+                Links::Postgres(pg_pool(2).min_connections(0).connect_lazy_with(*options.clone()))
+            }
+        };
+        Pool { links, hook: Hook::default() }
+    }
+
     /// Connections that cannot write.
     pub(crate) fn readers(&self) -> Pool {
         let links = match &self.place {
@@ -125,6 +137,14 @@ impl From<SqlitePool> for Pool {
 impl Pool {
     pub(crate) const fn is_postgres(&self) -> bool {
         matches!(self.links, Links::Postgres(_))
+    }
+
+    /// The driver's own pool, if the database is a PostgreSQL.
+    pub(crate) const fn postgres(&self) -> Option<&PgPool> {
+        match &self.links {
+            Links::Sqlite(_) => None,
+            Links::Postgres(pool) => Some(pool),
+        }
     }
 
     pub(crate) async fn acquire(&self) -> Result<Conn, DbError> {

@@ -11,7 +11,7 @@ use crate::{Db, DbError, Pending};
 
 macro_rules! columns {
     () => {
-        "id, file_uuid, store, state, size, sha256, inline_sealed, durable_to, hash_state, refs, purge_after"
+        "id, file_uuid, store, state, size, sha256, inline_sealed, durable_to, hash_state, refs, purge_after, holder"
     };
 }
 /// Most sealed octets of a payload kept in the database: 16 KiB and room for the seal.
@@ -30,12 +30,12 @@ impl Payloads<'_> {
         self.0.inner.payload_ids.next(self.0).await.map(PayloadId)
     }
 
-    /// Records a file that is being written.
+    /// Records a file that is being written, and the mark of the staging folder that holds it.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn stage(self, id: PayloadId, uuid: &str, store: &str) -> Result<(), DbError> {
-        let args = args![id, uuid, store];
+    pub async fn stage(self, id: PayloadId, uuid: &str, (store, holder): (&str, &str)) -> Result<(), DbError> {
+        let args = args![id, uuid, store, holder];
         self.0.write(|conn| conn.run_later(STAGE, args)).await
     }
 
@@ -120,6 +120,15 @@ impl Payloads<'_> {
         self.0.read().rows(sql, Vec::new()).await?.into_iter().map(payload).collect()
     }
 
+    /// Numbers of at most `limit` whole payloads behind number `after`, in order: to look at all of them.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn committed_behind(self, after: PayloadId, limit: u32) -> Result<Vec<PayloadId>, DbError> {
+        let rows = self.0.read().rows(COMMITTED_BEHIND, args![after, i64::from(limit)]).await?;
+        rows.into_iter().map(|mut row| row.int().map(PayloadId)).collect()
+    }
+
     /// Marks a payload as gone: the file of an abandoned upload.
     ///
     /// # Errors
@@ -175,11 +184,12 @@ fn payload(mut row: Columns) -> Result<Payload, DbError> {
         hash_state: row.opt_blob()?,
         refs: row.int()?,
         purge_after: row.opt_int()?.map(UtcMicros),
+        holder: row.opt_text()?,
     })
 }
 
-const STAGE: &str = "INSERT INTO payload (id, file_uuid, store, state, size, durable_to, refs) \
-    VALUES ($1, $2, $3, 'STAGING', 0, 0, 0)";
+const STAGE: &str = "INSERT INTO payload (id, file_uuid, store, state, size, durable_to, refs, holder) \
+    VALUES ($1, $2, $3, 'STAGING', 0, 0, 0, $4)";
 const ADD: &str = "INSERT INTO payload (id, file_uuid, store, state, size, sha256, inline_sealed, durable_to, refs) \
     VALUES ($1, $2, $3, 'COMMITTED', $4, $5, $6, $4, 0)";
 const CHECKPOINT: &str = "UPDATE payload SET durable_to = $2, hash_state = $3 WHERE id = $1 AND state = 'STAGING'";
@@ -191,5 +201,6 @@ pub(crate) const PURGEABLE: &str = concat!(
     " FROM payload WHERE purge_after IS NOT NULL AND purge_after <= $1 AND refs = 0 AND state <> 'PURGED' ",
     "ORDER BY purge_after, id LIMIT $2"
 );
+const COMMITTED_BEHIND: &str = "SELECT id FROM payload WHERE id > $1 AND state = 'COMMITTED' ORDER BY id LIMIT $2";
 const PURGED: &str = "UPDATE payload SET state = 'PURGED', inline_sealed = NULL, hash_state = NULL, purge_after = NULL \
     WHERE id = $1";

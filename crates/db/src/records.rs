@@ -89,8 +89,6 @@ pub struct Transfer {
     pub extra_json: String,
     /// Node that works on it.
     pub node: Option<String>,
-    /// Until when that node owns it.
-    pub lease_until: Option<UtcMicros>,
     /// Rises with each change; also the number of its last step.
     pub revision: i64,
 }
@@ -275,8 +273,12 @@ pub struct TransferChange {
     pub why_json: Option<String>,
     /// Protocol's own fields, as JSON.
     pub extra_json: Option<String>,
-    /// Node and until when; a change to an end or waiting state clears both.
-    pub lease: Option<(String, UtcMicros)>,
+    /// Node that works on it from now on; a change to an end or waiting state clears it.
+    pub node: Option<String>,
+    /// Only if routing has not handed it on: another node may just have done so.
+    pub unrouted: bool,
+    /// Node that must be at work on it: if another one took it over, nothing changes. `None`: any.
+    pub owner: Option<String>,
 }
 
 /// How a try ended.
@@ -320,7 +322,9 @@ impl TransferChange {
             payload: None,
             why_json: None,
             extra_json: None,
-            lease: None,
+            node: None,
+            unrouted: false,
+            owner: None,
         }
     }
 }
@@ -342,6 +346,8 @@ pub struct CommitReceived {
     pub at: UtcMicros,
     /// Words for the step.
     pub note: String,
+    /// See [`TransferChange::owner`].
+    pub owner: Option<String>,
 }
 
 /// Stored content of a file.
@@ -407,6 +413,8 @@ pub struct Payload {
     pub refs: i64,
     /// When it may be removed, once nobody uses it.
     pub purge_after: Option<UtcMicros>,
+    /// The staging folder that holds it, by its mark.
+    pub holder: Option<String>,
 }
 
 /// One change of state.
@@ -465,8 +473,6 @@ pub struct DueQuery {
     pub limit: u32,
     /// Who takes them.
     pub node: String,
-    /// Until when they are his.
-    pub lease_until: UtcMicros,
 }
 
 /// An entry of a virtual folder.

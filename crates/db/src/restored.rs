@@ -112,7 +112,7 @@ async fn move_one(conn: &mut Conn, id: TransferId, (at, to, why): (UtcMicros, &s
 const MOVE: &str = "\
     INSERT INTO transfer_step (transfer_id, n, at, from_state, to_state, note) \
       SELECT id, revision + 1, $2, state, $3, $4 FROM transfer WHERE id = $1; \
-    UPDATE transfer SET state = $3, err = $4, node_id = NULL, lease_until = NULL, revision = revision + 1, \
+    UPDATE transfer SET state = $3, err = $4, node_id = NULL, revision = revision + 1, \
       listed = CASE WHEN $3 = 'Z' THEN 0 ELSE listed END, ended_at = CASE WHEN $3 = 'Z' THEN $2 ELSE ended_at END \
       WHERE id = $1";
 
@@ -123,7 +123,7 @@ const STOPPED: &str = "\
         'the gateway was stopped' FROM transfer \
       WHERE state IN ('P', 'V', 'T'); \
     UPDATE transfer SET state = CASE WHEN state = 'P' THEN 'R' ELSE 'I' END, next_try_at = $1, node_id = NULL, \
-      lease_until = NULL, revision = revision + 1 WHERE state IN ('P', 'V', 'T')";
+      revision = revision + 1 WHERE state IN ('P', 'V', 'T')";
 
 const PARTIALS: &str = "SELECT id FROM transfer WHERE state = 'I' AND direction = 'I' ORDER BY id";
 

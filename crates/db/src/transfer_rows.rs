@@ -13,7 +13,7 @@ macro_rules! columns {
         "id, type, mode, direction, protocol, local_site, site, gate, login, appli, dir_name, file_name, state, \
          route_state, trade_state, priority, listed, created_at, not_before, not_after, next_try_at, ended_at, retries, \
          size, done_octets, payload_id, route_from, rule_id, dest_gen, master, dup_from, reply_to, message_id, reason, \
-         diag, err, why_json, extra_json, node_id, lease_until, revision"
+         diag, err, why_json, extra_json, node_id, revision"
     };
 }
 pub(crate) use columns;
@@ -61,7 +61,6 @@ pub(crate) fn transfer(mut row: Columns) -> Result<Transfer, DbError> {
         why_json: row.text()?,
         extra_json: row.text()?,
         node: row.opt_text()?,
-        lease_until: row.opt_int()?.map(UtcMicros),
         revision: row.int()?,
     })
 }
@@ -232,7 +231,8 @@ pub(crate) const fn due_sites(postgres: bool) -> &'static str {
 pub(crate) const TO_ROUTE: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM transfer WHERE route_state = 'T' AND next_try_at <= $1 AND state || '' IN ('E', 'W', 'A', 'C') ",
+    " FROM transfer WHERE route_state = 'T' AND next_try_at <= $1 AND state || '' IN ('E', 'W', 'A', 'C') \
+     AND (node_id IS NULL OR node_id = $3 OR next_try_at <= $4) ",
     "ORDER BY next_try_at, id LIMIT $2"
 );
 

@@ -95,10 +95,12 @@ const INSERT_WITH_PAYLOAD: &str = concat!(
 pub(crate) async fn apply(conn: &mut Conn, change: TransferChange) -> Result<Transfer, DbError> {
     let (id, to, route_to) = (change.id, change.to, change.route_state);
     let from = permitted_from(&change.expected, to);
-    let row = conn.row(APPLY, apply_args(change, &from)).await?;
+    let owner = change.owner.clone();
+    let sql = if conn.is_postgres() { APPLY_LOCKED } else { APPLY };
+    let row = conn.row(sql, apply_args(change, &from)).await?;
     match row {
         Some(row) => transfer(row),
-        None => Err(why_not(conn, id, to, route_to).await?),
+        None => Err(why_not(conn, id, owner.as_deref(), (to, route_to)).await?),
     }
 }
 
@@ -110,7 +112,8 @@ fn apply_args(change: TransferChange, from: &str) -> Args {
         None => (None, None, None),
     };
     let (dir_name, file_name) = change.renamed.unzip();
-    let (node, lease_until) = change.lease.unzip();
+    let handed_on = |letter: &char| change.unrouted && HANDED_ON.contains(letter);
+    let route_from: String = route_from_letters(change.route_state).chars().filter(|l| !handed_on(l)).collect();
     args![
         change.id,
         from,
@@ -121,7 +124,7 @@ fn apply_args(change: TransferChange, from: &str) -> Args {
         diag,
         err,
         change.route_state.map(RouteState::letter),
-        route_from_letters(change.route_state),
+        route_from,
         change.trade_state.map(crate::TradeState::letter),
         change.next_try_at,
         change.retries,
@@ -134,20 +137,25 @@ fn apply_args(change: TransferChange, from: &str) -> Args {
         change.payload,
         change.why_json,
         change.extra_json,
-        node,
-        lease_until,
+        change.node,
+        change.owner,
         idle,
         ends.then_some(change.at),
         change.expected_revision,
     ]
 }
 
-/// `$2` and `$10` are lists of letters; `LIKE` is the one way to look into them that both databases know.
-const APPLY: &str = concat!(
-    "INSERT INTO transfer_step (transfer_id, n, at, from_state, to_state, note) \
+/// `$2` and `$10` are lists of letters; `LIKE` is the one way to look into them that both databases know. Nodes of a
+/// PostgreSQL lock the record first, so that the second of two looks at what the first has made of it.
+macro_rules! apply_sql {
+    ($lock:literal) => {
+        concat!(
+            "INSERT INTO transfer_step (transfer_id, n, at, from_state, to_state, note) \
        SELECT id, revision + 1, $4, state, $3, $5 FROM transfer \
        WHERE id = $1 AND $3 IS NOT NULL AND $2 LIKE '%' || state || '%' AND $10 LIKE '%' || route_state || '%' \
-         AND revision = COALESCE($27, revision); \
+         AND revision = COALESCE($27, revision) AND ($24 IS NULL OR node_id = $24)",
+            $lock,
+            "; \
      UPDATE payload SET refs = refs + 1, purge_after = NULL WHERE id = $20; \
      UPDATE transfer SET state = COALESCE($3, state), reason = COALESCE($6, reason), diag = COALESCE($7, diag), \
        err = COALESCE($8, err), route_state = COALESCE($9, route_state), trade_state = COALESCE($11, trade_state), \
@@ -157,28 +165,35 @@ const APPLY: &str = concat!(
        payload_id = COALESCE($20, payload_id), why_json = COALESCE($21, why_json), \
        extra_json = COALESCE($22, extra_json), \
        node_id = CASE WHEN $25 = 1 THEN NULL ELSE COALESCE($23, node_id) END, \
-       lease_until = CASE WHEN $25 = 1 THEN NULL ELSE COALESCE($24, lease_until) END, \
        ended_at = COALESCE($26, ended_at), revision = revision + 1 \
      WHERE id = $1 AND $2 LIKE '%' || state || '%' AND $10 LIKE '%' || route_state || '%' \
-       AND revision = COALESCE($27, revision) RETURNING ",
-    columns!()
-);
+       AND revision = COALESCE($27, revision) AND ($24 IS NULL OR node_id = $24) RETURNING ",
+            columns!()
+        )
+    };
+}
+const APPLY: &str = apply_sql!("");
+const APPLY_LOCKED: &str = apply_sql!(" FOR UPDATE");
 
 /// Changes the protocol's own fields of a running transfer.
-pub(crate) async fn note(conn: &mut Conn, id: TransferId, extra_json: String) -> Result<(), DbError> {
-    match conn.run(NOTE, args![id, extra_json]).await? {
-        0 => Err(why_not(conn, id, None, None).await?),
+pub(crate) async fn note(conn: &mut Conn, id: TransferId, owner: String, extra_json: String) -> Result<(), DbError> {
+    match conn.run(NOTE, args![id, extra_json, owner.as_str()]).await? {
+        0 => Err(why_not(conn, id, Some(&owner), (None, None)).await?),
         _ => Ok(()),
     }
 }
 
-const NOTE: &str = "UPDATE transfer SET extra_json = $2, revision = revision + 1 WHERE id = $1 AND state = 'P'";
+const NOTE: &str = "UPDATE transfer SET extra_json = $2, revision = revision + 1 \
+    WHERE id = $1 AND state = 'P' AND node_id = $3";
 
 /// Letters of the states from which the change may start (TRF-3).
 fn permitted_from(expected: &[State], to: Option<State>) -> String {
     let all = State::ALL.iter().filter(|s| expected.is_empty() || expected.contains(s));
     all.filter(|s| to.is_none_or(|to| s.may_become(to))).map(|s| s.letter()).collect()
 }
+
+/// Route states of what was handed on.
+const HANDED_ON: [char; 2] = ['R', 'A'];
 
 fn route_from_letters(to: Option<RouteState>) -> String {
     RouteState::ALL.iter().filter(|s| to.is_none_or(|to| s.may_become(to))).map(|s| s.letter()).collect()
@@ -188,13 +203,17 @@ fn route_from_letters(to: Option<RouteState>) -> String {
 async fn why_not(
     conn: &mut Conn,
     id: TransferId,
-    to: Option<State>,
-    route_to: Option<RouteState>,
+    owner: Option<&str>,
+    (to, route_to): (Option<State>, Option<RouteState>),
 ) -> Result<DbError, DbError> {
-    let row = conn.row("SELECT state, route_state FROM transfer WHERE id = $1", args![id]).await?;
+    let row = conn.row("SELECT state, route_state, node_id FROM transfer WHERE id = $1", args![id]).await?;
     let Some(mut row) = row else { return Ok(DbError::NoTransfer(id)) };
     let found = letter(&mut row, State::parse)?;
     let route = letter(&mut row, RouteState::parse)?;
+    let node = row.opt_text()?;
+    if owner.is_some_and(|owner| node.as_deref() != Some(owner)) && !found.is_end() {
+        return Ok(DbError::TakenOver { id });
+    }
     Ok(match (to, route_to) {
         (Some(to), _) if !found.may_become(to) => DbError::Transition { id, found, to },
         (_, Some(to)) if !route.may_become(to) => DbError::RouteTransition { id, found: route, to },
@@ -221,33 +240,50 @@ pub(crate) async fn commit_received(conn: &mut Conn, commit: CommitReceived) -> 
         commit.payload.sha256,
         inline,
         to.is_end().then_some(commit.at),
+        commit.owner.as_deref(),
     ];
-    let changed = conn.script(COMMIT_RECEIVED, args).await?;
+    let sql = if conn.is_postgres() { COMMIT_LOCKED } else { COMMIT_RECEIVED };
+    let changed = conn.script(sql, args).await?;
     match changed.get(2) {
         Some(1) => Ok(()),
-        _ => Err(why_not(conn, id, Some(to), None).await?),
+        _ => Err(why_not(conn, id, commit.owner.as_deref(), (Some(to), None)).await?),
     }
 }
 
-pub(crate) const COMMIT_RECEIVED: &str = "\
-    INSERT INTO payload (id, file_uuid, store, state, size, sha256, inline_sealed, durable_to, refs) \
+/// The node stays in the record until it is routed: it knows best when that is, and others leave it to it.
+macro_rules! commit_sql {
+    ($lock:literal) => {
+        concat!(
+            "INSERT INTO payload (id, file_uuid, store, state, size, sha256, inline_sealed, durable_to, refs) \
       VALUES ($8, $9, $10, 'COMMITTED', $11, $12, $13, $11, 1) \
       ON CONFLICT (id) DO UPDATE SET state = 'COMMITTED', size = excluded.size, sha256 = excluded.sha256, \
         inline_sealed = excluded.inline_sealed, file_uuid = excluded.file_uuid, store = excluded.store, \
-        durable_to = excluded.durable_to, hash_state = NULL, refs = 1, purge_after = NULL; \
+        durable_to = excluded.durable_to, hash_state = NULL, refs = 1, purge_after = NULL, holder = NULL; \
     INSERT INTO transfer_step (transfer_id, n, at, from_state, to_state, note) \
-      SELECT id, revision + 1, $4, state, $3, $5 FROM transfer WHERE id = $1 AND $2 LIKE '%' || state || '%'; \
+      SELECT id, revision + 1, $4, state, $3, $5 FROM transfer WHERE id = $1 AND $2 LIKE '%' || state || '%' \
+        AND ($15 IS NULL OR node_id = $15)",
+            $lock,
+            "; \
     UPDATE transfer SET state = $3, route_state = $6, next_try_at = $7, payload_id = $8, size = $11, \
-      done_octets = $11, ended_at = $14, node_id = NULL, lease_until = NULL, revision = revision + 1 \
-      WHERE id = $1 AND $2 LIKE '%' || state || '%'; \
+      done_octets = $11, ended_at = $14, revision = revision + 1 \
+      WHERE id = $1 AND $2 LIKE '%' || state || '%' AND ($15 IS NULL OR node_id = $15); \
     UPDATE transfer SET listed = 0, revision = revision + 1 WHERE listed = 1 AND direction = 'I' AND id < $1 \
       AND gate = (SELECT m.gate FROM transfer AS m WHERE m.id = $1 AND m.direction = 'I' AND m.listed = 1) \
       AND dir_name = (SELECT m.dir_name FROM transfer AS m WHERE m.id = $1) \
       AND file_name = (SELECT m.file_name FROM transfer AS m WHERE m.id = $1) \
-      AND state || '' NOT IN ('T', 'V', 'P', 'I')";
+      AND state || '' NOT IN ('T', 'V', 'P', 'I')"
+        )
+    };
+}
+pub(crate) const COMMIT_RECEIVED: &str = commit_sql!("");
+const COMMIT_LOCKED: &str = commit_sql!(" FOR UPDATE");
 
 /// Stores what routing decided.
 pub(crate) async fn route(conn: &mut Conn, routing: Routing) -> Result<Vec<TransferId>, DbError> {
+    if conn.is_postgres() {
+        // Of two nodes the second waits here, and then finds the revision changed.
+        conn.row("SELECT id FROM transfer WHERE id = $1 FOR UPDATE", args![routing.from]).await?;
+    }
     let mut made = Vec::with_capacity(routing.deliveries.len());
     for delivery in routing.deliveries {
         let id = delivery.id;
@@ -265,21 +301,22 @@ pub(crate) async fn route(conn: &mut Conn, routing: Routing) -> Result<Vec<Trans
         routing.why_json,
         routing.err,
         format!("route state {to}"),
+        routing.expected_revision,
     ];
     let changed = conn.script(ROUTE, args).await?;
     match changed.last() {
         Some(1) => Ok(made),
-        _ => Err(why_not(conn, routing.from, None, Some(to)).await?),
+        _ => Err(why_not(conn, routing.from, None, (None, Some(to))).await?),
     }
 }
 
 const ROUTE: &str = "\
     INSERT INTO transfer_step (transfer_id, n, at, from_state, to_state, note) \
       SELECT id, revision + 1, $2, state, state, $7 FROM transfer \
-      WHERE id = $1 AND $4 LIKE '%' || route_state || '%'; \
-    UPDATE transfer SET route_state = $3, why_json = $5, err = $6, revision = revision + 1, \
+      WHERE id = $1 AND $4 LIKE '%' || route_state || '%' AND revision = COALESCE($8, revision); \
+    UPDATE transfer SET route_state = $3, why_json = $5, err = $6, node_id = NULL, revision = revision + 1, \
       listed = CASE WHEN $3 = 'R' THEN 0 ELSE listed END \
-      WHERE id = $1 AND $4 LIKE '%' || route_state || '%'";
+      WHERE id = $1 AND $4 LIKE '%' || route_state || '%' AND revision = COALESCE($8, revision)";
 
 /// Takes transfers whose turn has come, site by site.
 pub(crate) async fn take_due(conn: &mut Conn, sites: Vec<String>, query: DueQuery) -> Result<Vec<Transfer>, DbError> {
@@ -303,7 +340,7 @@ async fn take_due_of(conn: &mut Conn, site: &str, query: &DueQuery) -> Result<Ve
             if letter(&mut row, State::parse)? == State::Delayed {
                 conn.script(BEGIN_DELAYED, args![id, query.now]).await?;
             }
-            let args = args![id, query.now, query.node.as_str(), query.lease_until];
+            let args = args![id, query.now, query.node.as_str()];
             taken.extend(conn.row(TAKE, args).await?.map(transfer).transpose()?);
         }
     }
@@ -335,30 +372,43 @@ const BEGIN_DELAYED: &str = "\
 const TAKE: &str = concat!(
     "INSERT INTO transfer_step (transfer_id, n, at, from_state, to_state, note) \
        SELECT id, revision + 1, $2, state, 'P', '' FROM transfer WHERE id = $1; \
-     UPDATE transfer SET state = 'P', node_id = $3, lease_until = $4, revision = revision + 1 \
+     UPDATE transfer SET state = 'P', node_id = $3, revision = revision + 1 \
        WHERE id = $1 AND state IN ('B', 'R') RETURNING ",
     columns!()
 );
 
-/// What was running becomes to restart or interrupted (TRF-4).
-pub(crate) async fn recover(conn: &mut Conn, node: String, now: UtcMicros) -> Result<Vec<TransferId>, DbError> {
+/// What was running at a node that is no longer there becomes to restart or interrupted (TRF-4). `note` is told in the
+/// step.
+pub(crate) async fn recover(conn: &mut Conn, now: UtcMicros, note: &str) -> Result<Vec<TransferId>, DbError> {
     let mut ids = Vec::new();
-    for mut row in conn.rows(RUNNING, args![node.as_str(), now]).await? {
+    let sql = if conn.is_postgres() { RUNNING_LOCKED } else { RUNNING };
+    for mut row in conn.rows(sql, Vec::new()).await? {
         let id = TransferId(row.int()?);
         let state = letter(&mut row, State::parse)?;
         let to = if state == State::Processing { State::ToRestart } else { State::Interrupted };
-        conn.script(RECOVER, args![id, now, to.letter()]).await?;
-        ids.push(id);
+        let revision = row.int()?;
+        let changed = conn.script(RECOVER, args![id, now, to.letter(), note, revision]).await?;
+        if changed.last() == Some(&1) {
+            ids.push(id);
+        }
     }
     ids.sort_unstable();
     Ok(ids)
 }
 
-pub(crate) const RUNNING: &str = "SELECT id, state FROM transfer WHERE state <> 'E' AND state IN ('P', 'V', 'T') \
-    AND (node_id IS NULL OR node_id = $1 OR lease_until < $2)";
+macro_rules! running {
+    () => {
+        "SELECT id, state, revision FROM transfer WHERE state <> 'E' AND state IN ('P', 'V', 'T') \
+         AND NOT EXISTS (SELECT 1 FROM node WHERE node.id = transfer.node_id AND node.state = 'U')"
+    };
+}
+/// At work by its record, but of no node that is there.
+pub(crate) const RUNNING: &str = running!();
+const RUNNING_LOCKED: &str = concat!(running!(), " FOR UPDATE SKIP LOCKED");
 
+/// Only as it was found: between look and lock another node may have put it in order, and a third begun it.
 const RECOVER: &str = "\
     INSERT INTO transfer_step (transfer_id, n, at, from_state, to_state, note) \
-      SELECT id, revision + 1, $2, state, $3, 'the gateway was stopped' FROM transfer WHERE id = $1; \
-    UPDATE transfer SET state = $3, next_try_at = $2, node_id = NULL, lease_until = NULL, revision = revision + 1 \
-      WHERE id = $1 AND state IN ('P', 'V', 'T')";
+      SELECT id, revision + 1, $2, state, $3, $4 FROM transfer WHERE id = $1 AND revision = $5; \
+    UPDATE transfer SET state = $3, next_try_at = $2, node_id = NULL, revision = revision + 1 \
+      WHERE id = $1 AND state IN ('P', 'V', 'T') AND revision = $5";

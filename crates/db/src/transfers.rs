@@ -29,6 +29,8 @@ pub struct Routing {
     pub err: String,
     /// Now.
     pub at: UtcMicros,
+    /// Revision of the received transfer that was decided upon; `None`: any.
+    pub expected_revision: Option<i64>,
 }
 
 /// Transfers of a [`Db`].
@@ -77,21 +79,21 @@ impl Transfers<'_> {
         self.0.submit(Urgency::Lazy, |conn| Box::pin(writes::apply(conn, change))).await
     }
 
-    /// Changes the protocol's own fields of a transfer that is PROCESSING, and nothing else: the short form of
-    /// [`Self::apply`] for what each delivery notes.
+    /// Changes the protocol's own fields of a transfer that is PROCESSING at node `owner`, and nothing else: the short
+    /// form of [`Self::apply`] for what each delivery notes.
     ///
     /// # Errors
-    /// [`DbError::NoTransfer`], [`DbError::Unexpected`].
-    pub async fn note(self, id: TransferId, extra_json: String) -> Result<(), DbError> {
-        self.0.write(move |conn| Box::pin(writes::note(conn, id, extra_json))).await
+    /// [`DbError::NoTransfer`], [`DbError::Unexpected`], [`DbError::TakenOver`].
+    pub async fn note(self, id: TransferId, owner: String, extra_json: String) -> Result<(), DbError> {
+        self.0.write(move |conn| Box::pin(writes::note(conn, id, owner, extra_json))).await
     }
 
     /// As [`Self::note`], without waiting.
     ///
     /// # Errors
     /// If the database is closed.
-    pub async fn note_lazy(self, id: TransferId, extra_json: String) -> Result<Pending<()>, DbError> {
-        self.0.submit(Urgency::Lazy, move |conn| Box::pin(writes::note(conn, id, extra_json))).await
+    pub async fn note_lazy(self, id: TransferId, owner: String, extra_json: String) -> Result<Pending<()>, DbError> {
+        self.0.submit(Urgency::Lazy, move |conn| Box::pin(writes::note(conn, id, owner, extra_json))).await
     }
 
     /// A received file is whole: payload, record, step and listing in one transaction. An older entry of the name
@@ -111,16 +113,22 @@ impl Transfers<'_> {
         self.0.write(|conn| Box::pin(writes::route(conn, routing))).await
     }
 
-    /// Received transfers that wait for routing, oldest first, whose settle time is over.
+    /// Received transfers that wait for routing, oldest first, whose settle time is over: those of `node` and of nobody,
+    /// and those that their node should have routed before `late`.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn to_route(self, now: UtcMicros, limit: u32) -> Result<Vec<Transfer>, DbError> {
-        collect(self.0.read().rows(rows::TO_ROUTE, args![now, i64::from(limit)]).await?)
+    pub async fn to_route(
+        self,
+        (now, late): (UtcMicros, UtcMicros),
+        node: &str,
+        limit: u32,
+    ) -> Result<Vec<Transfer>, DbError> {
+        collect(self.0.read().rows(rows::TO_ROUTE, args![now, i64::from(limit), node, late]).await?)
     }
 
     /// Takes initiator transfers whose turn has come: by priority, then number. They become PROCESSING and belong to
-    /// `node` until `lease_until`, in the same transaction, so that no two takers get one.
+    /// `node` in the same transaction, so that no two takers get one.
     ///
     /// # Errors
     /// If the database fails.
@@ -153,14 +161,13 @@ impl Transfers<'_> {
         Ok(sites)
     }
 
-    /// After a start: what was running when this node stopped becomes TO RESTART (initiator) or INTERRUPTED
+    /// After a start: what was running at a node that is no longer there becomes TO RESTART (initiator) or INTERRUPTED
     /// (responder), never ENDED (TRF-4). Returns these.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn recover(self, node: &str, now: UtcMicros) -> Result<Vec<TransferId>, DbError> {
-        let node = node.to_owned();
-        self.0.write(move |conn| Box::pin(writes::recover(conn, node, now))).await
+    pub async fn recover(self, now: UtcMicros) -> Result<Vec<TransferId>, DbError> {
+        self.0.write(move |conn| Box::pin(writes::recover(conn, now, "the gateway was stopped"))).await
     }
 
     /// The clock was set back to `now`: what waits for its turn, not for a date, waits shorter by as much.

@@ -34,7 +34,7 @@ impl Engine {
         let back = Duration::from_micros(u64::try_from(back).unwrap_or(0));
         if back >= SET_BACK_MIN {
             self.db.transfers().sooner(now, back).await.map_err(|e| db_error(&e))?;
-            tracing::warn!(seconds = back.as_secs(), "the clock was set back: what waits does not wait longer");
+            self.events.emit(crate::Event::ClockSetBack { seconds: back.as_secs() });
             self.remember_settling().await;
             self.wake();
         }

@@ -13,8 +13,9 @@ use model::{Problem, Snapshot};
 use tokio::sync::{broadcast, watch};
 
 use crate::events::{Event, Events};
-use crate::limits::PROTOCOL_CONNECTIONS_MAX;
+use crate::limits::{LEASE, PROTOCOL_CONNECTIONS_MAX};
 use crate::load;
+use crate::node::{Node, Recorded};
 use crate::queue::Queue;
 use crate::route::Settling;
 use crate::store::Store;
@@ -26,10 +27,20 @@ use crate::transfer::{Downloads, Uploads};
 pub struct EngineOptions {
     /// The data folder; empty for an engine that has none.
     pub data: PathBuf,
+    /// File of the master key, if it is not in the data folder: then it is not changed here.
+    pub master_file: Option<PathBuf>,
+    /// File of the settings, if it is not in the data folder.
+    pub settings_file: Option<PathBuf>,
     /// How long ended transfers are kept.
     pub retention: crate::care::RetentionRules,
-    /// Name of this node: what was under way under this name is recovered at its start.
+    /// Name of this node.
     pub node: String,
+    /// Mark of its data folder: a node of the same mark that was there before is surely dead.
+    pub home: String,
+    /// Its machine, for people.
+    pub host: String,
+    /// How long it counts as being there without a sign of life; then others take over what it was at work on.
+    pub lease: Duration,
     /// Settle time of uploads whose gate says nothing (DESIGN 1.2).
     pub settle: Duration,
     /// Failed tries of a transfer whose request says nothing (transfers.md section 3).
@@ -45,14 +56,25 @@ pub struct EngineOptions {
     pub stop_site_on_retries: bool,
     /// Connections at the same time as initiator, for all sites of a protocol.
     pub connections_max: u32,
+    /// From when on a person is needed.
+    pub thresholds: crate::watch::Thresholds,
+    /// When letters about alarms are sent.
+    pub mail: crate::watch::MailPace,
+    /// Numbers of `/metrics` name the site where there is one.
+    pub label_sites: bool,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
         Self {
             data: PathBuf::new(),
+            master_file: None,
+            settings_file: None,
             retention: crate::care::RetentionRules::default(),
             node: "main".to_owned(),
+            home: String::new(),
+            host: String::new(),
+            lease: LEASE,
             settle: Duration::from_secs(2),
             retry_count_max: 10,
             retry_delay_min: Duration::from_secs(10),
@@ -60,6 +82,9 @@ impl Default for EngineOptions {
             cancel_on_retries: false,
             stop_site_on_retries: false,
             connections_max: PROTOCOL_CONNECTIONS_MAX,
+            thresholds: crate::watch::Thresholds::default(),
+            mail: crate::watch::MailPace::default(),
+            label_sites: false,
         }
     }
 }
@@ -111,19 +136,26 @@ pub struct Engine {
     /// Held while the configuration is read: the older of two readings must not win.
     pub(crate) reading: tokio::sync::Mutex<()>,
     pub(crate) events: Events,
+    pub(crate) vitals: crate::watch::Vitals,
+    pub(crate) courier: std::sync::OnceLock<Arc<dyn crate::watch::Courier>>,
     pub(crate) uploads: Mutex<Uploads>,
     pub(crate) downloads: Mutex<Downloads>,
     pub(crate) running: Mutex<HashMap<TransferId, Arc<crate::queue::Running>>>,
     pub(crate) settling: Settling,
     pub(crate) queue: Queue,
     pub(crate) records: RecordLocks,
+    pub(crate) node: Arc<Node>,
     pub(crate) clock_seen: crate::clock::Seen,
+    /// Certificates whose end was told of.
+    pub(crate) expiry_told: std::sync::Mutex<crate::expiry::Told>,
     pub(crate) alarms: Mutex<crate::admit::Told>,
+    pub(crate) logins: Mutex<crate::admit::Noted>,
     /// Held while an upload that has a limit is committed, so that no two of them take the same room.
     pub(crate) limited: tokio::sync::Mutex<()>,
     pub(crate) frost: crate::care::Frost,
     /// Held by housekeeping, backup and change of the master key: one at a time.
     pub(crate) tending: tokio::sync::Mutex<()>,
+    pub(crate) pulse: crate::pulse::Pulse,
     gateway_id: String,
     recovered: Recovered,
     stop: watch::Sender<bool>,
@@ -146,11 +178,17 @@ impl Engine {
         let gateway_id = gateway_id(&db).await?;
         let loaded = load::load(&db).await?;
         let frost = crate::care::Frost::load(&db).await?;
-        let recovered = recover(&db, &options.node, clock.as_ref()).await?;
-        let events = Events::default();
+        let node = Arc::new(Node::begin(&db, &options, clock.as_ref()).await?);
+        store.attach(Arc::new(Recorded { db: db.clone(), node: node.clone() }));
+        let recovered = recover(&db, clock.as_ref()).await?;
+        let events = Events::new(Arc::clone(&clock));
+        let vitals = crate::watch::Vitals::new(clock.monotonic());
         events.emit(Event::ConfigChanged { revision: loaded.revision, problems: loaded.problems.len() });
         events.emit(Event::Recovered { restarted: recovered.restarted, interrupted: recovered.interrupted });
-        Ok(Arc::new(Self {
+        // A start is no change.
+        events.forget();
+        crate::sync::lock(&events.ledger).label_sites(options.label_sites);
+        let engine = Arc::new(Self {
             model: ArcSwap::from_pointee((loaded.snapshot, loaded.problems)),
             db,
             store,
@@ -159,21 +197,29 @@ impl Engine {
             options,
             reading: tokio::sync::Mutex::default(),
             events,
+            vitals,
+            courier: std::sync::OnceLock::new(),
             uploads: Mutex::default(),
             downloads: Mutex::default(),
             running: Mutex::default(),
             alarms: Mutex::default(),
+            logins: Mutex::default(),
             settling: Settling::default(),
             queue: Queue::default(),
             records: RecordLocks::default(),
             limited: tokio::sync::Mutex::default(),
             frost,
             tending: tokio::sync::Mutex::default(),
+            node,
             clock_seen: crate::clock::Seen::default(),
+            pulse: crate::pulse::Pulse::default(),
+            expiry_told: std::sync::Mutex::default(),
             gateway_id,
             recovered,
             stop: watch::Sender::new(false),
-        }))
+        });
+        engine.want_events(&engine.snapshot()).await?;
+        Ok(engine)
     }
 
     /// The configuration in use. Whoever begins with one keeps it; states of objects are looked at again where that
@@ -237,6 +283,12 @@ impl Engine {
         self.events.listen()
     }
 
+    /// How the running program stands.
+    #[must_use]
+    pub const fn vitals(&self) -> &crate::watch::Vitals {
+        &self.vitals
+    }
+
     /// Tells an event.
     pub fn emit(&self, event: Event) {
         self.events.emit(event);
@@ -276,9 +328,9 @@ async fn gateway_id(db: &Db) -> Result<String, StartError> {
     Ok(id)
 }
 
-async fn recover(db: &Db, node: &str, clock: &dyn Clock) -> Result<Recovered, StartError> {
+async fn recover(db: &Db, clock: &dyn Clock) -> Result<Recovered, StartError> {
     let mut recovered = Recovered::default();
-    for id in db.transfers().recover(node, clock.now()).await? {
+    for id in db.transfers().recover(clock.now()).await? {
         match db.transfers().get(id).await? {
             Some(t) if t.state == State::ToRestart => recovered.restarted += 1,
             Some(_) => recovered.interrupted += 1,

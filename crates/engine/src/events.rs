@@ -4,13 +4,15 @@
 //! `gatehouse_events_total{event}`. The names are part of the manual.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use base::{Shown, TransferId};
-use tokio::sync::broadcast;
+use base::{Clock, Shown, TransferId};
+use tokio::sync::{Notify, broadcast};
 
 use crate::error::Cause;
 use crate::limits::EVENTS_QUEUED_MAX;
+use crate::sync::lock;
+use crate::watch::Ledger;
 
 /// Something that happened. Names from partners are shown escaped in the log.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -55,10 +57,14 @@ pub enum Event {
     CaptureAlarm { site: String, fingerprint: String, text: String },
     /// Captures are at their cap: unknown keys are no longer stored.
     CaptureFull { text: String },
+    /// An enabled certificate has come within so many days of its end; 0 says that it has ended.
+    CertificateExpiring { name: String, subject: String, days: u16, until: String },
     /// A new configuration is in use.
     ConfigChanged { revision: i64, problems: usize },
     /// What was under way at the last stop was put in order.
     Recovered { restarted: u64, interrupted: u64 },
+    /// The time of day was set back.
+    ClockSetBack { seconds: u64 },
 }
 
 impl Event {
@@ -85,8 +91,10 @@ impl Event {
             Self::Captured { .. } => "captured",
             Self::CaptureAlarm { .. } => "capture_alarm",
             Self::CaptureFull { .. } => "capture_full",
+            Self::CertificateExpiring { .. } => "certificate_expiring",
             Self::ConfigChanged { .. } => "config_changed",
             Self::Recovered { .. } => "recovered",
+            Self::ClockSetBack { .. } => "clock_set_back",
         }
     }
 
@@ -118,12 +126,17 @@ impl Event {
             | Self::Captured { .. }
             | Self::CaptureAlarm { .. }
             | Self::CaptureFull { .. } => self.log_login(),
+            Self::CertificateExpiring { name, subject, days, until } => {
+                let (event, subject) = (self.name(), shown(subject));
+                tracing::warn!(target: TARGET, event, certificate = %name, %subject, days, until);
+            }
             Self::ConfigChanged { revision, problems } => {
                 tracing::info!(target: TARGET, event = self.name(), revision, problems);
             }
             Self::Recovered { restarted, interrupted } => {
                 tracing::info!(target: TARGET, event = self.name(), restarted, interrupted);
             }
+            Self::ClockSetBack { seconds } => tracing::warn!(target: TARGET, event = self.name(), seconds),
             _ => self.log_transfer(),
         }
     }
@@ -190,15 +203,24 @@ impl Event {
 
 /// The events of a running engine.
 #[derive(Debug)]
-pub struct Events(broadcast::Sender<Arc<Event>>);
-
-impl Default for Events {
-    fn default() -> Self {
-        Self(broadcast::Sender::new(EVENTS_QUEUED_MAX))
-    }
+pub struct Events {
+    sender: broadcast::Sender<Arc<Event>>,
+    clock: Arc<dyn Clock>,
+    pub(crate) ledger: Mutex<Ledger>,
+    /// There is something to be written down soon.
+    pub(crate) noted: Notify,
 }
 
 impl Events {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            sender: broadcast::Sender::new(EVENTS_QUEUED_MAX),
+            clock,
+            ledger: Mutex::default(),
+            noted: Notify::new(),
+        }
+    }
+
     /// Logs, counts and tells everyone who listens.
     pub fn emit(&self, event: Event) {
         event.log();
@@ -208,14 +230,22 @@ impl Events {
             Event::Delivered { octets, .. } => metrics::counter!("gatehouse_delivered_octets_total").increment(*octets),
             _ => {}
         }
+        if lock(&self.ledger).note(&event, self.clock.now(), self.clock.monotonic()) {
+            self.noted.notify_one();
+        }
         // No listener is no fault.
-        drop(self.0.send(Arc::new(event)));
+        drop(self.sender.send(Arc::new(event)));
+    }
+
+    /// Forgets what was noted but not written down.
+    pub(crate) fn forget(&self) {
+        *lock(&self.ledger) = Ledger::default();
     }
 
     /// All events from now on. Who lags by more than [`EVENTS_QUEUED_MAX`] loses the oldest and is told how many.
     #[must_use]
     pub fn listen(&self) -> broadcast::Receiver<Arc<Event>> {
-        self.0.subscribe()
+        self.sender.subscribe()
     }
 }
 
@@ -235,7 +265,7 @@ mod tests {
 
     #[tokio::test]
     async fn listeners_get_what_happens() {
-        let events = Events::default();
+        let events = Events::new(Arc::new(base::SystemClock::default()));
         let mut one = events.listen();
         let event = Event::Cancelled { transfer: TransferId(7), text: "by request".to_owned() };
         events.emit(event.clone());

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base::UtcMicros;
 use db::{Db, Payload, PayloadState};
 
 use crate::engine::Engine;
 use crate::error::TransferError;
-use crate::store::{FileUuid, Known, Swept, sweep};
+use crate::store::{FileUuid, Known, Swept, sweep, sweep_staged};
 use crate::sync::lock;
 use crate::transfer::{db_error, payload_uuid, store_error};
 
@@ -16,6 +17,9 @@ use crate::transfer::{db_error, payload_uuid, store_error};
 const EVERY: Duration = Duration::from_secs(24 * 3600);
 /// Age under which a file is left alone: its record may be on its way.
 const LEFT_ALONE: Duration = Duration::from_secs(3600);
+/// What one node at a time does for all, and how long it may take before another one does it.
+const DUTY: &str = "tidy";
+const DUTY_TERM: Duration = Duration::from_secs(3600);
 /// Contents purged in one go.
 const PURGE_MAX: u32 = 200;
 
@@ -37,7 +41,9 @@ const LOOK: Duration = Duration::from_secs(30);
 pub async fn run_housekeeping(engine: Arc<Engine>) {
     let mut stopping = engine.stopping();
     while !engine.is_stopping() {
-        match engine.tidy().await {
+        let tidied = engine.tidy().await;
+        engine.vitals.set_trouble("housekeeping", tidied.as_ref().err().map(ToString::to_string));
+        match tidied {
             Ok(done)
                 if done
                     == Tidied { swept: Swept { seen: done.swept.seen, ..Swept::default() }, ..Tidied::default() } => {}
@@ -53,6 +59,10 @@ pub async fn run_housekeeping(engine: Arc<Engine>) {
         let next = tokio::time::Instant::now() + EVERY;
         while !engine.is_stopping() && tokio::time::Instant::now() < next {
             engine.gauge().await;
+            if let Err(error) = engine.db.usage().fold().await {
+                tracing::warn!(%error, "usage could not be summed up");
+            }
+            engine.look_for_expiry();
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
                 _ = stopping.changed() => {}
@@ -69,6 +79,28 @@ impl Engine {
     pub async fn tidy(&self) -> Result<Tidied, TransferError> {
         let _alone = self.tending.lock().await;
         let now = self.clock.now();
+        // What all nodes share, one of them looks after.
+        if !self.db.nodes().take_duty(DUTY, &self.node.id(), DUTY_TERM).await.map_err(|e| db_error(&e))? {
+            return Ok(Tidied { swept: self.sweep(false).await?, ..Tidied::default() });
+        }
+        let tidied = self.tidy_all(now).await;
+        self.db.nodes().leave_duty(DUTY).await.map_err(|e| db_error(&e))?;
+        tidied
+    }
+
+    /// Removes files that no record knows: staged ones of this node, and, if it has the duty, committed ones of all.
+    async fn sweep(&self, all: bool) -> Result<Swept, TransferError> {
+        let open: Vec<FileUuid> = lock(&self.uploads).values().map(|slot| slot.uuid).collect();
+        let known = KnownPayloads { db: self.db.clone(), open };
+        let (store, now) = (self.store.as_ref(), self.clock.now());
+        let swept = match all {
+            true => sweep(store, &known, now, LEFT_ALONE).await,
+            false => sweep_staged(store, &known, now, LEFT_ALONE).await,
+        };
+        swept.map_err(|e| store_error(&e))
+    }
+
+    async fn tidy_all(&self, now: UtcMicros) -> Result<Tidied, TransferError> {
         let retired = self.retire().await?.values().fold(0_u64, |sum, one| sum.saturating_add(one.transfers));
         let mut purged = 0;
         loop {
@@ -81,9 +113,8 @@ impl Engine {
                 purged += 1;
             }
         }
-        let open: Vec<FileUuid> = lock(&self.uploads).values().map(|slot| slot.uuid).collect();
-        let known = KnownPayloads { db: self.db.clone(), open };
-        let swept = sweep(self.store.as_ref(), &known, now, LEFT_ALONE).await.map_err(|e| store_error(&e))?;
+        self.give_up_uploads(true).await;
+        let swept = self.sweep(true).await?;
         if self.options.data.is_absolute()
             && let Err(error) = crate::care::erase(&self.options.data)
         {
@@ -96,24 +127,8 @@ impl Engine {
             }
         }
         self.db.retention().sweep(now).await.map_err(|e| db_error(&e))?;
+        self.forget_tallies(now).await.map_err(|e| db_error(&e))?;
         Ok(Tidied { swept, purged, retired })
-    }
-
-    /// Shows room and waiting work in `/metrics`, and sums up what other nodes counted.
-    async fn gauge(&self) {
-        if let Ok(space) = self.store.space().await {
-            metrics::gauge!("gatehouse_store_free_octets").set(as_number(space.free));
-            metrics::gauge!("gatehouse_store_total_octets").set(as_number(space.total));
-            metrics::gauge!("gatehouse_store_reserve_octets").set(as_number(self.store.reserve_octets()));
-        }
-        if let Err(error) = self.db.usage().fold().await {
-            tracing::warn!(%error, "usage could not be summed up");
-        }
-        let Ok(counts) = self.db.transfers().live_counts().await else { return };
-        for state in db::State::ALL.iter().filter(|state| !state.is_end()) {
-            let count = counts.iter().find(|(of, _)| of == state).map_or(0, |(_, count)| *count);
-            metrics::gauge!("gatehouse_transfers", "state" => state.word()).set(as_number(count.unsigned_abs()));
-        }
     }
 
     async fn remove_content(&self, payload: &Payload) -> Result<(), TransferError> {
@@ -124,13 +139,6 @@ impl Engine {
         };
         removed.map_err(|e| store_error(&e))
     }
-}
-
-/// For a gauge, which has 53 bits.
-fn as_number(n: u64) -> f64 {
-    let high = u32::try_from(n >> 32).unwrap_or(u32::MAX);
-    let low = u32::try_from(n & u64::from(u32::MAX)).unwrap_or(u32::MAX);
-    f64::from(high) * 4_294_967_296.0 + f64::from(low)
 }
 
 /// What the database knows, and uploads that are open but too young for it.

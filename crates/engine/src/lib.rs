@@ -7,12 +7,18 @@
 pub mod admit;
 pub mod care;
 mod clock;
+mod digest;
 mod engine;
 mod error;
 mod events;
+mod expiry;
+pub mod handoff;
+pub mod hooks;
 mod housekeeping;
 pub mod limits;
 mod load;
+mod node;
+mod pulse;
 pub mod queue;
 pub mod route;
 pub mod store;
@@ -21,18 +27,23 @@ mod sync;
 mod tests;
 pub mod transfer;
 pub mod vfd;
+pub mod watch;
 mod why;
 
 pub use admit::Admitted;
+pub use digest::Digest;
 pub use engine::{Engine, EngineOptions, EngineParts, Recovered, StartError};
 pub use error::{Cause, ErrorKind, TransferError};
 pub use events::{Event, Events};
+pub use expiry::EXPIRY_DAYS;
 pub use housekeeping::{Tidied, run_housekeeping};
 pub use load::{Reloaded, Stored};
+pub use node::run_node;
 pub use queue::{Deliver, JobOutcome, JobSource, OutgoingJob, SessionOutcome, SiteStatus, run_deliveries};
 pub use route::{Why, run_routing};
-pub use transfer::{Committed, Control, Extra, Incoming, Outgoing, Request, Source};
+pub use transfer::{Brought, Committed, Control, Extra, Incoming, Outgoing, Request, Source, name_of_path};
 pub use vfd::{Entry, EntryKind, OpenWrite, PathError, Space, VPath};
+pub use watch::{ListenerStand, Status, Thresholds, run_outbox, run_traces, run_watch};
 pub use why::Story;
 
 /// SHA-256 of `octets`.

@@ -22,8 +22,12 @@ pub const ROUTE_BATCH_MAX: u32 = 256;
 pub const ROUTE_DEPTH_MAX: u32 = 16;
 /// Requests that one look into the queue takes into account for each site.
 pub const DUE_BATCH_MAX: u32 = 64;
-/// How long a taken job stays ours without a word; taken again each third of it.
-pub const LEASE: Duration = Duration::from_secs(300);
+/// How long a node counts as being there without a sign of life.
+pub const LEASE: Duration = Duration::from_secs(30);
+/// Time after which another node routes an upload whose own node should have.
+pub const ROUTE_BY_OTHERS_AFTER: Duration = Duration::from_secs(5);
+/// Time between two records of how far a running delivery is.
+pub const PROGRESS_EVERY: Duration = Duration::from_secs(60);
 /// Longest pause of the scheduler between two looks, if no one wakes it.
 pub const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// Shortest pause of the scheduler between two looks by timer.

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use base::{Alias, ObjectId};
+use base::{Alias, ObjectId, UtcMicros};
 use db::{CredentialRow, Db, DbError};
-use model::{KeyEntry, Kind, Object, Problem, Snapshot, Value};
+use model::{CertificateEntry, CrlEntry, KeyEntry, Kind, Object, Problem, Snapshot, Value};
 
 use crate::engine::Engine;
 use crate::events::Event;
@@ -37,6 +37,9 @@ impl Engine {
         self.model.store(Arc::new((loaded.snapshot.clone(), loaded.problems.clone())));
         self.events.emit(Event::ConfigChanged { revision: loaded.revision, problems: loaded.problems.len() });
         self.queue.configuration_changed(&before, &loaded.snapshot);
+        if let Err(error) = self.want_events(&loaded.snapshot).await {
+            tracing::warn!(%error, "which events webhooks want could not be noted yet");
+        }
         self.wake();
         Ok(loaded)
     }
@@ -65,8 +68,10 @@ impl Stored {
     /// What would be in use, and what is wrong with it.
     #[must_use]
     pub fn build(self) -> (Snapshot, Vec<Problem>) {
+        let certificates = certificate_entries(&self.objects, &self.credentials);
+        let crls = crl_entries(&self.objects, &self.credentials);
         let keys = key_entries(&self.objects, self.credentials);
-        Snapshot::build(self.objects, keys, self.revision)
+        Snapshot::build_with(self.objects, (keys, certificates, crls), self.revision)
     }
 }
 
@@ -90,6 +95,41 @@ async fn stored(db: &Db) -> Result<Stored, DbError> {
             return Ok(Stored { revision, objects, credentials });
         }
     }
+}
+
+/// Certificates with what their objects say of them.
+fn certificate_entries(objects: &[Object], credentials: &[CredentialRow]) -> Vec<CertificateEntry> {
+    let own = objects.iter().filter(|o| o.kind == Kind::Certificate).map(|o| (o.id, o));
+    let own: HashMap<ObjectId, &Object> = own.collect();
+    let entry = |row: &CredentialRow| {
+        let object = own.get(&row.object_id)?;
+        let noted = |field: &str| object.body.get(field).map(Value::to_string);
+        Some(CertificateEntry {
+            id: object.id,
+            name: object.name.clone(),
+            group: object.group.clone(),
+            state: object.state,
+            kind: noted("certificate_type").unwrap_or_else(|| "OTHER".to_owned()),
+            private: row.private,
+            subject: noted("subject_name").unwrap_or_default(),
+            valid_until: noted("valid_until").and_then(|text| UtcMicros::parse(&text).ok()),
+            fingerprint: row.fingerprint,
+            spki_sha256: row.spki_sha256,
+            der: row.public_blob.as_slice().into(),
+        })
+    };
+    credentials.iter().filter_map(entry).collect()
+}
+
+/// Revocation lists with what their objects say of them.
+fn crl_entries(objects: &[Object], credentials: &[CredentialRow]) -> Vec<CrlEntry> {
+    let own: HashMap<ObjectId, &Object> = objects.iter().filter(|o| o.kind == Kind::Crl).map(|o| (o.id, o)).collect();
+    let entry = |row: &CredentialRow| {
+        let object = own.get(&row.object_id)?;
+        let der = row.public_blob.as_slice().into();
+        Some(CrlEntry { id: object.id, name: object.name.clone(), state: object.state, der })
+    };
+    credentials.iter().filter_map(entry).collect()
 }
 
 /// Keys with what their objects say of them. A key without object, or the reverse, is left out: the snapshot reports it.

@@ -1,11 +1,11 @@
 //! The whole story of a transfer, for people: what it is, what happened, why, and what to do next.
 
 use base::{Shown, TransferId};
-use db::{DbError, Direction, Mode, RouteState, State, Step, Transfer};
+use db::{DbError, Direction, HookRun, Mode, RouteState, State, Step, Transfer};
 use serde::Serialize;
 
 use crate::engine::Engine;
-use crate::error::TransferError;
+use crate::error::{Cause, TransferError};
 use crate::queue::SiteStatus;
 use crate::route::{Why, WhyReason};
 use crate::transfer::{Extra, db_error};
@@ -38,8 +38,12 @@ pub struct Story {
     pub reason: i64,
     /// When it will be tried next, RFC 3339 in UTC.
     pub next_try: Option<String>,
+    /// What hooks were told of it, a line each.
+    pub hooks: Vec<String>,
     /// What happens next, or what to do.
     pub next_step: String,
+    /// Commands for that.
+    pub commands: Vec<String>,
 }
 
 /// One change of its state.
@@ -79,8 +83,10 @@ impl Story {
         if !self.cause.is_empty() {
             lines.push(format!("cause: {} (reason {})", self.cause, self.reason));
         }
+        lines.extend(self.hooks.iter().cloned());
         lines.extend(self.next_try.as_ref().map(|at| format!("next try: {at}")));
         lines.push(format!("next: {}", self.next_step));
+        lines.extend(self.commands.iter().map(|command| format!("  {command}")));
         lines
     }
 }
@@ -111,8 +117,71 @@ impl Engine {
             cause: t.err.clone(),
             reason: t.reason,
             next_try: next_try(&t, site.as_ref()).then(|| t.next_try_at.to_string()),
+            hooks: self.db.hooks().of(id).await.map_err(|e| db_error(&e))?.iter().map(hook_line).collect(),
             next_step: self.next_step(&t, site.as_ref()),
+            commands: self.commands(&t, site.as_ref()),
         })
+    }
+
+    /// The newest transfer of a site, a login or a file of this name.
+    ///
+    /// # Errors
+    /// [`crate::Cause::NotFound`], or if the database fails.
+    pub async fn newest(&self, name: &str) -> Result<TransferId, TransferError> {
+        let overview = self.db.overview();
+        for site in [name.to_owned(), format!("$S_{name}")] {
+            if let Some(id) = overview.newest_of_site(&site).await.map_err(|e| db_error(&e))? {
+                return Ok(id);
+            }
+        }
+        let found = overview.newest_of_name(name).await.map_err(|e| db_error(&e))?;
+        found.ok_or_else(|| {
+            let text = format!("no transfer {0}: give a number, a site, a login or a whole file name", shown(name));
+            TransferError::refuse(Cause::NotFound, text)
+        })
+    }
+
+    /// Commands for the next step; none where there is nothing to do but wait.
+    fn commands(&self, t: &Transfer, site: Option<&SiteStatus>) -> Vec<String> {
+        let id = t.id;
+        let restart = format!("gatehouse pelctl control_trans {id} -action R");
+        let cancel = format!("gatehouse pelctl control_trans {id} -action C");
+        match (t.direction, t.state) {
+            (Direction::Out, State::ToBegin | State::ToRestart | State::Delayed) => {
+                site.map_or_else(Vec::new, |site| self.site_commands(t, site))
+            }
+            (_, State::Frozen) | (Direction::Out, State::Suspended) => vec![restart, cancel],
+            (Direction::In, State::Ended) => match t.route_state {
+                RouteState::NotRouted => {
+                    vec![
+                        "gatehouse route add NAME -from_site SITE -to SITE".to_owned(),
+                        format!("gatehouse route again {id}"),
+                    ]
+                }
+                RouteState::Failed => vec!["gatehouse route list".to_owned(), format!("gatehouse route again {id}")],
+                _ => Vec::new(),
+            },
+            _ => Vec::new(),
+        }
+    }
+
+    fn site_commands(&self, t: &Transfer, site: &SiteStatus) -> Vec<String> {
+        let name = shown(&t.site);
+        let snapshot = self.snapshot();
+        let Some(object) = snapshot.site(&t.site) else {
+            return vec![format!("gatehouse pelctl control_trans {} -action C", t.id)];
+        };
+        let mut commands = Vec::new();
+        if !object.enabled {
+            commands.push(format!("gatehouse peladm update_site -alias {name} -state ENABLED"));
+        } else if object.addresses.is_empty() {
+            commands.push(format!("gatehouse peladm update_site -alias {name} -dest_address HOST/PORT"));
+        } else if !object.roles.init_sender || !object.roles.init_mode {
+            commands.push(format!("gatehouse peldsp display_site -alias {name}"));
+        } else if !site.active || site.next_in.is_some() {
+            commands.push(format!("gatehouse pelctl start_site {name}"));
+        }
+        commands
     }
 
     fn next_step(&self, t: &Transfer, site: Option<&SiteStatus>) -> String {
@@ -149,7 +218,7 @@ impl Engine {
         if !object.enabled {
             return format!("site {name} is disabled: enable it with peladm update_site");
         }
-        if object.addresses.is_empty() {
+        if !object.is_reachable() {
             return format!("site {name} has no address: set dest_address");
         }
         if !object.roles.init_sender || !object.roles.init_mode {
@@ -171,6 +240,19 @@ impl Engine {
         }
         format!("waits for a connection to site {name}: {} of {} are in use", site.connections, object.init_conn_max)
     }
+}
+
+fn hook_line(run: &HookRun) -> String {
+    let state = match run.state.as_str() {
+        "W" => "waits",
+        "P" => "runs",
+        "E" => "told",
+        _ => "given up",
+    };
+    let exit = if run.exit.is_empty() { String::new() } else { format!(", {}", run.exit) };
+    let output = run.output.replace('\n', "\n    ");
+    let output = if output.is_empty() { output } else { format!("\n    {output}") };
+    format!("hook {} of {}, run {}: {state}, {} tries{exit}{output}", run.hook, run.kind, run.id, run.tries)
 }
 
 fn received(t: &Transfer) -> String {

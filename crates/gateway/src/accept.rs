@@ -1,7 +1,7 @@
 //! How a partner comes in: listen, match, secure, log in, serve. One row of ARCHITECTURE.md after the other.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -11,12 +11,14 @@ use channel::{
     Accepted, Admission, AdmissionLimits, Answer, Authenticator, ChannelService, Limits, Listener, Methods, Pipe,
     ServerParams, SessionReport, SshError, serve_ssh,
 };
-use engine::Engine;
 use engine::admit::{Admitted, AuthAnswer, AuthSession, MethodsLeft, Vault};
+use engine::{Engine, ListenerStand};
 use keys::PublicKey;
-use model::{Inbound, Security, SshProfile, match_inbound};
+use model::{Binding, Inbound, Security, SshProfile, match_inbound};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+use crate::system::HandedSockets;
 
 /// The one protocol that listeners serve so far.
 const PROTOCOL: &str = "SFTP";
@@ -29,12 +31,27 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Acceptors {
     door: Arc<Door>,
     open: BTreeMap<String, Open>,
+    handed: HandedSockets,
+    /// What turns away the callers of sockets that were handed over and belong to no listener now.
+    unclaimed: BTreeMap<String, Vec<Accepting>>,
+    /// Listeners that could not be opened, and why.
+    failed: BTreeMap<String, (SocketAddr, String)>,
 }
 
 struct Open {
-    wanted: SocketAddr,
+    wanted: Binding,
     local: SocketAddr,
-    task: JoinHandle<()>,
+    /// One for each socket: several may be handed over for one listener.
+    tasks: Vec<Accepting>,
+}
+
+/// A task that accepts until this is dropped.
+struct Accepting(JoinHandle<()>);
+
+impl Drop for Accepting {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// What every connection needs.
@@ -43,62 +60,140 @@ struct Door {
     vault: Arc<Vault>,
     admission: Admission,
     drain: Duration,
-    sessions: watch::Sender<usize>,
     stopping: watch::Receiver<bool>,
 }
 
 impl Acceptors {
     /// No listener is open yet.
-    pub(crate) fn new(engine: Arc<Engine>, vault: Arc<Vault>, drain: Duration) -> Self {
+    pub(crate) fn new(engine: Arc<Engine>, vault: Arc<Vault>, drain: Duration, handed: HandedSockets) -> Self {
         let stopping = engine.stopping();
         let admission = Admission::new(AdmissionLimits::default());
-        let door = Door { engine, vault, admission, drain, sessions: watch::Sender::new(0), stopping };
-        Self { door: Arc::new(door), open: BTreeMap::new() }
+        let door = Door { engine, vault, admission, drain, stopping };
+        let (open, unclaimed, failed) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { door: Arc::new(door), open, handed, unclaimed, failed }
     }
 
     /// Opens and closes listeners as the running configuration asks. Sessions of a closed one go on.
     pub(crate) async fn follow_configuration(&mut self) {
         let snapshot = self.door.engine.snapshot();
-        let wanted: BTreeMap<String, SocketAddr> =
-            snapshot.listeners().filter(|l| l.enabled).map(|l| (l.name.clone(), l.socket_address())).collect();
+        let node = &self.door.engine.options().node;
+        let ours = snapshot.listeners().filter(|l| l.is_open_at(node));
+        let wanted: BTreeMap<String, Binding> = ours.map(|l| (l.name.clone(), l.binding())).collect();
         self.open.retain(|name, open| {
-            let keep = wanted.get(name) == Some(&open.wanted) && !open.task.is_finished();
+            let ended = open.tasks.iter().any(|task| task.0.is_finished());
+            let keep = wanted.get(name) == Some(&open.wanted) && !ended;
             if !keep {
-                open.task.abort();
                 tracing::info!(listener = %name, address = %open.local, "listener closed");
             }
             keep
         });
-        for (name, address) in wanted {
+        self.unclaimed.retain(|name, _| !wanted.keys().any(|wanted| wanted.eq_ignore_ascii_case(name)));
+        self.failed.clear();
+        for (name, place) in wanted {
             if !self.open.contains_key(&name) {
-                self.start(name, address).await;
+                self.start(name, place).await;
+            }
+        }
+        self.turn_away();
+        self.door.engine.vitals().set_listeners(self.stands());
+    }
+
+    /// How every listener stands.
+    fn stands(&self) -> Vec<ListenerStand> {
+        let open = self.open.iter().map(|(name, open)| (name, open.local, String::new()));
+        let failed = self.failed.iter().map(|(name, (address, error))| (name, *address, error.clone()));
+        open.chain(failed).map(|(name, address, error)| ListenerStand { name: name.clone(), address, error }).collect()
+    }
+
+    async fn start(&mut self, name: String, place: Binding) {
+        match self.handed.of(&name) {
+            Ok(sockets) if sockets.is_empty() => self.bind(name, place).await,
+            Ok(sockets) => self.take(name, place, sockets),
+            Err(error) => self.unusable(name, &place, &error),
+        }
+    }
+
+    async fn bind(&mut self, name: String, place: Binding) {
+        // A listener that was just closed may still hold its port for a moment.
+        for last in [false, false, true] {
+            let bound = Listener::bind(place.clone(), self.door.admission.clone()).await;
+            match bound.and_then(|listener| listener.local_addr().map(|local| (listener, local))) {
+                Ok((listener, local)) => {
+                    tracing::info!(listener = %name, address = %local, "listening");
+                    let tasks = vec![self.door.serve(listener)];
+                    self.open.insert(name, Open { wanted: place, local, tasks });
+                    return;
+                }
+                Err(error) if last => {
+                    tracing::error!(listener = %name, address = %place, %error, "cannot listen");
+                    self.failed.insert(name.clone(), (place.address, error.to_string()));
+                }
+                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             }
         }
     }
 
-    async fn start(&mut self, name: String, address: SocketAddr) {
-        // A listener that was just closed may still hold its port for a moment.
-        for last in [false, false, true] {
-            let bound = Listener::bind(address, self.door.admission.clone()).await;
-            match bound.and_then(|listener| listener.local_addr().map(|local| (listener, local))) {
+    /// Serves sockets that the service manager opened for this listener, wherever they listen.
+    fn take(&mut self, name: String, place: Binding, sockets: Vec<TcpListener>) {
+        let mut open: Option<Open> = None;
+        for socket in sockets {
+            let taken = Listener::of(socket, self.door.admission.clone());
+            match taken.and_then(|listener| listener.local_addr().map(|local| (listener, local))) {
                 Ok((listener, local)) => {
-                    tracing::info!(listener = %name, address = %local, "listening");
-                    let task = tokio::spawn(accept(listener, Arc::clone(&self.door)));
-                    self.open.insert(name, Open { wanted: address, local, task });
-                    return;
+                    tracing::info!(listener = %name, address = %local, "listening on the socket handed over");
+                    if place.address.port() > 0 && local.port() != place.address.port() {
+                        tracing::warn!(listener = %name, object = %place, socket = %local, "the socket has another port than the object says");
+                    }
+                    let task = self.door.serve(listener);
+                    match &mut open {
+                        Some(open) => open.tasks.push(task),
+                        None => open = Some(Open { wanted: place.clone(), local, tasks: vec![task] }),
+                    }
                 }
-                Err(error) if last => tracing::error!(listener = %name, %address, %error, "cannot listen"),
-                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+                Err(error) => self.unusable(name.clone(), &place, &error),
+            }
+        }
+        if let Some(open) = open {
+            self.open.insert(name, open);
+        }
+    }
+
+    fn unusable(&mut self, name: String, place: &Binding, error: &std::io::Error) {
+        tracing::error!(listener = %name, %error, "the socket handed over cannot be used");
+        self.failed.insert(name, (place.address, error.to_string()));
+    }
+
+    /// The system takes calls on every socket that was handed over. Where no listener is enabled they are closed at once,
+    /// as on a port where nobody listens, instead of being kept waiting (NET-13).
+    fn turn_away(&mut self) {
+        let open: Vec<String> = self.open.keys().map(|name| name.to_ascii_lowercase()).collect();
+        let free = self.handed.names().filter(|name| !open.iter().any(|open| open == name));
+        for name in free {
+            if self.unclaimed.contains_key(name) {
+                continue;
+            }
+            let sockets = self.handed.of(name).and_then(|sockets| {
+                sockets.into_iter().map(|s| Listener::of(s, self.door.admission.clone())).collect::<Result<Vec<_>, _>>()
+            });
+            match sockets {
+                Ok(sockets) => {
+                    tracing::warn!(
+                        name,
+                        "a socket was handed over that no enabled listener has the name of: its callers are turned away"
+                    );
+                    let tasks = sockets.into_iter().map(|socket| Accepting(tokio::spawn(refuse(socket)))).collect();
+                    self.unclaimed.insert(name.to_owned(), tasks);
+                }
+                Err(error) => tracing::error!(name, %error, "the socket handed over cannot be used"),
             }
         }
     }
 
     /// Closes all listeners and waits until sessions have ended, at most the drain time.
     pub(crate) async fn stop(mut self) {
-        for open in std::mem::take(&mut self.open).into_values() {
-            open.task.abort();
-        }
-        let mut sessions = self.door.sessions.subscribe();
+        self.open.clear();
+        self.unclaimed.clear();
+        let mut sessions = self.door.engine.vitals().sessions();
         if tokio::time::timeout(self.door.drain, sessions.wait_for(|n| *n == 0)).await.is_err() {
             tracing::warn!(sessions = *sessions.borrow(), "sessions cut off at the end of the drain time");
         }
@@ -107,6 +202,27 @@ impl Acceptors {
     /// Addresses that are listened on, by listener.
     pub(crate) fn addresses(&self) -> BTreeMap<String, SocketAddr> {
         self.open.iter().map(|(name, open)| (name.clone(), open.local)).collect()
+    }
+
+    /// How many sessions there are.
+    pub(crate) fn sessions(&self) -> watch::Receiver<usize> {
+        self.door.engine.vitals().sessions()
+    }
+}
+
+impl Door {
+    fn serve(self: &Arc<Self>, listener: Listener) -> Accepting {
+        Accepting(tokio::spawn(accept(listener, Arc::clone(self))))
+    }
+}
+
+/// Closes every connection at once, without an octet.
+async fn refuse(listener: Listener) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => tracing::debug!(peer = %accepted.peer, "closed: no listener is enabled for this socket"),
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
     }
 }
 
@@ -123,24 +239,8 @@ async fn accept(listener: Listener, door: Arc<Door>) {
     }
 }
 
-/// Counts a session while it lives.
-struct Counted<'a>(&'a watch::Sender<usize>);
-
-impl<'a> Counted<'a> {
-    fn new(sessions: &'a watch::Sender<usize>) -> Self {
-        sessions.send_modify(|n| *n = n.saturating_add(1));
-        Self(sessions)
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.send_modify(|n| *n = n.saturating_sub(1));
-    }
-}
-
 async fn connection(accepted: Accepted, door: Arc<Door>) {
-    let _counted = Counted::new(&door.sessions);
+    let _counted = door.engine.vitals().session();
     let inbound = Inbound::new(accepted.local, accepted.peer);
     let snapshot = door.engine.snapshot();
     let decision = match_inbound(&inbound, &snapshot);

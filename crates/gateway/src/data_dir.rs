@@ -10,6 +10,10 @@ use rustix::fs::{FlockOperation, flock};
 /// Most octets of the settings file.
 const SETTINGS_OCTETS_MAX: u64 = 1 << 20;
 
+/// Where packages put the data folder and the settings file.
+const INSTALLED_DATA: &str = "/var/lib/gatehouse";
+const INSTALLED_SETTINGS: &str = "/etc/gatehouse/gatehouse.toml";
+
 /// Path of a data folder that is ours and closed to others.
 #[derive(Clone, Debug)]
 pub(crate) struct DataDir(PathBuf);
@@ -40,10 +44,11 @@ pub(crate) enum DataDirError {
 }
 
 impl DataDir {
-    /// The folder named by the option, else by `GATEHOUSE_DATA`.
+    /// The folder named by the option, else by `GATEHOUSE_DATA`, else that of an installed package if it is there.
     pub(crate) fn named(option: Option<&str>) -> Result<PathBuf, DataDirError> {
         let named = option.map(PathBuf::from).or_else(|| std::env::var_os("GATEHOUSE_DATA").map(PathBuf::from));
-        named.filter(|p| !p.as_os_str().is_empty()).ok_or(DataDirError::NotGiven)
+        let installed = || Some(PathBuf::from(INSTALLED_DATA)).filter(|path| path.is_dir());
+        named.filter(|p| !p.as_os_str().is_empty()).or_else(installed).ok_or(DataDirError::NotGiven)
     }
 
     /// Opens the folder, and makes it (0700) if `create` is set and it is absent.
@@ -60,12 +65,12 @@ impl DataDir {
             Err(e) => return Err(io(e)),
         };
         let meta = fs::metadata(&path).map_err(io)?;
-        let (us, shown) = (rustix::process::geteuid().as_raw(), path.display().to_string());
-        if meta.uid() != us {
-            return Err(DataDirError::Foreign { path: shown, owner: meta.uid(), us });
+        // The super-user may ask the running gateway; only what writes itself has to be the owner.
+        if create || !rustix::process::geteuid().is_root() {
+            check_owner(&path, &meta)?;
         }
         match meta.mode() & 0o7777 {
-            mode if mode & 0o077 != 0 => Err(DataDirError::Open { path: shown, mode }),
+            mode if mode & 0o077 != 0 => Err(DataDirError::Open { path: path.display().to_string(), mode }),
             _ => Ok(Self(path)),
         }
     }
@@ -82,6 +87,7 @@ impl DataDir {
     pub(crate) fn lock(&self) -> Result<Lock, DataDirError> {
         let path = self.0.display().to_string();
         let io = |source| DataDirError::Io { path: path.clone(), source };
+        check_owner(&self.0, &fs::metadata(&self.0).map_err(io)?)?;
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -105,6 +111,29 @@ impl DataDir {
         Ok(Lock { _file: file })
     }
 
+    /// Tells this folder from others, also from copies of it: random octets, and where on its disk they stand. To be
+    /// called under the folder's lock.
+    pub(crate) fn mark(&self) -> Result<String, DataDirError> {
+        let path = self.0.join("node.mark");
+        let io = |source| DataDirError::Io { path: path.display().to_string(), source };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(io)?;
+        let mut text = String::new();
+        (&mut file).take(64).read_to_string(&mut text).map_err(io)?;
+        if text.trim().is_empty() {
+            text = base::hex(&base::random::<8>().map_err(io)?);
+            writeln!(file, "{text}").and_then(|()| file.sync_all()).map_err(io)?;
+        }
+        let place = file.metadata().map_err(io)?.ino();
+        Ok(format!("{}.{place}", text.trim()))
+    }
+
     /// The folder.
     pub(crate) fn path(&self) -> &Path {
         &self.0
@@ -122,9 +151,23 @@ impl DataDir {
         self.0.join("admin.sock")
     }
 
+    /// The settings file: the one that `GATEHOUSE_SETTINGS` names, else the one in the folder, else that of an installed
+    /// package.
+    pub(crate) fn settings_file(&self) -> PathBuf {
+        if let Some(named) = std::env::var_os("GATEHOUSE_SETTINGS").filter(|name| !name.is_empty()) {
+            return PathBuf::from(named);
+        }
+        let own = self.0.join("gatehouse.toml");
+        let installed = PathBuf::from(INSTALLED_SETTINGS);
+        match self.0 == Path::new(INSTALLED_DATA) && !own.exists() && installed.exists() {
+            true => installed,
+            false => own,
+        }
+    }
+
     /// Text of the settings file; empty where there is none.
     pub(crate) fn settings_text(&self) -> io::Result<String> {
-        match File::open(self.0.join("gatehouse.toml")) {
+        match File::open(self.settings_file()) {
             Ok(file) => {
                 let mut text = String::new();
                 file.take(SETTINGS_OCTETS_MAX).read_to_string(&mut text)?;
@@ -133,6 +176,14 @@ impl DataDir {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(String::new()),
             Err(e) => Err(e),
         }
+    }
+}
+
+fn check_owner(path: &Path, meta: &fs::Metadata) -> Result<(), DataDirError> {
+    let us = rustix::process::geteuid().as_raw();
+    match meta.uid() == us {
+        true => Ok(()),
+        false => Err(DataDirError::Foreign { path: path.display().to_string(), owner: meta.uid(), us }),
     }
 }
 

@@ -8,6 +8,7 @@ use base::Secret;
 use channel::{ClientParams, HostKeyChecker, Pipe, SshClient, SshError, Target, connect_ssh};
 use engine::admit::{Vault, host_key_is_good};
 use engine::queue::{Deliver, JobSource, SessionOutcome};
+use engine::watch::StepTimer;
 use engine::{Cause, Engine, TransferError};
 use keys::PublicKey;
 use model::{RemoteSite, Snapshot, SshProfile, SshRole};
@@ -24,13 +25,18 @@ pub(crate) struct Deliverer {
 #[async_trait]
 impl Deliver for Deliverer {
     async fn session(&self, site: Arc<RemoteSite>, jobs: &mut dyn JobSource) -> SessionOutcome {
+        if let Some(place) = &site.folder {
+            return engine::handoff::put_all(&site, place, &self.engine.options().data, jobs).await;
+        }
         let Some(carrier) = protocols::carrier(&site.protocol) else {
             return SessionOutcome::Unable(refused(format!("protocol {} is not built in", site.protocol)));
         };
+        let timer = StepTimer::begin("connect");
         let (path, client, pipe) = match self.connect(&site, &jobs.path_order()).await {
             Ok(connected) => connected,
             Err(outcome) => return outcome,
         };
+        timer.done();
         jobs.connected(path);
         let outcome = match carrier.deliver(pipe, &site, jobs).await {
             Ok(_) => SessionOutcome::Ended,
@@ -41,34 +47,58 @@ impl Deliver for Deliverer {
     }
 }
 
+/// Why a site was not reached.
+pub(crate) enum Unreached {
+    /// What is configured is not enough to call.
+    Unable(String),
+    /// The call failed, at this address last.
+    Failed(usize, SshError),
+}
+
 impl Deliverer {
-    /// Tries the site's addresses in the given order; only an address that does not answer leads to the next (OBJ-5).
+    /// Connects and opens a channel.
     async fn connect(
         &self,
         site: &Arc<RemoteSite>,
         order: &[usize],
     ) -> Result<(usize, SshClient, Pipe), SessionOutcome> {
-        let text = format!("site {} has no address: set dest_address", site.name);
-        let mut failed = SessionOutcome::Unable(refused(text));
+        let unable = |text: String| SessionOutcome::Unable(refused(text));
+        let profile = client_profile(site, &self.engine.snapshot()).map_err(unable)?;
+        let checker = Arc::new(Checker { engine: Arc::clone(&self.engine), site: Arc::clone(site), profile });
+        let (path, client) = self.reach(site, order, checker).await.map_err(|failed| match failed {
+            Unreached::Unable(text) => unable(text),
+            Unreached::Failed(path, error) => outcome_of(path, &error),
+        })?;
+        match client.open_sftp().await {
+            Ok(pipe) => Ok((path, client, pipe)),
+            Err(error) => Err(outcome_of(path, &error)),
+        }
+    }
+
+    /// Tries the site's addresses in the given order; only an address that does not answer leads to the next (OBJ-5).
+    pub(crate) async fn reach(
+        &self,
+        site: &Arc<RemoteSite>,
+        order: &[usize],
+        checker: Arc<dyn HostKeyChecker>,
+    ) -> Result<(usize, SshClient), Unreached> {
+        let mut failed = Unreached::Unable(format!("site {} has no address: set dest_address", site.name));
         for path in order {
             let Some(address) = site.addresses.get(*path) else { continue };
-            let params = self.params(site).await.map_err(|text| SessionOutcome::Unable(refused(text)))?;
+            let params = self.params(site, Arc::clone(&checker)).await.map_err(Unreached::Unable)?;
             let target = Target { host: address.host.clone(), port: address.port };
-            failed = match connect_ssh(&target, params).await {
-                Ok(client) => match client.open_sftp().await {
-                    Ok(pipe) => return Ok((*path, client, pipe)),
-                    Err(error) => return Err(outcome_of(*path, &error)),
-                },
-                Err(error) => outcome_of(*path, &error),
-            };
-            if !matches!(failed, SessionOutcome::ConnectFailed { .. }) {
-                return Err(failed);
+            match connect_ssh(&target, params).await {
+                Ok(client) => return Ok((*path, client)),
+                Err(error @ (SshError::Connect { .. } | SshError::Timeout { .. })) => {
+                    failed = Unreached::Failed(*path, error);
+                }
+                Err(error) => return Err(Unreached::Failed(*path, error)),
             }
         }
         Err(failed)
     }
 
-    async fn params(&self, site: &Arc<RemoteSite>) -> Result<ClientParams, String> {
+    async fn params(&self, site: &Arc<RemoteSite>, checker: Arc<dyn HostKeyChecker>) -> Result<ClientParams, String> {
         let snapshot = self.engine.snapshot();
         let profile = client_profile(site, &snapshot)?;
         let key = match site.private_key.as_ref().or(profile.private_keys.first()) {
@@ -80,11 +110,6 @@ impl Deliverer {
         let password = if site.has_password && profile.password { Some(self.password(site).await?) } else { None };
         let login =
             site.login.clone().ok_or_else(|| format!("site {} has no user name: set login_ident", site.name))?;
-        let checker: Arc<dyn HostKeyChecker> = Arc::new(Checker {
-            engine: Arc::clone(&self.engine),
-            site: Arc::clone(site),
-            profile: Arc::clone(&profile),
-        });
         Ok(ClientParams { profile, login, key, password, checker, connect_timeout: CONNECT_MAX })
     }
 
@@ -99,7 +124,7 @@ impl Deliverer {
 }
 
 /// The site's CLIENT profile, else `SFTP_OUT`, else a sentence (SSH-2, SSH-3, SSH-4).
-fn client_profile(site: &RemoteSite, snapshot: &Snapshot) -> Result<Arc<SshProfile>, String> {
+pub(crate) fn client_profile(site: &RemoteSite, snapshot: &Snapshot) -> Result<Arc<SshProfile>, String> {
     let name = site.ssh_profile_name();
     let profile = snapshot
         .ssh_profile(name)

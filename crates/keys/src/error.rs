@@ -1,6 +1,6 @@
 //! Why key material was refused.
 
-use crate::limits::KEY_FILE_OCTETS_MAX;
+use crate::limits::{DERIVATION_STEPS_MAX, KEY_FILE_OCTETS_MAX, KEY_PASSWORD_OCTETS_MAX};
 use crate::{KeyAlgorithm, KeyFileFormat};
 
 /// Why a key was refused. No text holds key material or a password.
@@ -14,7 +14,7 @@ pub enum KeyError {
         len: usize,
     },
     /// Nothing that is known.
-    #[error("file is no key in DER, PEM, TXT or OPENSSH form: it looks like {hint}")]
+    #[error("file is no key in DER, PEM, TXT, OPENSSH, RFC4716 or PPK form: it looks like {hint}")]
     NotRecognised {
         /// What it looks like, and what to do.
         hint: &'static str,
@@ -27,14 +27,30 @@ pub enum KeyError {
         /// What the file is.
         found: String,
     },
-    /// A passphrase-protected container that is not read (KEY-9).
-    #[error(
-        "{what} is protected by a passphrase, which is not supported for this format: \
-         remove it or convert the key to OPENSSH form first"
-    )]
-    Protected {
+    /// Protected in a way that is not read (KEY-9).
+    #[error("{what} is protected by {algorithm}, which is not known: protect it anew with AES, or remove the password")]
+    Encryption {
         /// The container.
         what: &'static str,
+        /// What it is protected by.
+        algorithm: String,
+    },
+    /// A password that takes too long to check.
+    #[error(
+        "{what} asks for {steps} steps of key derivation, or too much memory for it: at most {DERIVATION_STEPS_MAX} \
+         steps are taken for a file, protect it anew with fewer"
+    )]
+    Derivation {
+        /// The container.
+        what: &'static str,
+        /// Steps asked for.
+        steps: u64,
+    },
+    /// A password that is longer than any.
+    #[error("password has {len} octets: at most {KEY_PASSWORD_OCTETS_MAX} are taken")]
+    PasswordLong {
+        /// Octets given.
+        len: usize,
     },
     /// A password is missing.
     #[error("private key is protected by a password: give the password")]
@@ -104,7 +120,7 @@ pub enum KeyError {
         text: String,
     },
     /// No such format name.
-    #[error("no key file format {text:?}: use DER, PEM, TXT or OPENSSH")]
+    #[error("no key file format {text:?}: use DER, PEM, TXT, OPENSSH, RFC4716 or PPK")]
     FormatName {
         /// What was given.
         text: String,
@@ -136,4 +152,9 @@ pub enum KeyError {
         /// Which one.
         what: &'static str,
     },
+}
+
+/// A structure that is broken; the whole is enough to find the fault.
+pub(crate) fn damaged(what: &'static str, why: &str) -> KeyError {
+    KeyError::Damaged { what, why: why.to_owned() }
 }

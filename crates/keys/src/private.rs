@@ -80,6 +80,10 @@ impl PrivateKey {
     /// [`KeyError::Engine`] if that library refuses it.
     pub fn ssh_key(&self) -> Result<ssh_key::PrivateKey, KeyError> {
         let data = match &self.parts {
+            PrivateParts::Rsa(_) if self.public.is_pss_only() => {
+                let what = "an RSA key for PSS signatures only can't serve SSH".to_owned();
+                return Err(KeyError::Unsupported { what });
+            }
             PrivateParts::Rsa(key) => KeypairData::Rsa(ssh_rsa(key)?),
             PrivateParts::Dss(key) => KeypairData::Dsa(ssh_dss(key)?),
             PrivateParts::Ec(key) => KeypairData::Ecdsa(ssh_ec(key)?),

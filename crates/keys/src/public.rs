@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::formats::der;
-use crate::parts::PublicParts;
+use crate::parts::{PublicParts, RsaPublic};
 use crate::{Fingerprint, KeyAlgorithm, KeyError, ssh_wire};
 
 /// A public key. To hold one is proof that its sizes are readable, its numbers sane and its point on its curve; whether
@@ -17,6 +17,7 @@ use crate::{Fingerprint, KeyAlgorithm, KeyError, ssh_wire};
 pub struct PublicKey {
     algorithm: KeyAlgorithm,
     bits: u32,
+    pss_only: bool,
     ssh_blob: Vec<u8>,
     spki_der: Vec<u8>,
 }
@@ -50,6 +51,7 @@ impl PublicKey {
         Ok(Self {
             algorithm: parts.algorithm(),
             bits: parts.bits(),
+            pss_only: matches!(parts, PublicParts::Rsa(RsaPublic { pss: Some(_), .. })),
             ssh_blob: ssh_wire::encode_public(parts),
             spki_der: der::encode_spki(parts),
         })
@@ -65,6 +67,12 @@ impl PublicKey {
     #[must_use]
     pub const fn bits(&self) -> u32 {
         self.bits
+    }
+
+    /// Whether it is an RSA key for PSS signatures only, which can't serve SSH (RFC 4055 section 1.2).
+    #[must_use]
+    pub const fn is_pss_only(&self) -> bool {
+        self.pss_only
     }
 
     /// The key as SSH carries it.
@@ -108,7 +116,7 @@ impl PublicKey {
 
 impl PartialEq for PublicKey {
     fn eq(&self, other: &Self) -> bool {
-        self.ssh_blob == other.ssh_blob
+        self.spki_der == other.spki_der
     }
 }
 

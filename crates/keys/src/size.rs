@@ -47,7 +47,7 @@ mod tests {
         let mut n = vec![0; usize::try_from(bits.div_ceil(8)).unwrap()];
         n[0] = 1 << ((bits - 1) % 8);
         *n.last_mut().unwrap() |= 1;
-        PublicKey::from_parts(&PublicParts::Rsa(RsaPublic { n: Number::new(&n), e: Number::new(&[1, 0, 1]) }))
+        PublicKey::from_parts(&PublicParts::Rsa(RsaPublic::new(Number::new(&n), Number::new(&[1, 0, 1]))))
     }
 
     // KEY-2

@@ -64,7 +64,7 @@ pub(crate) fn decode_public(blob: &[u8]) -> Result<PublicParts, KeyError> {
     let key = match decode_algorithm(&mut wire)? {
         KeyAlgorithm::Rsa => {
             let [e, n] = numbers(&mut wire)?;
-            PublicParts::Rsa(RsaPublic { n, e })
+            PublicParts::Rsa(RsaPublic::new(n, e))
         }
         KeyAlgorithm::Dss => {
             let [p, q, g, y] = numbers(&mut wire)?;
@@ -104,7 +104,7 @@ pub(crate) fn decode_private(wire: &mut Octets<'_>) -> Result<PrivateParts, KeyE
     Ok(match decode_algorithm(wire)? {
         KeyAlgorithm::Rsa => {
             let [n, e, d, iqmp, p, q] = numbers(wire)?;
-            PrivateParts::Rsa(RsaPrivate::from_ssh_numbers(RsaPublic { n, e }, [d, iqmp, p, q])?)
+            PrivateParts::Rsa(RsaPrivate::from_ssh_numbers(RsaPublic::new(n, e), [d, iqmp, p, q])?)
         }
         KeyAlgorithm::Dss => {
             let [p, q, g, y, x] = numbers(wire)?;
@@ -121,11 +121,8 @@ pub(crate) fn decode_private(wire: &mut Octets<'_>) -> Result<PrivateParts, KeyE
         other => {
             let public = decode_point(wire, other)?;
             let [scalar] = numbers(wire)?;
-            let scalar = Zeroizing::new(
-                std::iter::repeat_n(0, public.curve.octets().saturating_sub(scalar.octets().len()))
-                    .chain(scalar.octets().iter().copied())
-                    .collect::<Vec<u8>>(),
-            );
+            let scalar =
+                scalar.padded(public.curve.octets()).unwrap_or_else(|| Zeroizing::new(scalar.octets().to_vec()));
             PrivateParts::Ec(EcPrivate { public: public.clone(), ..EcPrivate::from_scalar(public.curve, &scalar)? })
         }
     })

@@ -86,3 +86,12 @@ fn a_key_is_what_it_was_read_as() {
     }
     assert_ne!(any_key(KeyAlgorithm::Ed25519).public(), any_key(KeyAlgorithm::Ed25519).public());
 }
+
+/// What has the shape of a certificate and no more.
+pub(crate) fn certificate_shape(serial: u8) -> Vec<u8> {
+    use crate::asn1::{SEQUENCE, bits, value};
+    let empty = value(SEQUENCE, &[]);
+    let version = value(0xa0, &[&[2, 1, 2]]);
+    let inner = value(SEQUENCE, &[&version, &[2, 1, serial], &empty, &empty, &empty, &empty, &empty]);
+    value(SEQUENCE, &[&inner, &empty, &bits(&[])]).to_vec()
+}

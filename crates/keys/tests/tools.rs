@@ -93,9 +93,12 @@ fn what_ssh_keygen_writes_is_read() {
             assert_eq!(&public_line(folder, &format!("{pem}.pub")), key.public());
             let locked = format!("{pem}.locked");
             make(&locked, password.expose(), &["-m", form]).expect("locked pem key");
+            let key = read(folder, &locked, KeyFileFormat::Pem, Some(&password));
+            assert_eq!(&public_line(folder, &format!("{pem}.pub")), key.public());
             let octets = fs::read(folder.join(&locked)).expect("locked pem key");
-            let error = read_key(&octets, None, Some(&password)).expect_err("locked pem key");
-            assert!(matches!(error, KeyError::Protected { .. }), "{error}");
+            assert_eq!(read_key(&octets, None, None).err(), Some(KeyError::PasswordNeeded));
+            let wrong = Secret::new("open Sesame".to_owned());
+            assert_eq!(read_key(&octets, None, Some(&wrong)).err(), Some(KeyError::PasswordWrong));
         }
     }
 }

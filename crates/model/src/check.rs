@@ -120,15 +120,20 @@ pub(crate) fn meaning(object: &Object) -> Vec<Problem> {
         Kind::SshProfile => read::read::<kinds::ssh_profile::SshProfile>(object).1,
         Kind::TlsProfile => read::read::<kinds::tls_profile::TlsProfile>(object).1,
         Kind::Key => read::read::<kinds::key::KeyObject>(object).1,
+        Kind::Certificate => read::read::<kinds::certificate::CertificateObject>(object).1,
+        Kind::Crl => read::read::<kinds::crl::CrlObject>(object).1,
         Kind::LocalSite => read::read::<kinds::local_site::LocalSite>(object).1,
         Kind::RemoteSite => read::read::<kinds::remote_site::RemoteSite>(object).1,
         Kind::CgateGroup => read::read::<kinds::cgate_group::CgateGroup>(object).1,
         Kind::Cgate => read::read::<kinds::cgate::Cgate>(object).1,
         Kind::VfdDir => read::read::<kinds::vfd_dir::VfdDir>(object).1,
+        Kind::DropFolder => read::read::<kinds::drop_folder::DropFolder>(object).1,
+        Kind::Hook => read::read::<kinds::hook::Hook>(object).1,
         Kind::Application => read::read::<kinds::application::Application>(object).1,
         Kind::TransferModel => read::read::<kinds::transfer_model::TransferModel>(object).1,
         Kind::DecisionRule => read::read::<kinds::decision_rule::DecisionRule>(object).1,
         Kind::RuleTable => read::read::<kinds::rule_table::RuleTable>(object).1,
+        Kind::Webhook => read::read::<kinds::webhook::Webhook>(object).1,
     }
 }
 
@@ -481,15 +486,20 @@ mod tests {
                 Kind::SshProfile => asked::<kinds::ssh_profile::SshProfile>(kind),
                 Kind::TlsProfile => asked::<kinds::tls_profile::TlsProfile>(kind),
                 Kind::Key => asked::<kinds::key::KeyObject>(kind),
+                Kind::Certificate => asked::<kinds::certificate::CertificateObject>(kind),
+                Kind::Crl => asked::<kinds::crl::CrlObject>(kind),
                 Kind::LocalSite => asked::<kinds::local_site::LocalSite>(kind),
                 Kind::RemoteSite => asked::<kinds::remote_site::RemoteSite>(kind),
                 Kind::CgateGroup => asked::<kinds::cgate_group::CgateGroup>(kind),
                 Kind::Cgate => asked::<kinds::cgate::Cgate>(kind),
                 Kind::VfdDir => asked::<kinds::vfd_dir::VfdDir>(kind),
+                Kind::DropFolder => asked::<kinds::drop_folder::DropFolder>(kind),
+                Kind::Hook => asked::<kinds::hook::Hook>(kind),
                 Kind::Application => asked::<kinds::application::Application>(kind),
                 Kind::TransferModel => asked::<kinds::transfer_model::TransferModel>(kind),
                 Kind::DecisionRule => asked::<kinds::decision_rule::DecisionRule>(kind),
                 Kind::RuleTable => asked::<kinds::rule_table::RuleTable>(kind),
+                Kind::Webhook => asked::<kinds::webhook::Webhook>(kind),
             };
             assert_eq!(unread, Vec::<&str>::new(), "{kind}");
         }

@@ -7,6 +7,10 @@ use crate::ssh_algorithms::{ALGORITHMS, Algorithm, Class, Strength};
 pub const SFTP_OUT: &str = "SFTP_OUT";
 /// The SERVER profile made at installation.
 pub const SFTP_IN: &str = "SFTP_IN";
+/// The CLIENT profile of sites that name none, for those who must not name a protocol.
+pub const CLIENT_PROFILE: &str = SFTP_OUT;
+/// The SERVER profile of ports that are opened for a partner without naming another.
+pub const SERVER_PROFILE: &str = SFTP_IN;
 /// The gateway's own SSH key, made at the first start as ED25519.
 pub const GATEHOUSE_KEY: &str = "GATEHOUSE_SSH";
 

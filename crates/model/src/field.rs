@@ -342,15 +342,20 @@ pub fn descriptor(kind: Kind) -> &'static ObjectDescriptor {
         Kind::SshProfile => &k::ssh_profile::DESCRIPTOR,
         Kind::TlsProfile => &k::tls_profile::DESCRIPTOR,
         Kind::Key => &k::key::DESCRIPTOR,
+        Kind::Certificate => &k::certificate::DESCRIPTOR,
+        Kind::Crl => &k::crl::DESCRIPTOR,
         Kind::LocalSite => &k::local_site::DESCRIPTOR,
         Kind::RemoteSite => &k::remote_site::DESCRIPTOR,
         Kind::CgateGroup => &k::cgate_group::DESCRIPTOR,
         Kind::Cgate => &k::cgate::DESCRIPTOR,
         Kind::VfdDir => &k::vfd_dir::DESCRIPTOR,
+        Kind::DropFolder => &k::drop_folder::DESCRIPTOR,
+        Kind::Hook => &k::hook::DESCRIPTOR,
         Kind::Application => &k::application::DESCRIPTOR,
         Kind::TransferModel => &k::transfer_model::DESCRIPTOR,
         Kind::DecisionRule => &k::decision_rule::DESCRIPTOR,
         Kind::RuleTable => &k::rule_table::DESCRIPTOR,
+        Kind::Webhook => &k::webhook::DESCRIPTOR,
     }
 }
 

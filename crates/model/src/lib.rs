@@ -4,9 +4,11 @@
 //! fields of its kind ([`descriptor`]) and read once into its meant type ([`SshProfile`], [`Cgate`], …). All of them make
 //! a [`Snapshot`], from which [`match_inbound`], [`choose_gate`] and [`routes_for`] decide, each with its reasons.
 
+mod certificates;
 mod check;
 mod decision;
 mod defaults;
+mod event_types;
 mod field;
 mod gate;
 mod glob;
@@ -25,22 +27,30 @@ pub mod ssh_algorithms;
 mod testing;
 pub mod tls_suites;
 mod variables;
+mod web_address;
 
 pub use check::{body_warnings, check_body, check_name, check_secret, references, value_from_text};
 pub use decision::{Decision, Reason, Refusal, WHY_MAX};
-pub use defaults::{GATEHOUSE_KEY, SFTP_IN, SFTP_OUT, default_objects};
+pub use defaults::{CLIENT_PROFILE, GATEHOUSE_KEY, SERVER_PROFILE, SFTP_IN, SFTP_OUT, default_objects};
+pub use event_types::{EVENT_TYPE_PREFIX, EVENT_TYPES, EventType, event_types};
 pub use field::{Field, FieldKind, NameRule, ObjectDescriptor, Place, descriptor, descriptors};
 pub use gate::{GateMatch, SiteBinding, choose_gate};
 pub use inbound::{Inbound, Matched, Security, match_inbound};
 pub use kinds::addresses::{AddressPattern, CallingRule, EndpointPattern, HostPort, PortPattern, PortSet};
 pub use kinds::application::{Application, TransferDirections};
+pub use kinds::binding::Binding;
+pub use kinds::certificate::{CertificateEntry, CertificateNotes, CertificateObject};
 pub use kinds::cgate::Cgate;
 pub use kinds::cgate_group::{CgateGroup, Shared};
+pub use kinds::crl::{CrlEntry, CrlObject};
 pub use kinds::decision_rule::{Condition, DecisionRule, Operator, RuleAction};
+pub use kinds::drop_folder::{DropFolder, Owners, Readiness};
+pub use kinds::hook::{Hook, hook_variables};
 pub use kinds::key::KeyObject;
 pub use kinds::listener::Listener;
 pub use kinds::local_site::LocalSite;
 pub use kinds::network_profile::{NetworkProfile, SecurityOption};
+pub use kinds::real_folder::{FOLDER, FolderPlace, Marker};
 pub use kinds::remote_site::{RemoteSite, RenamePolicy, Retry, SiteRoles, VerifyPolicy};
 pub use kinds::rule_table::{RuleTable, TableLimits};
 pub use kinds::ssh_profile::{SshCertificates, SshProfile, SshRole};
@@ -50,6 +60,7 @@ pub use kinds::tls_profile::{
 };
 pub use kinds::transfer_model::TransferModel;
 pub use kinds::vfd_dir::{DirType, DisplayOption, DuplicatePolicy, VfdDir};
+pub use kinds::webhook::Webhook;
 pub use nearest::nearest;
 pub use object::{
     Body, DEFAULT_GROUP, Draft, KeyEntry, Kind, KindError, Object, ObjectState, Problem, Severity, StateError, Value,
@@ -57,3 +68,5 @@ pub use object::{
 pub use rights::{DirRights, FileRights, VfdRight, dir_rights, file_rights, within};
 pub use route::{Delivery, ROUTE_DEPTH_MAX, RouteFacts, routes_for};
 pub use snapshot::{Referrer, Snapshot};
+
+pub use web_address::{WebAddress, is_private};

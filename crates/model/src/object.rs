@@ -20,6 +20,10 @@ pub enum Kind {
     TlsProfile,
     /// A bare key, private or public.
     Key,
+    /// An X.509 certificate, with or without its private key.
+    Certificate,
+    /// A list of revoked certificates.
+    Crl,
     /// The gateway itself, as partners know it.
     LocalSite,
     /// A partner.
@@ -30,6 +34,10 @@ pub enum Kind {
     Cgate,
     /// A virtual folder.
     VfdDir,
+    /// A real folder that files are taken from.
+    DropFolder,
+    /// A program that is asked or told what happens.
+    Hook,
     /// How a file is treated.
     Application,
     /// What a transfer made by a rule looks like.
@@ -38,20 +46,25 @@ pub enum Kind {
     DecisionRule,
     /// Decision rules in order.
     RuleTable,
+    /// A web server that is told of events.
+    Webhook,
 }
 
 /// A word that names no [`Kind`].
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "{0:?} is no kind of object: use one of LISTENER, NETWORK_PROFILE, SSH_PROFILE, TLS_PROFILE, KEY, LOCAL_SITE, SITE, \
-         CGATE_GROUP, CGATE, VFD_DIR, APPLICATION, MODEL, DECISION_RULE, RULE_TABLE"
+    "{0:?} is no kind of object: use one of LISTENER, NETWORK_PROFILE, SSH_PROFILE, TLS_PROFILE, KEY, CERTIFICATE, \
+         CRL, LOCAL_SITE, SITE, CGATE_GROUP, CGATE, VFD_DIR, DROP_FOLDER, HOOK, APPLICATION, MODEL, DECISION_RULE, \
+         RULE_TABLE, WEBHOOK"
 )]
 pub struct KindError(String);
 
 impl Kind {
     /// Every kind, in the order in which objects can be created without a missing reference.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 19] = [
         Self::Key,
+        Self::Certificate,
+        Self::Crl,
         Self::SshProfile,
         Self::TlsProfile,
         Self::NetworkProfile,
@@ -60,11 +73,14 @@ impl Kind {
         Self::Application,
         Self::RemoteSite,
         Self::VfdDir,
+        Self::DropFolder,
+        Self::Hook,
         Self::CgateGroup,
         Self::Cgate,
         Self::TransferModel,
         Self::DecisionRule,
         Self::RuleTable,
+        Self::Webhook,
     ];
 
     /// The word for it in stored data and on the command line.
@@ -76,15 +92,20 @@ impl Kind {
             Self::SshProfile => "SSH_PROFILE",
             Self::TlsProfile => "TLS_PROFILE",
             Self::Key => "KEY",
+            Self::Certificate => "CERTIFICATE",
+            Self::Crl => "CRL",
             Self::LocalSite => "LOCAL_SITE",
             Self::RemoteSite => "SITE",
             Self::CgateGroup => "CGATE_GROUP",
             Self::Cgate => "CGATE",
             Self::VfdDir => "VFD_DIR",
+            Self::DropFolder => "DROP_FOLDER",
+            Self::Hook => "HOOK",
             Self::Application => "APPLICATION",
             Self::TransferModel => "MODEL",
             Self::DecisionRule => "DECISION_RULE",
             Self::RuleTable => "RULE_TABLE",
+            Self::Webhook => "WEBHOOK",
         }
     }
 

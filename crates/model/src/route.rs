@@ -1,6 +1,6 @@
 //! Where a received file goes next (transfers.md section 5, objects.md section 10).
 
-use base::{ObjectId, TransferId};
+use base::{ObjectId, TransferId, UtcMicros};
 
 use crate::decision::{Decision, Refusal, Why};
 use crate::kinds::decision_rule::{DecisionRule, RuleAction};
@@ -35,6 +35,8 @@ pub struct RouteFacts {
     pub appli: String,
     /// Its size in octets.
     pub size: u64,
+    /// When its record was made.
+    pub at: UtcMicros,
     /// Who sent it, in the protocol's words; empty if not said.
     pub originator: String,
     /// To whom, in the protocol's words.
@@ -67,6 +69,7 @@ impl Default for RouteFacts {
             file_name: empty(),
             appli: empty(),
             size: 0,
+            at: UtcMicros(0),
             originator: empty(),
             destination: None,
             state: "ENDED_ROUTING".into(),
@@ -211,7 +214,7 @@ impl Router<'_> {
         let of_application =
             |pick: fn(&crate::Application) -> &Option<String>| application.and_then(|a| pick(a).as_deref());
         let file_name =
-            model.file_name.as_deref().or(of_application(|a| &a.remote_file_name)).unwrap_or("&(file_name)");
+            model.file_name.as_deref().or(of_application(|a| &a.remote_file_name)).unwrap_or_else(|| name_of(site));
         let dir_name = model.dir_name.as_deref().or(of_application(|a| &a.remote_dir_name)).unwrap_or(&site.dir_name);
         why.yes(format!("MODEL {name}"), format!("sends to {}", site.name));
         Ok(Delivery {
@@ -285,7 +288,7 @@ impl Router<'_> {
     fn plain(&self, site: &RemoteSite, origin: Origin) -> Result<Delivery, Refusal> {
         Ok(Delivery {
             site: site.name.clone(),
-            file_name: self.file_name("&(file_name)", &origin.object)?,
+            file_name: self.file_name(name_of(site), &origin.object)?,
             dir_name: self.expand(&site.dir_name, &site.name)?,
             appli: Some(self.facts.appli.clone()).filter(|appli| !appli.is_empty()),
             rule: origin.object,
@@ -330,7 +333,7 @@ impl Router<'_> {
         if !site.roles.init_sender {
             return refuse(format!("site {name} lets us not call and send (reason 9)"), "set init_sender to Y");
         }
-        if site.addresses.is_empty() {
+        if !site.is_reachable() {
             return refuse(format!("site {name} has no address"), "give it a dest_address");
         }
         Ok(site)
@@ -363,6 +366,11 @@ impl Router<'_> {
             }
         }
     }
+}
+
+/// The pattern of names at a site, where no model and no application gives one.
+fn name_of(site: &RemoteSite) -> &str {
+    site.name_pattern.as_deref().unwrap_or("&(file_name)")
 }
 
 /// Longest file name, in octets (DESIGN 1.19).

@@ -4,9 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::kinds::application::Application;
+use crate::kinds::certificate::{CertificateEntry, CertificateObject};
 use crate::kinds::cgate::Cgate;
 use crate::kinds::cgate_group::CgateGroup;
+use crate::kinds::crl::{CrlEntry, CrlObject};
 use crate::kinds::decision_rule::DecisionRule;
+use crate::kinds::drop_folder::DropFolder;
+use crate::kinds::hook::Hook;
 use crate::kinds::key::KeyObject;
 use crate::kinds::listener::Listener;
 use crate::kinds::local_site::LocalSite;
@@ -17,6 +21,7 @@ use crate::kinds::ssh_profile::SshProfile;
 use crate::kinds::tls_profile::TlsProfile;
 use crate::kinds::transfer_model::TransferModel;
 use crate::kinds::vfd_dir::VfdDir;
+use crate::kinds::webhook::Webhook;
 use crate::object::{KeyEntry, Kind, Object, Problem, Severity};
 use crate::read::{Meant, read};
 use crate::{check, group_chain, problems};
@@ -50,13 +55,19 @@ pub struct Snapshot {
     pub(crate) chains: BTreeMap<String, group_chain::Chain>,
     vfd: Table<VfdDir>,
     vfd_children: HashMap<String, Vec<Arc<VfdDir>>>,
+    drop_folders: Table<DropFolder>,
+    hooks: Table<Hook>,
     applications: Table<Application>,
     models: Table<TransferModel>,
     rules: Table<DecisionRule>,
     /// By position, then name.
     rule_tables: Vec<Arc<RuleTable>>,
+    webhooks: Table<Webhook>,
     keys: Table<KeyEntry>,
     fingerprints: HashMap<[u8; 32], Arc<KeyEntry>>,
+    pub(crate) certificates: Table<CertificateEntry>,
+    pub(crate) crls: Table<CrlEntry>,
+    pub(crate) certificate_fingerprints: HashMap<[u8; 32], Arc<CertificateEntry>>,
 }
 
 impl Snapshot {
@@ -64,8 +75,20 @@ impl Snapshot {
     /// profiles, gates and gate groups stay in their place to refuse, so that none less strict serves instead.
     #[must_use]
     pub fn build(objects: Vec<Object>, keys: Vec<KeyEntry>, revision: i64) -> (Self, Vec<Problem>) {
+        Self::build_with(objects, (keys, Vec::new(), Vec::new()), revision)
+    }
+
+    /// As [`Self::build`], with certificates and revocation lists.
+    #[must_use]
+    pub fn build_with(
+        objects: Vec<Object>,
+        (keys, certificates, crls): (Vec<KeyEntry>, Vec<CertificateEntry>, Vec<CrlEntry>),
+        revision: i64,
+    ) -> (Self, Vec<Problem>) {
         let mut snapshot = Self { revision, ..Self::default() };
         let mut found = Vec::new();
+        snapshot.crls = crls.into_iter().map(|c| (c.name.clone(), Arc::new(c))).collect();
+        snapshot.certificates = certificates.into_iter().map(|c| (c.name.clone(), Arc::new(c))).collect();
         snapshot.keys = keys.into_iter().map(|key| (key.alias.as_str().to_owned(), Arc::new(key))).collect();
         for object in objects {
             snapshot.add(Arc::new(object), &mut found);
@@ -86,9 +109,12 @@ impl Snapshot {
             Kind::LocalSite => keep(&mut self.local_sites, &mut self.broken, o, found),
             Kind::RemoteSite => keep(&mut self.sites, &mut self.broken, o, found),
             Kind::VfdDir => keep(&mut self.vfd, &mut self.broken, o, found),
+            Kind::DropFolder => keep(&mut self.drop_folders, &mut self.broken, o, found),
+            Kind::Hook => keep(&mut self.hooks, &mut self.broken, o, found),
             Kind::Application => keep(&mut self.applications, &mut self.broken, o, found),
             Kind::TransferModel => keep(&mut self.models, &mut self.broken, o, found),
             Kind::DecisionRule => keep(&mut self.rules, &mut self.broken, o, found),
+            Kind::Webhook => keep(&mut self.webhooks, &mut self.broken, o, found),
             Kind::NetworkProfile => {
                 let (meant, wrong) = read(o);
                 self.network_profiles.push(Arc::new(meant));
@@ -113,6 +139,16 @@ impl Snapshot {
                 let (meant, wrong) = read::<KeyObject>(o);
                 found.extend(wrong);
                 found.extend(problems::key_material(&meant, self.keys.get(&o.name).map(Arc::as_ref)));
+            }
+            Kind::Crl => {
+                let (meant, wrong) = read::<CrlObject>(o);
+                found.extend(wrong);
+                found.extend(problems::crl(&meant, self.crls.get(&o.name).map(Arc::as_ref)));
+            }
+            Kind::Certificate => {
+                let (meant, wrong) = read::<CertificateObject>(o);
+                found.extend(wrong);
+                found.extend(problems::certificate(&meant, self.certificates.get(&o.name).map(Arc::as_ref)));
             }
         }
         for (field, kind, name) in check::references(o.kind, &o.body) {
@@ -145,6 +181,7 @@ impl Snapshot {
                 self.fingerprints.insert(key.fingerprint, Arc::clone(key));
             }
         }
+        self.index_certificates();
         let chains =
             self.cgate_groups.keys().map(|name| (name.clone(), group_chain::Chain::of(name, &self.cgate_groups)));
         self.chains = chains.collect();
@@ -232,6 +269,17 @@ impl Snapshot {
         self.cgate_groups.values()
     }
 
+    /// A webhook.
+    #[must_use]
+    pub fn webhook(&self, name: &str) -> Option<&Arc<Webhook>> {
+        self.webhooks.get(name)
+    }
+
+    /// Webhooks by name.
+    pub fn webhooks(&self) -> impl Iterator<Item = &Arc<Webhook>> {
+        self.webhooks.values()
+    }
+
     /// A virtual folder by its absolute path. `/` need not be configured to be there.
     #[must_use]
     pub fn vfd(&self, path: &str) -> Option<&Arc<VfdDir>> {
@@ -246,6 +294,28 @@ impl Snapshot {
     /// Virtual folders by path.
     pub fn vfd_dirs(&self) -> impl Iterator<Item = &Arc<VfdDir>> {
         self.vfd.values()
+    }
+
+    /// A drop folder.
+    #[must_use]
+    pub fn drop_folder(&self, name: &str) -> Option<&Arc<DropFolder>> {
+        self.drop_folders.get(name)
+    }
+
+    /// Drop folders by name.
+    pub fn drop_folders(&self) -> impl Iterator<Item = &Arc<DropFolder>> {
+        self.drop_folders.values()
+    }
+
+    /// A hook.
+    #[must_use]
+    pub fn hook(&self, name: &str) -> Option<&Arc<Hook>> {
+        self.hooks.get(name)
+    }
+
+    /// Hooks by name.
+    pub fn hooks(&self) -> impl Iterator<Item = &Arc<Hook>> {
+        self.hooks.values()
     }
 
     /// An application.

@@ -32,6 +32,11 @@ pub(crate) fn names() -> String {
     ARGUMENTS.iter().map(|a| format!("&({})", a.name)).collect::<Vec<_>>().join(" ")
 }
 
+/// Every variable and its value.
+pub(crate) fn all(facts: &RouteFacts) -> impl Iterator<Item = (&'static str, String)> {
+    ARGUMENTS.iter().map(|a| (a.name, a.value(facts)))
+}
+
 /// One part of a text with variables.
 #[derive(Debug, Eq, PartialEq)]
 enum Part<'a> {
@@ -140,6 +145,12 @@ fn function(name: &str, facts: &RouteFacts) -> Result<String, String> {
     argument(name).map(|a| a.value(facts)).ok_or_else(|| format!("&({name}) is not known"))
 }
 
+/// The digits of a part of the time at which the record was made, in UTC: `20261126`, `203059`.
+fn digits(facts: &RouteFacts, from: usize, to: usize) -> String {
+    let text = facts.at.to_string();
+    text.get(from..to).unwrap_or_default().chars().filter(char::is_ascii_digit).collect()
+}
+
 fn function_argument(inner: &str) -> Option<&str> {
     inner.trim().strip_suffix(')').map(str::trim)
 }
@@ -156,6 +167,8 @@ static ARGUMENTS: &[Argument] = &[
     Argument { name: "originator", aliases: &[], number: false, read: |f| f.originator.clone() },
     Argument { name: "destination", aliases: &[], number: false, read: |f| f.destination.clone().unwrap_or_default() },
     Argument { name: "local_ident", aliases: &["transfer"], number: true, read: |f| f.transfer.to_string() },
+    Argument { name: "date", aliases: &["create_date"], number: true, read: |f| digits(f, 0, 10) },
+    Argument { name: "time", aliases: &["create_time"], number: true, read: |f| digits(f, 11, 19) },
     Argument { name: "state", aliases: &[], number: false, read: |f| f.state.clone() },
     Argument { name: "direction", aliases: &[], number: false, read: |f| f.direction.clone() },
     Argument { name: "mode", aliases: &[], number: false, read: |f| f.mode.clone() },
@@ -168,8 +181,9 @@ mod tests {
 
     #[test]
     fn variables_are_replaced() {
+        let at = base::UtcMicros(1_800_000_000_000_000);
         let facts =
-            RouteFacts { file_name: "Order.xml".into(), dir_name: "/in".into(), size: 5, ..RouteFacts::default() };
+            RouteFacts { file_name: "Order.xml".into(), dir_name: "/in".into(), size: 5, at, ..RouteFacts::default() };
         for (text, expected) in [
             ("plain", Ok("plain")),
             ("&(dir_path)/&(file_component)", Ok("/in/Order.xml")), // objects.md section 5
@@ -177,6 +191,7 @@ mod tests {
             ("&(x_file_name)", Ok("Order.xml")),
             ("&(uppercase(file_name)) &(lowercase(file_name))", Ok("ORDER.XML order.xml")),
             ("&(file_size)", Ok("5")),
+            ("&(date)_&(time)", Ok("20270115_080000")),
             ("a & (b)", Ok("a & (b)")),
             ("&(nothing)", Err("not known")),
             ("&(file_name", Err("not closed")),

@@ -4,7 +4,7 @@
 
 mod carriers;
 
-pub use carriers::{Carrier, Descriptor, Role, Served};
+pub use carriers::{Carrier, Descriptor, Role, SEEN_MAX, Seen, Served};
 
 /// SFTP itself, for those who are an SFTP client or server beside the gateway's own paths: demo and tests.
 pub use carriers::sftp;

@@ -13,6 +13,7 @@ A carrier has
 - `is_temporary(name)` and `ident(name)`: whether a name at `bravo` is one on its way, and of which transfer.
 """
 
+from carriers.folders import Folders
 from carriers.sftp import Sftp
 
-CARRIERS = {carrier.name: carrier for carrier in (Sftp,)}
+CARRIERS = {carrier.name: carrier for carrier in (Sftp, Folders)}

@@ -3,6 +3,9 @@
 import os
 import shutil
 import subprocess
+from pathlib import Path
+
+import pytest
 
 from peers import Sshd, listens, make_file, sha256, until
 
@@ -105,3 +108,73 @@ def test_a_wrong_passphrase_and_a_full_folder_are_refused(fresh, tmp_path):
     # A secret on the line is no form that the command has.
     done = fresh.run("backup", "escrow", str(tmp_path / "other"), "-passphrase", "on the line", check=False)
     assert done.returncode == 2 and not (tmp_path / "other").exists()
+
+
+EMPTY_MACHINE = r"""
+set -e
+mount --make-rprivate /
+mount -t tmpfs -o mode=755 tmpfs "$1"
+cd "$1"
+mkdir -p usr proc dev opt/backup tmp root
+mount --bind /usr usr && mount -o remount,bind,ro usr
+for name in bin sbin lib lib64; do ln -s "usr/$name" "$name"; done
+mount -t proc proc proc
+mount --rbind /dev dev
+cp "$2" opt/gatehouse
+cp "$3" opt/restore-drill
+cp -r "$4/." opt/backup
+ip link set lo up
+exec chroot . /usr/bin/env -i PATH=/usr/bin:/bin GATEHOUSE=/opt/gatehouse \
+    /opt/restore-drill /opt/backup/backup /tmp/restored --escrow /opt/backup/escrow --passphrase_from_file /opt/backup/passphrase
+"""
+
+
+def play_drill(program, night_folder, root):
+    """The drill, as an operator runs it, where there is nothing but the program, the backup and the escrow."""
+    root.mkdir()
+    script = Path(__file__).parents[3] / "packaging" / "restore-drill"
+    words = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--net", "/bin/sh", "-c", EMPTY_MACHINE, "sh"]
+    return subprocess.run(
+        [*words, str(root), program, str(script), str(night_folder)], capture_output=True, text=True, timeout=120,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def test_the_drill_plays_last_nights_backup_on_an_empty_machine(fresh, client, keys, tmp_path):
+    # Issue: restore of last night's backup on an empty machine, played by a script
+    if os.getuid() != 0 or subprocess.run(["unshare", "--mount", "--net", "true"], capture_output=True).returncode:
+        pytest.skip("no namespaces for this user here: there can be no empty machine")
+    fresh.partner("alpha", key=keys("alpha"), settle_s=0)
+    sent = [make_file(tmp_path / f"f{n}.bin", size) for n, size in enumerate((1000, 300_000))]
+    client(fresh, "alpha", keys("alpha")).sftp(*[f"put {path}" for path in sent])
+    night_folder = tmp_path / "night"
+    night_folder.mkdir()
+    night(fresh, night_folder)
+    done = play_drill(fresh.program, night_folder, tmp_path / "root1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for told in ("is whole", "2 stored files are whole: 301000 octets", "audit is whole", "is good"):
+        assert told in done.stdout, done.stdout
+    assert PASSPHRASE not in done.stdout + done.stderr
+
+    # What is wrong is found: an octet of a payload, the key of another installation.
+    payload = next((night_folder / "backup" / "payload").rglob("*.ghp"))
+    whole = payload.read_bytes()
+    payload.write_bytes(whole[:-100] + bytes([whole[-100] ^ 1]) + whole[-99:])
+    done = play_drill(fresh.program, night_folder, tmp_path / "root2")
+    assert done.returncode != 0 and "FAILED" in done.stderr and payload.name in done.stdout + done.stderr
+    payload.write_bytes(whole)
+    (night_folder / "passphrase").write_text("another four words\n")
+    done = play_drill(fresh.program, night_folder, tmp_path / "root3")
+    assert done.returncode != 0 and "does not open" in done.stdout + done.stderr
+
+
+def test_a_stored_file_that_is_damaged_is_told(fresh, client, keys, tmp_path):
+    # STO-16
+    fresh.partner("alpha", key=keys("alpha"), settle_s=0)
+    client(fresh, "alpha", keys("alpha")).sftp(f"put {make_file(tmp_path / 'a.bin', 200_000)}")
+    assert "1 stored files are whole" in fresh.run("store", "verify").stdout
+    payload = next((fresh.data / "payload").rglob("*.ghp"))
+    whole = payload.read_bytes()
+    payload.write_bytes(whole[:-100] + bytes([whole[-100] ^ 1]) + whole[-99:])
+    done = fresh.run("store", "verify", check=False)
+    assert done.returncode == 1 and "1 of 1 stored files are damaged" in done.stderr

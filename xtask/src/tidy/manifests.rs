@@ -29,6 +29,11 @@ const KEPT: &[(&str, &[&str])] = &[
     ("ssh-key", &["keys", "channel"]),
     ("argon2", &["keys"]),
     ("axum", &["gateway"]),
+    // The store of objects reaches its server over TLS (docs/decisions/0011).
+    ("rustls", &["channel", "engine"]),
+    ("tokio-rustls", &["channel"]),
+    ("hyper", &["channel"]),
+    ("smtp-proto", &["channel"]),
     ("clap", &["gateway"]),
     ("comfy-table", &["gateway"]),
     ("rpassword", &["gateway"]),

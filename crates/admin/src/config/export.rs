@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use keys::PublicKey;
 use model::{Kind, Object, Place, Value};
 
 use super::plan::waiting;
 use super::read::word;
 use crate::changes::failed;
+use crate::held::Held;
 use crate::{Context, OpError};
 
 /// Longest line of a list; longer ones have an item a line, so that a difference is a line.
@@ -16,8 +16,8 @@ const LINE_CHARS_MAX: usize = 100;
 /// An object with what it is as a key.
 pub(crate) struct Exported {
     pub(crate) object: Object,
-    /// One-line form of the public key, and whether the private one is there.
-    pub(crate) key: Option<(String, bool)>,
+    /// The name and the text of the public part, and whether the private one is there.
+    pub(crate) key: Option<(&'static str, String, bool)>,
 }
 
 /// Objects in the order of documents: by kind, then by name. Captured keys that are not enabled are left out unless
@@ -32,16 +32,20 @@ pub(crate) async fn exported(context: &Context, wanted: impl Fn(&Object) -> bool
         .collect();
     let blobs: HashMap<_, _> = stored.credentials.iter().map(|c| (c.object_id, (&c.public_blob, c.private))).collect();
     let mut all = Vec::new();
-    for object in stored.objects.into_iter().filter(wanted) {
+    // Revocation lists are what authorities publish, not what files declare.
+    for object in stored.objects.into_iter().filter(|o| o.kind != Kind::Crl && wanted(o)) {
         if waiting.contains(&object.id) && !named.contains(&(object.kind, object.name.clone())) {
             continue;
         }
         let key = blobs.get(&object.id).map(|(blob, private)| {
-            let public =
-                PublicKey::from_ssh_blob(blob).map_err(|e| OpError::Failed(format!("{}: {e}", object.title())))?;
-            Ok::<_, OpError>((public.openssh_line(""), *private))
+            let held =
+                Held::stored(object.kind, blob).map_err(|e| OpError::Failed(format!("{}: {e}", object.title())))?;
+            Ok::<_, OpError>(held.map(|held| {
+                let (name, text) = held.written();
+                (name, text, *private)
+            }))
         });
-        let key = key.transpose()?;
+        let key = key.transpose()?.flatten();
         all.push(Exported { object, key });
     }
     let place = |kind: Kind| Kind::ALL.iter().position(|k| *k == kind);
@@ -56,7 +60,9 @@ pub(crate) fn text(all: &[Exported], complete: bool) -> String {
         text.push_str(&table(one));
     }
     if complete {
-        for kind in Kind::ALL.into_iter().filter(|kind| all.iter().all(|one| one.object.kind != *kind)) {
+        let declared = |kind: &Kind| *kind != Kind::Crl;
+        for kind in Kind::ALL.into_iter().filter(declared).filter(|kind| all.iter().all(|one| one.object.kind != *kind))
+        {
             text.push_str(&format!("\n# none\n[{}]\n", word(kind)));
         }
     }
@@ -84,8 +90,8 @@ fn table(one: &Exported) -> String {
             _ => {}
         }
     }
-    if let Some((public, private)) = &one.key {
-        line("public_key", &quoted(public));
+    if let Some((name, public, private)) = &one.key {
+        line(name, &quoted(public));
         if *private {
             line("private_key", SET);
         }

@@ -17,5 +17,5 @@ pub(crate) use fields::{Layout, Listed, read as read_fields, write as write_fiel
 pub(crate) use past::{at_point, wanted_at};
 pub(crate) use plan::{Change, FieldChange, Plan, Prune, differences, plan};
 pub(crate) use read::{Declarations, read};
-pub(crate) use resolve::{Material, SecretWanted, Wanted, resolve};
+pub(crate) use resolve::{Material, SecretWanted, Wanted, belonging, resolve};
 pub(crate) use show::{facts, field_lines, lines};

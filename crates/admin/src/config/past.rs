@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use db::HistoryRow;
-use keys::{KeyMaterial, PublicKey};
 use model::{Kind, Object};
 
 use super::{Material, SecretWanted, Wanted};
 use crate::changes::{blank, failed};
+use crate::held::Held;
 use crate::{Context, OpError};
 
 /// An object as it was.
@@ -27,19 +27,20 @@ pub(crate) async fn wanted_at(context: &Context, point: i64) -> Result<Vec<Wante
         return Err(OpError::NotFound(format!("point {point} is still to come: the newest is {newest}")));
     }
     let rows = objects.as_of(point).await.map_err(failed)?;
-    rows.into_iter().map(|row| wanted(row, point)).collect()
+    rows.into_iter().filter(|row| row.kind != Kind::Crl).map(|row| wanted(row, point)).collect()
 }
 
 fn wanted(row: HistoryRow, point: i64) -> Result<Wanted, OpError> {
     let fields = row.kind.descriptor().fields.iter().filter(|f| f.is_secret());
     let secrets: BTreeMap<_, _> = fields.map(|f| (f.name, SecretWanted::Leave)).collect();
-    let public = row.public_blob.as_deref().map(PublicKey::from_ssh_blob).transpose();
-    let public = public.map_err(|e| OpError::Failed(format!("{} {}: {e}", row.kind, row.name)))?;
-    let private = row.body.get("type").is_some_and(|v| v.to_string() == "PRIVATE");
-    let material = match (row.kind, public) {
-        (Kind::Key, Some(public)) if !private => Material::Is(Box::new(KeyMaterial::Public(public))),
-        (Kind::Key, public) if private => Material::Private(public),
-        _ => Material::None,
+    let held = row.public_blob.as_deref().map(|blob| Held::stored(row.kind, blob)).transpose();
+    let held = held.map_err(|e| OpError::Failed(format!("{} {}: {e}", row.kind, row.name)))?.flatten();
+    let says = |field: &str, word: &str| row.body.get(field).is_some_and(|v| v.to_string() == word);
+    let material = match (row.kind, held.map(Box::new)) {
+        (Kind::Key, held) if says("type", "PRIVATE") => Material::Private(held),
+        (Kind::Certificate, held) if says("private_part", "Y") => Material::Private(held),
+        (_, Some(held)) => Material::Is(held),
+        (_, None) => Material::None,
     };
     Ok(Wanted {
         kind: row.kind,

@@ -5,11 +5,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use base::ObjectId;
 use db::{CredentialRow, ObjectChange};
 use engine::Stored;
-use keys::{Fingerprint, KeyMaterial};
+use keys::Fingerprint;
 use model::{Body, Field, FieldKind, Kind, Object, Place, Value};
 
 use super::{Material, SecretWanted, Wanted};
 use crate::changes::{self, blank, failed};
+use crate::held::Held;
 use crate::sealing::{self, Clear};
 use crate::{Context, OpError};
 
@@ -53,7 +54,7 @@ pub(crate) struct Step {
     pub(crate) new_name: Option<String>,
     pub(crate) fields: Vec<FieldChange>,
     secrets: SecretChanges,
-    material: Option<Box<KeyMaterial>>,
+    material: Option<Box<Held>>,
 }
 
 /// All of it.
@@ -97,7 +98,9 @@ pub(crate) async fn plan(
         return Err(OpError::Refused(wrong.join("\n")));
     }
     let waiting = waiting(context).await?;
-    for object in stored.objects.iter().filter(|o| !met.contains(&o.id) && !waiting.contains(&o.id)) {
+    // What authorities publish is no part of what files declare.
+    let declared = |o: &Object| o.kind != Kind::Crl && !waiting.contains(&o.id);
+    for object in stored.objects.iter().filter(|o| !met.contains(&o.id) && declared(o)) {
         let private = present.keys.get(&object.id).is_some_and(|key| key.private);
         match prune {
             Prune::Kinds(kinds) if kinds.contains(&object.kind) => plan.steps.push(Step::delete(object)),
@@ -122,6 +125,11 @@ pub(crate) async fn waiting(context: &Context) -> Result<HashSet<ObjectId>, OpEr
 }
 
 impl Plan {
+    /// An object goes as well, whatever was wanted.
+    pub(crate) fn delete(&mut self, object: &Object) {
+        self.steps.push(Step::delete(object));
+    }
+
     /// The changes, to be made or, unless `real`, only to be looked at: then nothing is sealed or hashed.
     pub(crate) async fn changes(&self, context: &Context, real: bool) -> Result<Vec<ObjectChange>, OpError> {
         let mut all = Vec::with_capacity(self.steps.len());
@@ -170,7 +178,7 @@ impl Step {
             secrets.push(((*name).to_owned(), sealed));
         }
         let credential = match &self.material {
-            Some(material) => Some(sealing::credential(context, material, &uid)?),
+            Some(material) => Some(material.credential(context, &uid)?),
             None => None,
         };
         Ok(match self.change {
@@ -229,7 +237,7 @@ impl Planner<'_> {
         let (material, mut key_fields) = material_change(material, key)?;
         let old = found.cloned().unwrap_or_else(|| blank(kind, name.clone()));
         if let Some(material) = &material {
-            sealing::note_key(&mut body, material);
+            material.note(&mut body).map_err(OpError::Refused)?;
         }
         carry(kind, &mut body, &old.body);
         let (secrets, secret_fields) = self.secrets(&old, &name, secrets).await?;
@@ -308,7 +316,9 @@ impl Planner<'_> {
 /// Takes over from the old body what files do not declare: what the gateway set, and what this version does not know.
 fn carry(kind: Kind, body: &mut Body, old: &Body) {
     for (name, value) in old {
-        if kind.descriptor().field(name).is_none_or(|field| field.read_only) {
+        // A certificate keeps its type where a document does not speak of it.
+        let is_type = kind == Kind::Certificate && name == "certificate_type";
+        if is_type || kind.descriptor().field(name).is_none_or(|field| field.read_only) {
             body.entry(name.clone()).or_insert_with(|| value.clone());
         }
     }
@@ -318,11 +328,11 @@ fn carry(kind: Kind, body: &mut Body, old: &Body) {
 fn material_change(
     wanted: Material,
     key: Option<&CredentialRow>,
-) -> Result<(Option<Box<KeyMaterial>>, Vec<FieldChange>), OpError> {
+) -> Result<(Option<Box<Held>>, Vec<FieldChange>), OpError> {
     let is = |octets: &[u8; 32]| Fingerprint(*octets).to_string();
     match (wanted, key) {
         (Material::None, _) => Ok((None, Vec::new())),
-        (Material::Private(stated), Some(key)) if key.private => match stated.map(|s| s.fingerprint().0) {
+        (Material::Private(stated), Some(key)) if key.private => match stated.map(|s| s.fingerprint()) {
             Some(stated) if stated != key.fingerprint => Err(OpError::Refused(format!(
                 "the private key here is another one, {}: give private_key by reference to put another in its place, or \
                  take public_key out to keep it",
@@ -334,8 +344,7 @@ fn material_change(
             "the private key is set where this comes from, but not here: give private_key by reference".to_owned(),
         )),
         (Material::Is(new), Some(old)) => {
-            let private = matches!(*new, KeyMaterial::Private(_));
-            let print = new.public().fingerprint().0;
+            let (private, print) = (new.is_private(), new.fingerprint());
             if old.private && !private {
                 return Err(OpError::Refused(
                     "its private part is in the store and would be lost: add private_key = { set = true }, or delete \
@@ -346,13 +355,13 @@ fn material_change(
             if print == old.fingerprint && private == old.private {
                 return Ok((None, Vec::new()));
             }
-            let shown = changed("public_key", Some(&is(&old.fingerprint)), Some(&is(&print)));
+            let shown = changed(new.written().0, Some(&is(&old.fingerprint)), Some(&is(&print)));
             let private = (private && !old.private).then(|| changed("private_key", None, Some("*** (new)")));
             let fields = std::iter::once(shown).filter(|f| f.old != f.new).chain(private).collect();
             Ok((Some(new), fields))
         }
         (Material::Is(new), None) => {
-            let shown = changed("public_key", None, Some(&is(&new.public().fingerprint().0)));
+            let shown = changed(new.written().0, None, Some(&is(&new.fingerprint())));
             Ok((Some(new), vec![shown]))
         }
     }

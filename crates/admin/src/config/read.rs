@@ -12,8 +12,15 @@ use super::{Document, Reference};
 
 /// Things that are told of documents that are wrong.
 const PROBLEMS_MAX: usize = 50;
-/// The fields that only a key has in a document.
-const KEY_FIELDS: [&str; 3] = ["public_key", "private_key", "key_password"];
+/// The fields that only keys and certificates have in a document.
+const fn held_fields(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Key => &["public_key", "private_key", "key_password"],
+        Kind::Certificate => &["certificate", "private_key", "key_password"],
+        _ => &[],
+    }
+}
+
 /// How a secret may be given.
 const SECRET_FORMS: &str =
     "{ file = \"…\" }, { env = \"…\" } or { credential = \"…\" }, or { set = true } to keep what is set";
@@ -40,7 +47,8 @@ pub(crate) struct Declared {
     pub(crate) state: ObjectState,
     pub(crate) body: Body,
     pub(crate) secrets: BTreeMap<&'static str, Given>,
-    pub(crate) public_key: Option<String>,
+    /// Public key, or certificate.
+    pub(crate) public_part: Option<String>,
     pub(crate) private_key: Option<Given>,
     pub(crate) key_password: Option<Given>,
 }
@@ -159,7 +167,7 @@ impl Reader<'_> {
             state: ObjectState::Enabled,
             body: Body::new(),
             secrets: BTreeMap::new(),
-            public_key: None,
+            public_part: None,
             private_key: None,
             key_password: None,
         };
@@ -188,7 +196,7 @@ impl Reader<'_> {
 
     fn field(&mut self, object: &mut Declared, key: &str, value: &DeValue<'_>) -> Result<(), String> {
         let descriptor = object.kind.descriptor();
-        if object.kind == Kind::Key && KEY_FIELDS.contains(&key) {
+        if held_fields(object.kind).contains(&key) {
             return key_field(object, key, value);
         }
         let Some((place, field)) = descriptor.parameter(key) else { return Err(unknown(descriptor, key)) };
@@ -217,7 +225,7 @@ impl Reader<'_> {
 
 fn key_field(object: &mut Declared, key: &str, value: &DeValue<'_>) -> Result<(), String> {
     match key {
-        "public_key" => object.public_key = Some(text(key, value)?),
+        "public_key" | "certificate" => object.public_part = Some(text(key, value)?),
         "private_key" => object.private_key = Some(given(key, value)?),
         _ => object.key_password = Some(given(key, value)?),
     }
@@ -227,7 +235,7 @@ fn key_field(object: &mut Declared, key: &str, value: &DeValue<'_>) -> Result<()
 /// What is said of a field that is none, with the nearest one.
 fn unknown(descriptor: &ObjectDescriptor, key: &str) -> String {
     let names = descriptor.parameters().filter(|(place, _)| *place != Place::Name).map(|(_, field)| field.name);
-    let extra = KEY_FIELDS.into_iter().filter(|_| descriptor.kind == Kind::Key);
+    let extra = held_fields(descriptor.kind).iter().copied();
     let meant = model::nearest(key, names.chain(extra));
     let fix = meant.map_or_else(|| "take it out".to_owned(), |name| format!("did you mean {name}?"));
     format!("a {} has no field {:?}: {fix}", descriptor.title, base::brief(key, 40))

@@ -5,12 +5,14 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use base::{ObjectId, Secret};
-use keys::{KeyMaterial, PublicKey, read_key};
-use model::{Body, Kind, ObjectState};
+use keys::certificate::Certificate;
+use keys::{KeyMaterial, PrivateKey, read_certificates, read_key};
+use model::{Body, Kind, Object, ObjectState};
 
 use super::read::{Declared, Given};
 use super::{Bundle, Declarations, Reference};
 use crate::OpError;
+use crate::held::Held;
 
 /// Environment variable by which systemd tells where credentials are.
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
@@ -33,6 +35,23 @@ pub(crate) struct Wanted {
     pub(crate) material: Material,
 }
 
+impl Wanted {
+    /// An object as given, of a kind without secrets and keys.
+    pub(crate) fn plain(object: Object, place: &str) -> Self {
+        Self {
+            kind: object.kind,
+            name: object.name,
+            place: place.to_owned(),
+            id: Some(object.id),
+            group: object.group,
+            state: object.state,
+            body: object.body,
+            secrets: BTreeMap::new(),
+            material: Material::None,
+        }
+    }
+}
+
 /// What a secret shall be.
 pub(crate) enum SecretWanted {
     /// What it is; it must be set.
@@ -45,14 +64,14 @@ pub(crate) enum SecretWanted {
     Stored(Secret<Vec<u8>>),
 }
 
-/// What a key shall be.
+/// What a key or certificate shall be.
 pub(crate) enum Material {
-    /// The object is no key.
+    /// The object holds nothing, or is left as it is.
     None,
-    /// The private key that is there, and if this is said, the one with that public part.
-    Private(Option<PublicKey>),
+    /// The private key that is there, and if this is said, the one with this public part, or certificate.
+    Private(Option<Box<Held>>),
     /// This.
-    Is(Box<KeyMaterial>),
+    Is(Box<Held>),
 }
 
 /// Fetches what the declarations name.
@@ -85,11 +104,15 @@ fn one(object: Declared, bundle: &Bundle) -> Result<Wanted, String> {
         secrets.insert(*field, wanted);
     }
     let material = match object.kind {
-        Kind::Key => {
+        Kind::Key | Kind::Certificate => {
             let password = object.key_password.as_ref().map(&fetch).transpose()?.flatten();
             let password = password.map(|octets| first_line("key_password", &octets)).transpose()?;
             let private = object.private_key.as_ref().map(&fetch).transpose()?;
-            material(object.public_key.as_deref(), private, password.as_ref())?
+            let public = object.public_part.as_deref();
+            match object.kind {
+                Kind::Certificate => certificate_material(public, private, password.as_ref())?,
+                _ => material(public, private, password.as_ref())?,
+            }
         }
         _ => Material::None,
     };
@@ -111,8 +134,8 @@ fn material(
     }?;
     match (private, stated) {
         (None, None) => Err("it has no key: give public_key or private_key".to_owned()),
-        (None, Some(key)) => Ok(Material::Is(Box::new(KeyMaterial::Public(key)))),
-        (Some(None), stated) => Ok(Material::Private(stated)),
+        (None, Some(key)) => Ok(Material::Is(Box::new(Held::Key(KeyMaterial::Public(key))))),
+        (Some(None), stated) => Ok(Material::Private(stated.map(|key| Box::new(Held::Key(KeyMaterial::Public(key)))))),
         (Some(Some(octets)), stated) => {
             let key = read_key(octets.expose(), None, password).map_err(|e| format!("private_key: {e}"))?;
             match (&key, stated) {
@@ -120,9 +143,45 @@ fn material(
                 (key, Some(stated)) if *key.public() != stated => {
                     Err("private_key: what was found there does not belong to public_key".to_owned())
                 }
-                _ => Ok(Material::Is(Box::new(key))),
+                _ => Ok(Material::Is(Box::new(Held::Key(key)))),
             }
         }
+    }
+}
+
+/// As [`material`], of a certificate.
+fn certificate_material(
+    text: Option<&str>,
+    private: Option<Option<Secret<Vec<u8>>>>,
+    password: Option<&Secret<String>>,
+) -> Result<Material, String> {
+    let text = text.ok_or("it has no certificate: give certificate")?;
+    let read = read_certificates(text.as_bytes(), None, None).map_err(|e| format!("certificate: {e}"))?;
+    let [found] = read.certificates.as_slice() else {
+        return Err(format!("certificate: {} stand there: give one", read.certificates.len()));
+    };
+    if !read.keys.is_empty() {
+        return Err("certificate: a private key does not stand in the file".to_owned());
+    }
+    let certificate = Certificate::from_der(&found.der).map_err(|e| format!("certificate: {e}"))?;
+    match private {
+        None => Ok(Material::Is(Box::new(Held::Certificate(certificate, None)))),
+        Some(None) => Ok(Material::Private(Some(Box::new(Held::Certificate(certificate, None))))),
+        Some(Some(octets)) => {
+            let key = read_key(octets.expose(), None, password).map_err(|e| format!("private_key: {e}"))?;
+            let key = belonging(&certificate, key).map_err(|text| format!("private_key: {text}"))?;
+            Ok(Material::Is(Box::new(Held::Certificate(certificate, Some(key)))))
+        }
+    }
+}
+
+/// The private key, if it is the certificate's (CERT-9).
+pub(crate) fn belonging(certificate: &Certificate, key: KeyMaterial) -> Result<PrivateKey, String> {
+    let KeyMaterial::Private(key) = key else { return Err("what was found there is a public key".to_owned()) };
+    let public = certificate.public_key().map_err(|e| format!("the key of the certificate: {e}"))?;
+    match key.public() == public {
+        true => Ok(key),
+        false => Err("the private key does not belong to the certificate".to_owned()),
     }
 }
 

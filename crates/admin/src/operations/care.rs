@@ -57,6 +57,14 @@ pub(super) static OPERATIONS: &[Operation] = &[
         run: |context, _| Box::pin(rotate(context)),
     },
     Operation {
+        name: "store verify",
+        title: "Read every stored file to its end: does it open, and is it what was received",
+        right: Right { resource: Resource::Configuration, letter: 'R' },
+        effect: Effect::Read,
+        params: Vec::new,
+        run: |context, _| Box::pin(verify_store(context)),
+    },
+    Operation {
         name: "purge",
         title: "Remove ended transfers that are older than the rules of retention say",
         right: Right { resource: Resource::Transfers, letter: 'D' },
@@ -169,7 +177,8 @@ async fn escrow(context: &Context, input: &Input) -> Result<Output, OpError> {
             "a change of the master key is not finished: run `gatehouse master rotate` first".to_owned(),
         ));
     }
-    let (key, file) = (data.join("master.key"), path.clone());
+    let handed = context.engine.options().master_file.clone();
+    let (key, file) = (handed.unwrap_or_else(|| data.join("master.key")), path.clone());
     let work = tokio::task::spawn_blocking(move || {
         let text = keys::seal_escrow(&key, &passphrase).map_err(|e| OpError::Refused(e.to_string()))?;
         write_new(&file, text.as_bytes()).map_err(|e| OpError::Refused(format!("{}: {e}", file.display())))
@@ -221,6 +230,22 @@ async fn rotate(context: &Context) -> Result<Output, OpError> {
     })
 }
 
+async fn verify_store(context: &Context) -> Result<Output, OpError> {
+    let found = context.engine.verify_store().await.map_err(|e| OpError::Failed(e.to_string()))?;
+    if found.faulty > 0 {
+        let told = found.faults.join("\n");
+        return Err(OpError::Refused(format!(
+            "{told}\n{} of {} stored files are damaged",
+            found.faulty, found.payloads
+        )));
+    }
+    Ok(Output::Done {
+        text: format!("{} stored files are whole: {} octets", found.payloads, found.octets),
+        facts: vec![("files".to_owned(), number(found.payloads)), ("octets".to_owned(), number(found.octets))],
+        warnings: Vec::new(),
+    })
+}
+
 fn number(n: u64) -> Cell {
     Cell::from(i64::try_from(n).unwrap_or(i64::MAX))
 }
@@ -238,7 +263,7 @@ async fn purge(context: &Context, input: &Input) -> Result<Output, OpError> {
     }
     let columns = ["Site", "State", "Transfers", "Octets", "Oldest"].map(str::to_owned).to_vec();
     let row = |((site, state), sum): ((String, db::State), PurgedSum)| {
-        let oldest = sum.oldest.map_or(Cell::None, |at| at.to_string().into());
+        let oldest = sum.oldest.map_or(Cell::None, Cell::from);
         vec![site.into(), state.word().into(), number(sum.transfers), number(sum.octets), oldest]
     };
     Ok(Output::Table { columns, rows: purged.into_iter().map(row).collect() })

@@ -165,9 +165,10 @@ pub(super) async fn carry_out(
     told.extend(warnings.iter().take(WARNINGS_MAX).map(|text| format!("warning: {text}")));
     let more = warnings.len().saturating_sub(WARNINGS_MAX);
     told.extend((more > 0).then(|| format!("warning: and {more} more, as `gatehouse check` lists them")));
-    told.push(end);
+    told.push(end.clone());
     if let Some(data) = data.as_object_mut() {
         data.insert("applied".to_owned(), (!dry_run).into());
+        data.insert("end".to_owned(), end.into());
         data.insert("point".to_owned(), context.engine.db().objects().revision().await.map_err(failed)?.into());
         if let Some(all) = data.get_mut("warnings").and_then(|w| w.as_array_mut()) {
             all.extend(warnings.into_iter().map(serde_json::Value::from));

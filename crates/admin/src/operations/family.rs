@@ -71,5 +71,7 @@ object_family!(MODELS, TransferModel, Models, "model", "peladm", "peldsp", "mode
 object_family!(CGATE_GROUPS, CgateGroup, Cgates, "gate group", "peladm", "peldsp", "cgategroup");
 object_family!(CGATES, Cgate, Cgates, "gate", "peladm", "peldsp", "cgate");
 object_family!(VFD_DIRS, VfdDir, Vfd, "virtual folder", "vfdadm", "vfddsp", "dir");
+object_family!(DROP_FOLDERS, DropFolder, Sites, "drop folder", "handoff", "handoff", "drop");
+object_family!(HOOKS, Hook, Configuration, "hook", "handoff", "handoff", "hook");
 object_family!(DECISION_RULES, DecisionRule, DecisionRules, "decision rule", "peladm", "peldsp", "decisionrule");
 object_family!(RULE_TABLES, RuleTable, RuleTables, "rule table", "peladm", "peldsp", "ruletable");

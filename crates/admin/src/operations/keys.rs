@@ -1,12 +1,13 @@
 //! Bare keys: import, make, change, delete, show (certificates-and-keys.md section 3.4).
 
 use db::Change;
-use keys::{KeyAlgorithm, KeyFileFormat, KeyMaterial, PrivateKey, read_key};
+use keys::{KeyAlgorithm, KeyFileFormat, KeyMaterial, OpenedKey, PrivateKey, open_key};
 use model::{Field, FieldKind, Kind, Object, ObjectState};
 
 use super::objects;
 use super::objects::{cell, delete_params, name_of, name_params, stored};
 use crate::changes::{self, blank, creation, new_uid, recorded};
+use crate::held::Held;
 use crate::{Cell, Context, Effect, Input, InputError, OpError, Operation, Output, Param, Resource, Right, sealing};
 
 const fn right(letter: char) -> Right {
@@ -75,12 +76,15 @@ pub(super) static OPERATIONS: &[Operation] = &[
 
 const FILE: Field =
     Field::text("file_name", 255, "file that holds the key").shorts(&["fn"]).aliases(&["filename"]).required();
-const FORMAT: Field =
-    Field::choice("file_format", &["DER", "PEM", "TXT", "OPENSSH"], "form of the file; found out where not given")
-        .shorts(&["ff"])
-        .detail("TXT is the one-line OpenSSH public key");
+const FORMAT: Field = Field::choice(
+    "file_format",
+    &["DER", "PEM", "TXT", "OPENSSH", "RFC4716", "PPK"],
+    "form of the file; found out where not given",
+)
+.shorts(&["ff"])
+.detail("TXT is the one-line OpenSSH public key, RFC4716 the form of SSH Tectia, PPK a private key of PuTTY");
 const PASSWORD: Field =
-    Field::new("key_password", FieldKind::Secret { max: 128 }, "password of an encrypted OPENSSH file").shorts(&["kp"]);
+    Field::new("key_password", FieldKind::Secret { max: 128 }, "password of an encrypted private key").shorts(&["kp"]);
 const BITS: Field = Field::int("bits", (2048, 4096), "bits", "size of an RSA key").default("3072");
 const NEW_NAME: Field = Field::text("new_name", 31, "other name for it; all references follow").shorts(&["nn"]);
 
@@ -114,17 +118,16 @@ fn update_params() -> Vec<Param> {
 
 async fn import(context: &Context, input: &Input) -> Result<Output, OpError> {
     let file = input.file("file_name").ok_or(InputError::Absent("file_name"))?;
-    let format = match input.text("file_format") {
-        Some("DER") => Some(KeyFileFormat::Der),
-        Some("PEM") => Some(KeyFileFormat::Pem),
-        Some("TXT") => Some(KeyFileFormat::Txt),
-        Some("OPENSSH") => Some(KeyFileFormat::OpenSsh),
-        _ => None,
-    };
-    let material =
-        read_key(file.expose(), format, input.secret("key_password")).map_err(|e| OpError::Refused(e.to_string()))?;
-    agrees(&material, input)?;
-    let twin = context.engine.snapshot().key_by_fingerprint(&material.public().fingerprint().0).cloned();
+    let refused = |e: keys::KeyError| OpError::Refused(e.to_string());
+    let format = input.text("file_format").map(str::parse::<KeyFileFormat>).transpose().map_err(refused)?;
+    let opened = open_key(file.expose(), format, input.secret("key_password")).map_err(refused)?;
+    agrees(&opened.material, input)?;
+    let public = opened.material.public();
+    if public.is_pss_only() {
+        let text = "an RSA key for PSS signatures only can't serve SSH (RFC 4055 section 1.2): make another key";
+        return Err(OpError::Refused(text.to_owned()));
+    }
+    let twin = context.engine.snapshot().key_by_fingerprint(&public.fingerprint().0).cloned();
     match twin {
         Some(twin) if !input.is_set("force") => Err(OpError::Refused(format!(
             "the same key is in the store as {} ({}, group {}): use it, or import it again with -force",
@@ -132,7 +135,7 @@ async fn import(context: &Context, input: &Input) -> Result<Output, OpError> {
             twin.state.shown(),
             twin.group
         ))),
-        _ => store(context, input, &material, "imported").await,
+        _ => store(context, input, opened, "imported").await,
     }
 }
 
@@ -157,27 +160,31 @@ async fn create(context: &Context, input: &Input) -> Result<Output, OpError> {
     // Making an RSA key takes seconds: not on the threads of the network.
     let key = tokio::task::spawn_blocking(move || PrivateKey::generate(algorithm, bits)).await;
     let key = key.map_err(|e| OpError::Failed(e.to_string()))?.map_err(|e| OpError::Refused(e.to_string()))?;
-    store(context, input, &KeyMaterial::Private(key), "created").await
+    let opened = OpenedKey { material: KeyMaterial::Private(key), weaknesses: Vec::new() };
+    store(context, input, opened, "created").await
 }
 
-async fn store(context: &Context, input: &Input, material: &KeyMaterial, what: &str) -> Result<Output, OpError> {
+async fn store(context: &Context, input: &Input, opened: OpenedKey, what: &str) -> Result<Output, OpError> {
+    let OpenedKey { material, weaknesses } = opened;
+    let (public, kind) = (material.public().clone(), sealing::type_of(&material).to_lowercase());
     let name = name_of(input, Kind::Key)?;
     let mut object = blank(Kind::Key, name);
     put(&mut object, input)?;
-    sealing::note_key(&mut object.body, material);
+    let held = Held::Key(material);
+    held.note(&mut object.body).map_err(OpError::Refused)?;
     let uid = new_uid()?;
-    let credential = sealing::credential(context, material, &uid)?;
+    let credential = held.credential(context, &uid)?;
     let made = changes::commit(context, ("", ""), vec![creation(object, uid, Vec::new(), Some(credential))]).await?;
     let stored = made.objects.first().ok_or_else(|| OpError::Failed("a change gave no key".to_owned()))?;
-    let fingerprint = material.public().fingerprint();
+    let fingerprint = public.fingerprint();
     let facts = vec![
         ("name".to_owned(), Cell::from(stored.name.as_str())),
         ("fingerprint".to_owned(), fingerprint.to_string().into()),
         ("state".to_owned(), stored.state.as_str().into()),
     ];
-    let kind = if sealing::type_of(material) == "PRIVATE" { "private" } else { "public" };
-    let text = format!("key {} {what}: {kind} {}, {fingerprint}", stored.name, material.public().algorithm());
-    Ok(Output::Done { text, facts, warnings: made.warnings })
+    let text = format!("key {} {what}: {kind} {}, {fingerprint}", stored.name, public.algorithm());
+    let warnings = made.warnings.into_iter().chain(weaknesses.iter().map(ToString::to_string)).collect();
+    Ok(Output::Done { text, facts, warnings })
 }
 
 /// Group, state and comment as given.
@@ -222,7 +229,7 @@ async fn display(context: &Context, input: &Input) -> Result<Output, OpError> {
         fields.push(("fingerprint_words".to_owned(), fingerprint.words().into()));
         fields.push(("public_key".to_owned(), public.openssh_line(&object.name).into()));
     }
-    fields.push(("created".to_owned(), object.created_at.to_string().into()));
+    fields.push(("created".to_owned(), object.created_at.into()));
     let referrers = snapshot.referrers(Kind::Key, &object.name);
     let referrers = referrers.into_iter().map(|(kind, name, field)| format!("{kind} {name} ({field})")).collect();
     fields.push(("referred_to_by".to_owned(), Cell::List(referrers)));

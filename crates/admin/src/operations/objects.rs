@@ -59,6 +59,17 @@ pub(super) async fn create(context: &Context, input: &Input, kind: Kind) -> Resu
     save_new(context, object, input).await
 }
 
+/// Creates an object from the input, with secrets that the gateway made for it.
+pub(super) async fn create_with(context: &Context, input: &Input, kind: Kind, own: &Input) -> Result<Output, OpError> {
+    let mut object = blank(kind, name_of(input, kind)?);
+    take_values(&mut object, input)?;
+    take_values(&mut object, own)?;
+    let uid = new_uid()?;
+    let mut secrets = sealed_secrets(context, kind, &uid, input).await?;
+    secrets.extend(sealed_secrets(context, kind, &uid, own).await?);
+    save(context, "created", creation(object, uid, secrets, None)).await
+}
+
 /// Creates an object from a draft, as the first start does.
 ///
 /// # Errors
@@ -90,6 +101,12 @@ pub(super) async fn save_changed(context: &Context, object: Object, input: &Inpu
     let uid = context.engine.db().objects().uid(object.kind, &object.name).await.map_err(failed)?;
     let secrets = sealed_secrets(context, object.kind, &uid, input).await?;
     let secrets = secrets.into_iter().map(|(field, sealed)| (field, Some(sealed))).collect();
+    save(context, "updated", ObjectChange::Update(changes::update(object, secrets))).await
+}
+
+/// Stores an object without a secret that it had.
+pub(super) async fn save_without(context: &Context, object: Object, field: &str) -> Result<Output, OpError> {
+    let secrets = vec![(field.to_owned(), None)];
     save(context, "updated", ObjectChange::Update(changes::update(object, secrets))).await
 }
 
@@ -128,8 +145,8 @@ pub(super) async fn display(context: &Context, input: &Input, kind: Kind) -> Res
         .map(|(place, field)| (field.name.to_owned(), cell(&object, place, &field)))
         .collect();
     fields.push(("revision".to_owned(), object.revision.into()));
-    fields.push(("created".to_owned(), object.created_at.to_string().into()));
-    fields.push(("updated".to_owned(), object.updated_at.to_string().into()));
+    fields.push(("created".to_owned(), object.created_at.into()));
+    fields.push(("updated".to_owned(), object.updated_at.into()));
     Ok(Output::Record { fields })
 }
 

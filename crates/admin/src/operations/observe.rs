@@ -28,6 +28,14 @@ pub(super) static OPERATIONS: &[Operation] = &[
         run: |context, input| Box::pin(inbound(context, input)),
     },
     Operation {
+        name: "names",
+        title: "List the names of the objects of a kind",
+        right: Right { resource: Resource::Configuration, letter: 'R' },
+        effect: Effect::Read,
+        params: || vec![Param::of(KIND).required().positional()],
+        run: |context, input| Box::pin(async { names(context, input) }),
+    },
+    Operation {
         name: "history",
         title: "List every revision of an object, or the newest changes of all, and who made them",
         right: Right { resource: Resource::Configuration, letter: 'R' },
@@ -83,7 +91,10 @@ fn inbound_params() -> Vec<Param> {
 
 fn address(input: &Input, name: &'static str) -> Result<SocketAddr, OpError> {
     let text = input.text(name).ok_or(InputError::Absent(name))?;
-    text.parse().map_err(|_| {
+    // The zone of a link-local address decides nothing: it is taken off as on a real connection.
+    let zone = text.split_once('%').and_then(|(before, rest)| rest.split_once(']').map(|(_, after)| (before, after)));
+    let bare = zone.map_or_else(|| text.to_owned(), |(before, after)| format!("{before}]{after}"));
+    bare.parse().map_err(|_| {
         OpError::Syntax(InputError::Together(format!("-{name} is {text:?}: give ADDRESS:PORT, IPv6 as [ADDRESS]:PORT")))
     })
 }
@@ -150,6 +161,14 @@ pub(super) fn kind_of(word: &str) -> Result<Kind, OpError> {
     })
 }
 
+/// Names of the objects in use, as shells ask for them while somebody types.
+fn names(context: &Context, input: &Input) -> Result<Output, OpError> {
+    let kind = kind_of(input.text("kind").ok_or(InputError::Absent("kind"))?)?;
+    let snapshot = context.engine.snapshot();
+    let rows = snapshot.objects(kind).map(|object| vec![Cell::from(object.name.as_str())]).collect();
+    Ok(Output::Table { columns: vec!["Name".to_owned()], rows })
+}
+
 /// Revisions of one object from the first on, or the newest changes of all of them.
 async fn history(context: &Context, input: &Input) -> Result<Output, OpError> {
     let objects = context.engine.db().objects();
@@ -176,7 +195,7 @@ async fn history(context: &Context, input: &Input) -> Result<Output, OpError> {
         vec![
             Cell::from(r.point),
             r.revision.into(),
-            r.at.to_string().into(),
+            r.at.into(),
             r.actor.into(),
             r.op.into(),
             format!("{} {}", r.kind, r.name).into(),
@@ -221,7 +240,7 @@ async fn audit_list(context: &Context, input: &Input) -> Result<Output, OpError>
     let row = |r: AuditRow| {
         vec![
             Cell::from(r.seq),
-            r.at.to_string().into(),
+            r.at.into(),
             r.actor.name.into(),
             r.actor.origin.into(),
             r.action.into(),

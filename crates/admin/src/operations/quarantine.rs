@@ -72,7 +72,7 @@ async fn list(context: &Context, input: &Input) -> Result<Output, OpError> {
             c.gate.into(),
             c.login.into(),
             c.source.into(),
-            c.at.to_string().into(),
+            c.at.into(),
             c.tries.into(),
             c.algorithm.into(),
             Fingerprint(c.fingerprint).to_string().into(),

@@ -50,7 +50,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
 ];
 
 /// The table that `route add` writes its rules into.
-const TABLE: &str = "ROUTES";
+pub(crate) const TABLE: &str = "ROUTES";
 const NAME: Field = Field::text("name", 25, "name of the route").shorts(&["n"]).required();
 /// Parameter, argument of the condition, help.
 const CONDITIONS: &[(&str, &str, &str)] = &[

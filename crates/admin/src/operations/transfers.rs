@@ -81,17 +81,23 @@ pub(super) static OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "why",
-        title: "Tell the story of a transfer: what happened, why, what to do",
+        title: "Tell the story of a transfer, or of the newest one of a site or file name: what happened, why, what to do",
         right: right('R'),
         effect: Effect::Read,
-        params: id_params,
+        params: || vec![Param::of(STORY_OF).positional()],
         run: |context, input| Box::pin(why(context, input)),
     },
 ];
 
-const ID: Field =
+pub(super) const ID: Field =
     Field::int("local_ident", (1, i64::MAX), "", "local identifier of the transfer").shorts(&["id", "li"]).required();
 const SITE: Field = Field::new("alias", FieldKind::Ref(Kind::RemoteSite), "name of the site").shorts(&["a"]).required();
+
+/// The number of a transfer; a site or a file name stand for their newest one.
+const STORY_OF: Field =
+    Field::text("local_ident", 255, "number of a transfer, or the name of a site, a login or a file")
+        .shorts(&["id", "li"])
+        .required();
 
 fn id_params() -> Vec<Param> {
     vec![Param::of(ID).positional()]
@@ -126,14 +132,23 @@ fn submit_params() -> Vec<Param> {
         Field::int("priority", (0, 2), "", "0 high, 1 medium, 2 low").shorts(&["prio"]).default("1"),
         Field::flag("frozen_state", "N", "wait until restarted").shorts(&["fs"]),
         Field::flag("permanent", "N", "the partner may fetch it any number of times").shorts(&["perm"]),
-        Field::text("date_to_begin", 40, "not before: 2026-11-23T14:05:00Z, or +hhmmss").shorts(&["dtb"]),
-        Field::text("date_to_end", 40, "cancelled after").shorts(&["dte"]),
         Field::int("retry_count_max", (0, 999), "", "tries after the first").shorts(&["rcm"]).default("10"),
         Field::text("param1", 40, "text of the user's own, never sent").shorts(&["p1"]),
         Field::text("param2", 40, "text of the user's own, never sent").shorts(&["p2"]),
     ]
     .map(Param::of)
-    .to_vec()
+    .into_iter()
+    .chain(
+        [time("date_to_begin", "not before").shorts(&["dtb"]), time("date_to_end", "cancelled after").shorts(&["dte"])]
+            .map(Param::time),
+    )
+    .collect()
+}
+
+/// A parameter that is a time.
+const fn time(name: &'static str, help: &'static str) -> Field {
+    Field::text(name, 60, help)
+        .detail("2026-11-23T14:05:00+01:00; or 2026-11-23T14:05 in the zone of TZ; or +hhmmss from now")
 }
 
 fn criteria() -> Vec<Param> {
@@ -143,13 +158,13 @@ fn criteria() -> Vec<Param> {
         Field::choice("direction", &["I", "O"], "I in, O out").shorts(&["dir"]),
         Field::choice("mode", &["I", "R"], "I we called, R the partner called").shorts(&["m"]),
         Field::text("file_name", 255, "name of the file").shorts(&["fn"]),
-        Field::text("from", 40, "made at or after"),
-        Field::text("until", 40, "made before"),
         Field::int("below", (1, i64::MAX), "", "only identifiers below this one: the next page"),
         Field::int("last", (1, 10_000), "", "how many").default("50"),
     ]
     .map(Param::of)
-    .to_vec()
+    .into_iter()
+    .chain([time("from", "made at or after"), time("until", "made before")].map(Param::time))
+    .collect()
 }
 
 async fn submit(context: &Context, input: &Input) -> Result<Output, OpError> {
@@ -178,7 +193,7 @@ async fn submit(context: &Context, input: &Input) -> Result<Output, OpError> {
 }
 
 /// A time as RFC 3339, or `+hhmmss` from now (TRF-5).
-fn moment(input: &Input, name: &'static str, now: UtcMicros) -> Result<Option<UtcMicros>, OpError> {
+pub(super) fn moment(input: &Input, name: &'static str, now: UtcMicros) -> Result<Option<UtcMicros>, OpError> {
     let Some(text) = input.text(name) else { return Ok(None) };
     let wrong =
         || OpError::Syntax(InputError::Together(format!("-{name} is {text:?}: give 2026-11-23T14:05:00Z or +hhmmss")));
@@ -250,7 +265,7 @@ async fn status(context: &Context, input: &Input) -> Result<Output, OpError> {
             t.full_state().into(),
             t.route_state.word().into(),
             t.retries.into(),
-            t.created_at.to_string().into(),
+            t.created_at.into(),
             t.err.as_str().into(),
         ]
     };
@@ -258,7 +273,7 @@ async fn status(context: &Context, input: &Input) -> Result<Output, OpError> {
     Ok(Output::Table { columns: columns.map(str::to_owned).to_vec(), rows })
 }
 
-fn ident(input: &Input) -> Result<TransferId, OpError> {
+pub(super) fn ident(input: &Input) -> Result<TransferId, OpError> {
     input.int("local_ident").map(TransferId).ok_or(OpError::Syntax(InputError::Absent("local_ident")))
 }
 
@@ -281,7 +296,7 @@ async fn display(context: &Context, input: &Input) -> Result<Output, OpError> {
 
 /// The fields of transfers.md section 11 that a transfer of this gateway has.
 fn record(t: &Transfer) -> Vec<(&'static str, Cell)> {
-    let time = |at: Option<UtcMicros>| at.map_or(Cell::None, |at| at.to_string().into());
+    let time = |at: Option<UtcMicros>| at.map_or(Cell::None, Cell::from);
     let link = |id: Option<TransferId>| id.map_or(Cell::None, |id| id.0.into());
     vec![
         ("x_local_ident", t.id.0.into()),
@@ -347,6 +362,11 @@ async fn reroute(context: &Context, input: &Input) -> Result<Output, OpError> {
 }
 
 async fn why(context: &Context, input: &Input) -> Result<Output, OpError> {
-    let story = context.engine.why(ident(input)?).await.map_err(|e| OpError::NotFound(e.to_string()))?;
+    let named = input.text("local_ident").ok_or(InputError::Absent("local_ident"))?;
+    let id = match named.parse().ok().filter(|id| *id > 0) {
+        Some(id) => TransferId(id),
+        None => context.engine.newest(named).await.map_err(|e| OpError::NotFound(e.to_string()))?,
+    };
+    let story = context.engine.why(id).await.map_err(|e| OpError::NotFound(e.to_string()))?;
     Ok(Output::Story { lines: story.lines(), facts: json!(story) })
 }

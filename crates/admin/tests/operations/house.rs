@@ -40,7 +40,8 @@ impl House {
         let parts = EngineParts { db, store, master, clock, options: EngineOptions::default() };
         let engine = Engine::start(parts).await.unwrap();
         let actor = Actor { name: "uid:1000".to_owned(), origin: "test".to_owned() };
-        Self { context: Context { engine, actor, weaknesses: Arc::new([]) }, _folder: folder }
+        let (weaknesses, about, content) = (Arc::new([]), Arc::default(), admin::Content::default());
+        Self { context: Context { engine, actor, weaknesses, about, caller: None, content }, _folder: folder }
     }
 
     pub(crate) async fn run(&self, name: &str, values: &[(&str, &str)]) -> Result<Output, OpError> {

@@ -3,8 +3,10 @@
 // What keeps panics out of the program is no rule for tests: here a panic is how a test fails.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod certificates;
 mod config;
 mod house;
+mod partner;
 mod round_trip;
 
 use admin::{OpError, Output};

@@ -75,16 +75,8 @@ pub async fn connect_ssh(target: &Target, params: ClientParams) -> Result<SshCli
 
 /// Checks the server and logs in over a connection that is there.
 async fn login_over(stream: TcpStream, params: ClientParams) -> Result<SshClient, SshError> {
-    let config = Arc::new(client_config(&params.profile)?);
-    let shared = Shared::new(Side::Client, INPUT_OCTETS_MAX);
-    let cut = CutOnDrop(Arc::clone(&shared));
-    let channels = Arc::new(Channels::default());
-    let handler = ClientHandler {
-        shared: Arc::clone(&shared),
-        channels: Arc::clone(&channels),
-        checker: Arc::clone(&params.checker),
-    };
-    let tap = Tap::new(stream, Arc::clone(&shared), false);
+    let Begun { config, shared, channels, handler, tap, cut } =
+        Begun::new(stream, &params.profile, Arc::clone(&params.checker))?;
     let steps = async {
         let mut handle = connect_stream(config, tap, handler).await.map_err(|e| e.into_ssh())?;
         let login = Login {
@@ -104,8 +96,34 @@ async fn login_over(stream: TcpStream, params: ClientParams) -> Result<SshClient
     Ok(SshClient { handle, shared, channels, _cut: cut })
 }
 
+/// What a connection is made of before its keys are exchanged.
+pub(super) struct Begun {
+    pub(super) config: Arc<russh::client::Config>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) channels: Arc<Channels>,
+    pub(super) handler: ClientHandler,
+    pub(super) tap: Tap<TcpStream>,
+    pub(super) cut: CutOnDrop,
+}
+
+impl Begun {
+    pub(super) fn new(
+        stream: TcpStream,
+        profile: &SshProfile,
+        checker: Arc<dyn HostKeyChecker>,
+    ) -> Result<Self, SshError> {
+        let config = Arc::new(client_config(profile)?);
+        let shared = Shared::new(Side::Client, INPUT_OCTETS_MAX);
+        let cut = CutOnDrop(Arc::clone(&shared));
+        let channels = Arc::new(Channels::default());
+        let handler = ClientHandler { shared: Arc::clone(&shared), channels: Arc::clone(&channels), checker };
+        let tap = Tap::new(stream, Arc::clone(&shared), false);
+        Ok(Self { config, shared, channels, handler, tap, cut })
+    }
+}
+
 /// Cuts a connection that did not come about, or is no longer wanted.
-struct CutOnDrop(Arc<Shared>);
+pub(super) struct CutOnDrop(Arc<Shared>);
 
 impl Drop for CutOnDrop {
     fn drop(&mut self) {

@@ -4,6 +4,7 @@
 
 use base::{Octets, OctetsError};
 
+use super::probe::Offered;
 use super::report::Negotiated;
 
 /// Octets read along in search of a KEXINIT; more means that there is none.
@@ -112,6 +113,13 @@ fn names(list: &[u8]) -> Vec<String> {
 }
 
 impl Lists {
+    /// The names, without those that are no algorithm.
+    pub(crate) fn offered(&self) -> Offered {
+        let kex = self.kex.iter().filter(|name| !MARKERS.contains(&name.as_str())).cloned().collect();
+        let Self { host_key, cipher, mac, compression, .. } = self.clone();
+        Offered { kex, host_key, cipher, mac, compression }
+    }
+
     /// What a client with these lists and a server with `server` agree on: the client's first that the server has.
     pub(crate) fn agree(&self, server: &Self) -> Negotiated {
         let first = |ours: &[String], theirs: &[String]| {

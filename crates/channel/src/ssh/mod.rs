@@ -9,6 +9,7 @@ mod login;
 mod output;
 pub(crate) mod pipe;
 mod preferred;
+pub(crate) mod probe;
 pub(crate) mod report;
 pub(crate) mod server;
 mod server_handler;

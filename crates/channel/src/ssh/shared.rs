@@ -13,6 +13,7 @@ use super::error::SshError;
 use super::input::Incoming;
 use super::kexinit::Lists;
 use super::output::Outgoing;
+use super::probe::Offered;
 use super::report::Negotiated;
 
 /// Above this many times its bound, reading goes on slowly only, so that output can still leave.
@@ -250,6 +251,11 @@ impl Shared {
 
     pub(crate) fn banner(&self) -> String {
         self.heard().banner.clone()
+    }
+
+    /// What the peer offered.
+    pub(crate) fn theirs(&self) -> Option<Offered> {
+        self.heard().theirs.as_ref().map(Lists::offered)
     }
 
     /// What the first key exchange agreed on.

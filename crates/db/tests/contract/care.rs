@@ -113,7 +113,7 @@ mod bodies {
         let waiting = db.retention().abandoned(later, 10).await.unwrap();
         assert_eq!(waiting.iter().map(|t| t.id).collect::<Vec<_>>(), [old]);
         // One that never became whole.
-        db.payloads().stage(PayloadId(901), "u3", "local").await.unwrap();
+        db.payloads().stage(PayloadId(901), "u3", ("local", "here")).await.unwrap();
         outgoing(&db, PayloadId(901), SENT, |new| new.size = None).await;
         assert_eq!(db.retention().purge(ended().await, later).await.unwrap(), 1);
         assert_eq!(db.payloads().purge(later, 10).await.unwrap().len(), 1);
@@ -133,7 +133,7 @@ mod bodies {
         let partial = db.transfers().next_id().await.unwrap();
         let upload = NewTransfer { site: "A".to_owned(), ..NewTransfer::incoming(partial, "SFTP", NOW) };
         db.transfers().insert(upload).await.unwrap();
-        db.payloads().stage(PayloadId(900), "part", "local").await.unwrap();
+        db.payloads().stage(PayloadId(900), "part", ("local", "here")).await.unwrap();
         let attach = TransferChange { payload: Some(PayloadId(900)), ..TransferChange::fields(partial, NOW) };
         db.transfers().apply(attach).await.unwrap();
         let facts = RestoreFacts { backup_of: "monday".to_owned(), at: NOW, missing: vec!["lost".to_owned()] };
@@ -157,7 +157,7 @@ mod bodies {
         let (old, new) = ([1; 8], [2; 8]);
         let inline = [[7; 16].as_slice(), &sealed(1)].concat();
         let small = content(&db, PayloadBody::Inline(inline.clone())).await;
-        db.payloads().stage(PayloadId(900), "up", "local").await.unwrap();
+        db.payloads().stage(PayloadId(900), "up", ("local", "here")).await.unwrap();
         db.payloads().checkpoint(PayloadId(900), 4, Some(sealed(1))).await.unwrap().done().await.unwrap();
         let key = db.objects().create(sealed_key("K", sealed(1)), &actor()).await.unwrap().id.0;
         for (kind, id, owner, before) in [

@@ -44,6 +44,7 @@ async fn a_small_file_is_one_commit() {
             route_after: NOW,
             at: NOW,
             note: String::new(),
+            owner: None,
         };
         db.transfers().commit_received(commit).await.unwrap();
     }
@@ -53,7 +54,7 @@ async fn a_small_file_is_one_commit() {
         spent / u64::from(files),
         wall.as_micros() / u128::from(files)
     );
-    assert_eq!(db.transfers().to_route(NOW, files).await.unwrap().len(), usize::try_from(files).unwrap());
+    assert_eq!(db.transfers().to_route((NOW, NOW), "n1", files).await.unwrap().len(), usize::try_from(files).unwrap());
 }
 
 /// What the operations of a busy gateway cost, on the database that `GATEHOUSE_TEST_RECORDS` names (`cargo xtask bench
@@ -72,24 +73,21 @@ async fn operations() {
     let submitted = print("submit", times, async |n| submit(&db, format!("new{n}"), clock.now()).await).await;
     let now = clock.now().plus(Duration::from_secs(1));
     let taken = print("take due of one site", times, async |_| {
-        let query = DueQuery {
-            site: Some("bench".to_owned()),
-            now,
-            limit: 1,
-            node: "bench".to_owned(),
-            lease_until: now.plus(Duration::from_secs(60)),
-        };
+        let query = DueQuery { site: Some("bench".to_owned()), now, limit: 1, node: "bench".to_owned() };
         db.transfers().take_due(query).await.unwrap().into_iter().map(|t| t.id).collect::<Vec<_>>()
     })
     .await;
     assert_eq!(taken.concat().len(), submitted.len(), "each was taken once");
     print("sites with due work", times, async |_| db.transfers().due_sites().await.unwrap().len()).await;
     print("take due of every site", 3, async |_| {
-        let (node, lease_until) = ("bench".to_owned(), now.plus(Duration::from_secs(60)));
-        db.transfers().take_due(DueQuery { site: None, now, limit: 1, node, lease_until }).await.unwrap().len()
+        let node = "bench".to_owned();
+        db.transfers().take_due(DueQuery { site: None, now, limit: 1, node }).await.unwrap().len()
     })
     .await;
-    print("what waits for routing", times, async |_| db.transfers().to_route(now, 256).await.unwrap().len()).await;
+    print("what waits for routing", times, async |_| {
+        db.transfers().to_route((now, now), "bench", 256).await.unwrap().len()
+    })
+    .await;
     print("what is past its date", times, async |_| db.transfers().overdue(now, 500).await.unwrap().len()).await;
     print("counts for metrics", times, async |_| db.transfers().live_counts().await.unwrap().len()).await;
     print("what ended long ago", times, async |_| {

@@ -8,7 +8,7 @@ use base::{TransferId, UtcMicros};
 use db::{AuditFilter, AuditResult, Db, Direction, Mode, Planned, Plans, State, TransferFilter};
 
 use crate::house::{Body, House, NOW};
-use crate::{audit, captures, care, objects, small, transfers, usage, writing};
+use crate::{audit, captures, care, nodes, objects, small, transfers, usage, watch, writing};
 
 /// Tables whose size is that of the configuration, not of the traffic.
 const SMALL: &[(&str, &str)] = &[
@@ -57,14 +57,16 @@ const ALONE: &[&str] = &["many_writers_in_two_processes"];
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_statement_reads_a_whole_table_that_grows() {
     Plans::remember();
-    let groups: [&[(&str, Body)]; 8] = [
+    let groups: [&[(&str, Body)]; 10] = [
         audit::BODIES,
         captures::BODIES,
         care::BODIES,
+        nodes::BODIES,
         objects::BODIES,
         small::BODIES,
         transfers::BODIES,
         usage::BODIES,
+        watch::BODIES,
         writing::BODIES,
     ];
     for (name, body) in groups.into_iter().flatten().filter(|(name, _)| !ALONE.contains(name)) {

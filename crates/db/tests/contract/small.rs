@@ -6,7 +6,6 @@ on_both! {
     guessing_is_locked_out;
     marks_are_kept;
     the_second_of_a_message_is_seen;
-    events_wait_until_sent;
     a_newer_schema_is_refused;
     a_foreign_schema_is_refused;
 }
@@ -66,16 +65,6 @@ mod bodies {
         let later = until.plus(Duration::from_secs(60));
         assert_eq!(db.seen().remember(key(1), TransferId(13), later).await.unwrap(), None, "its time was over");
         assert_eq!(db.seen().remember(key(1), TransferId(14), later).await.unwrap(), Some(TransferId(13)));
-    }
-
-    pub(super) async fn events_wait_until_sent(house: House) {
-        let db = house.open().await;
-        drop(db.events().push("CAPTURE", "{}".to_owned()).await.unwrap());
-        db.events().push("ALARM", "{\"a\":1}".to_owned()).await.unwrap().done().await.unwrap();
-        let unsent = db.events().unsent(10).await.unwrap();
-        assert_eq!(unsent.iter().map(|e| e.kind.as_str()).collect::<Vec<_>>(), ["CAPTURE", "ALARM"]);
-        db.events().sent(unsent[0].seq).await.unwrap().done().await.unwrap();
-        assert_eq!(db.events().unsent(10).await.unwrap(), unsent[1..]);
     }
 
     pub(super) async fn a_newer_schema_is_refused(house: House) {

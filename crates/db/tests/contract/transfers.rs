@@ -69,6 +69,7 @@ mod bodies {
             route_after: NOW.plus(Duration::from_secs(2)),
             at: NOW,
             note: "closed".to_owned(),
+            owner: None,
         }
     }
 
@@ -84,10 +85,9 @@ mod bodies {
         let db = house.open().await;
         let id = id(&db).await;
         db.transfers().insert(to_site(id, "B")).await.unwrap();
-        let note = || db.transfers().note(id, "{\"open_end\":true}".to_owned());
-        assert_eq!(note().await, Err(DbError::Unexpected { id, found: State::ToBegin }));
-        let query =
-            DueQuery { site: Some("B".to_owned()), now: NOW, limit: 1, node: "n1".to_owned(), lease_until: NOW };
+        let note = || db.transfers().note(id, "n1".to_owned(), "{\"open_end\":true}".to_owned());
+        assert_eq!(note().await, Err(DbError::TakenOver { id }));
+        let query = DueQuery { site: Some("B".to_owned()), now: NOW, limit: 1, node: "n1".to_owned() };
         let taken = db.transfers().take_due(query).await.unwrap().remove(0);
         note().await.unwrap();
         let noted = db.transfers().get(id).await.unwrap().unwrap();
@@ -213,8 +213,8 @@ mod bodies {
         assert_eq!(p.inline_sealed, Some(vec![5; 40]));
         let steps = db.transfers().steps(id).await.unwrap();
         assert_eq!((steps[1].n, steps[1].from, steps[1].to), (2, Some(State::Servicing), State::Ended));
-        assert_eq!(db.transfers().to_route(NOW, 10).await.unwrap(), vec![], "not before it has settled");
-        assert_eq!(db.transfers().to_route(NOW.plus(Duration::from_secs(2)), 10).await.unwrap().len(), 1);
+        assert_eq!(db.transfers().to_route((NOW, NOW), "n1", 10).await.unwrap(), vec![], "not before it has settled");
+        assert_eq!(db.transfers().to_route((NOW.plus(Duration::from_secs(2)), NOW), "n1", 10).await.unwrap().len(), 1);
         // A second commit, or one of nothing, changes nothing: not the payload either.
         let other = db.payloads().next_id().await.unwrap();
         let again = db.transfers().commit_received(whole(id, other)).await;
@@ -240,8 +240,8 @@ mod bodies {
         let change =
             TransferChange { expected: vec![State::ToRestart], ..TransferChange::to(id, State::Processing, NOW) };
         assert_eq!(apply(change).await.unwrap_err(), DbError::Unexpected { id, found: State::ToBegin });
-        let lease = Some(("n1".to_owned(), NOW));
-        let t = apply(TransferChange { lease, ..TransferChange::to(id, State::Processing, NOW) }).await.unwrap();
+        let node = Some("n1".to_owned());
+        let t = apply(TransferChange { node, ..TransferChange::to(id, State::Processing, NOW) }).await.unwrap();
         assert_eq!((t.state, t.node.as_deref(), t.revision), (State::Processing, Some("n1"), 2));
         let t = apply(TransferChange { done_octets: Some(7), ..TransferChange::fields(id, NOW) }).await.unwrap();
         assert_eq!((t.done_octets, t.state, t.revision), (7, State::Processing, 3));
@@ -291,6 +291,7 @@ mod bodies {
             why_json: "[\"rule\"]".to_owned(),
             err: String::new(),
             at: NOW,
+            expected_revision: None,
         }
     }
 
@@ -328,16 +329,15 @@ mod bodies {
             db.transfers().insert(new).await.unwrap();
         }
         commit(&db, done).await;
-        let processing = TransferChange {
-            lease: Some(("n1".to_owned(), UtcMicros(i64::MAX))),
-            ..TransferChange::to(sending, State::Processing, NOW)
-        };
+        let processing =
+            TransferChange { node: Some("n1".to_owned()), ..TransferChange::to(sending, State::Processing, NOW) };
         db.transfers().apply(processing).await.unwrap();
         let elsewhere = id(&db).await;
+        db.nodes().register(node("n2")).await.unwrap();
         db.transfers().insert(NewTransfer { node: Some("n2".to_owned()), ..upload(elsewhere, "z") }).await.unwrap();
         drop(db);
         let db = house.open().await;
-        assert_eq!(db.transfers().recover("n1", NOW).await.unwrap(), vec![sending, coming]);
+        assert_eq!(db.transfers().recover(NOW).await.unwrap(), vec![sending, coming]);
         let states = [sending, coming, done, waiting, elsewhere].map(|id| {
             let db = db.clone();
             async move { get(&db, id).await.state.letter() }
@@ -347,21 +347,27 @@ mod bodies {
             letters.push_str(state.await);
         }
         assert_eq!(letters, "RIEBV");
-        assert_eq!(db.transfers().recover("n1", NOW).await.unwrap(), vec![]);
+        assert_eq!(db.transfers().recover(NOW).await.unwrap(), vec![]);
         let last = db.transfers().steps(coming).await.unwrap().pop().unwrap();
         assert_eq!((last.from, last.to), (Some(State::Servicing), State::Interrupted));
         let live = db.transfers().live_counts().await.unwrap();
         assert_eq!(live.iter().map(|(_, n)| n).sum::<i64>(), 4);
     }
 
-    fn due(site: Option<&str>, now: UtcMicros, limit: u32) -> DueQuery {
-        DueQuery {
-            site: site.map(str::to_owned),
-            now,
-            limit,
-            node: "n1".to_owned(),
-            lease_until: now.plus(Duration::from_secs(60)),
+    fn node(id: &str) -> NewNode {
+        NewNode {
+            id: id.to_owned(),
+            name: id.to_owned(),
+            home: id.to_owned(),
+            host: "host".to_owned(),
+            version: "1".to_owned(),
+            lease: Duration::from_secs(600),
+            first: true,
         }
+    }
+
+    fn due(site: Option<&str>, now: UtcMicros, limit: u32) -> DueQuery {
+        DueQuery { site: site.map(str::to_owned), now, limit, node: "n1".to_owned() }
     }
 
     // TRF-6, TRF-7
@@ -509,7 +515,7 @@ mod bodies {
         let db = house.open().await;
         let (transfer, payload) = (id(&db).await, db.payloads().next_id().await.unwrap());
         db.transfers().insert(upload(transfer, "big")).await.unwrap();
-        db.payloads().stage(payload, "ab12", "main").await.unwrap();
+        db.payloads().stage(payload, "ab12", ("main", "here")).await.unwrap();
         let attach = TransferChange { done_octets: Some(9), ..TransferChange::fields(transfer, NOW) };
         db.payloads().checkpoint(payload, 9, Some(vec![1])).await.unwrap();
         db.transfers().apply(attach).await.unwrap();
@@ -544,7 +550,7 @@ mod bodies {
         assert_eq!(db.payloads().get(other).await.unwrap().unwrap().refs, 1);
         // The content of an abandoned upload goes as well.
         let staged = db.payloads().next_id().await.unwrap();
-        db.payloads().stage(staged, "ab13", "main").await.unwrap();
+        db.payloads().stage(staged, "ab13", ("main", "here")).await.unwrap();
         let attach = TransferChange { payload: Some(staged), ..TransferChange::fields(two, NOW) };
         db.transfers().apply(attach).await.unwrap();
         db.payloads().release(staged, NOW).await.unwrap();

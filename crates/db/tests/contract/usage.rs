@@ -39,6 +39,7 @@ mod bodies {
             route_after: NOW,
             at: NOW,
             note: String::new(),
+            owner: None,
         };
         db.transfers().commit_received(commit).await.unwrap();
         (id, content)
@@ -86,7 +87,7 @@ mod bodies {
         let empty = db.transfers().next_id().await.unwrap();
         let new = NewTransfer { site: "A".to_owned(), ..NewTransfer::incoming(empty, "SFTP", NOW) };
         db.transfers().insert(new).await.unwrap();
-        db.payloads().stage(PayloadId(900), "u", "local").await.unwrap();
+        db.payloads().stage(PayloadId(900), "u", ("local", "here")).await.unwrap();
         let change = TransferChange { payload: Some(PayloadId(900)), ..TransferChange::fields(empty, NOW) };
         db.transfers().apply(change).await.unwrap();
         db.transfers().apply(TransferChange::to(empty, State::Deleted, NOW)).await.unwrap();

@@ -40,7 +40,7 @@ async fn a_killed_process_keeps_what_it_answered() {
         assert!(db.transfers().get(id).await.unwrap().is_some(), "{id} was answered");
         assert_eq!(db.transfers().steps(id).await.unwrap().len(), 1);
     }
-    assert_eq!(db.transfers().recover("n1", crate::house::NOW).await.unwrap().len(), 0, "nothing was running");
+    assert_eq!(db.transfers().recover(crate::house::NOW).await.unwrap().len(), 0, "nothing was running");
 }
 
 mod bodies {

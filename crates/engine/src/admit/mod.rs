@@ -4,13 +4,16 @@ mod admitted;
 mod alarm;
 mod capture;
 mod host;
+mod last;
 mod session;
 mod trust;
 mod vault;
 
 pub use admitted::Admitted;
 pub(crate) use alarm::Told;
-pub use host::host_key_is_good;
+pub use host::{host_key_is_good, judge_host_key};
+pub use last::LastLogin;
+pub(crate) use last::Noted;
 pub use session::{AuthAnswer, AuthSession, MethodsLeft, source_of};
 pub use trust::{KeyDemand, KeyVerdict, judge};
 pub use vault::{Vault, VaultError};

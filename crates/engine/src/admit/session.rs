@@ -294,6 +294,11 @@ impl AuthSession {
         }
         let Some(candidate) = state.candidate.clone() else { return AuthAnswer::Reject(self.methods()) };
         let admitted = Arc::new(Admitted { key: state.key.clone(), ..candidate.admitted.clone() });
+        let facts = crate::hooks::facts(&admitted, "", "");
+        if let Err(refusal) = self.engine.ask_hooks("LOGIN", &facts, &admitted).await {
+            self.refused(state, 0, refusal.text);
+            return AuthAnswer::Reject(self.left(state));
+        }
         state.admitted = Some(Arc::clone(&admitted));
         let peer = self.inbound.peer.ip();
         if let Err(error) = self.engine.db().login_blocks().clear(&admitted.gate, &source_of(peer)).await {
@@ -301,6 +306,7 @@ impl AuthSession {
         }
         let (gate, site, login) = (admitted.gate.clone(), admitted.site.clone(), admitted.login.clone());
         self.engine.emit(Event::LoggedIn { gate, site, login, peer });
+        self.engine.note_login(&admitted);
         AuthAnswer::Accept(admitted)
     }
 

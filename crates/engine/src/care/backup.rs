@@ -62,7 +62,8 @@ impl Engine {
         self.db.backups().copy_to(&database).await?;
         let facts = db::look_into(&database, false).await?;
         let (wanted, elsewhere) = self.wanted(&facts);
-        let settings = self.options.data.join(SETTINGS_FILE);
+        let settings = self.options.settings_file.clone();
+        let settings = settings.unwrap_or_else(|| self.options.data.join(SETTINGS_FILE));
         let (to, base) = (order.folder.clone(), order.base.clone());
         let copied = tokio::task::spawn_blocking(move || copy_all(&to, base.as_deref(), (&settings, wanted))).await;
         let copied = copied.map_err(|_| CareError::Broken)??;
@@ -87,6 +88,11 @@ impl Engine {
             elsewhere,
         };
         manifest.write(&order.folder)?;
+        // Looked at by `status`: one that can't be noted is a backup all the same.
+        let mark = format!("{} {}", created_at.0, order.folder.display());
+        if let Err(error) = self.db.meta().set(crate::watch::LAST_BACKUP, &mark).await {
+            tracing::warn!(%error, "the backup is made, but `gatehouse status` will not know of it");
+        }
         Ok(BackupDone { manifest, linked: copied.linked })
     }
 

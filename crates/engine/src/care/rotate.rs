@@ -25,6 +25,8 @@ const NEXT_FILE: &str = "master.key.next";
 const OLD_FILE: &str = "master.key.old";
 /// The key that did, when nothing refers to it any more, until it is overwritten.
 const ERASED_FILE: &str = "master.key.erased";
+/// Which key seals: other nodes have to have the same one.
+const MASTER_ID: &str = "master_key_id";
 /// Values sealed anew in one transaction.
 const BATCH: u32 = 100;
 /// Rounds over everything: the second one usually finds nothing.
@@ -58,6 +60,32 @@ pub fn load_master(data: &Path) -> Result<MasterKey, SealError> {
     Ok(master)
 }
 
+/// Refuses a master key that is not the one of the database: with several nodes each has a copy in its data folder.
+///
+/// # Errors
+/// [`CareError`] that says what to do.
+pub async fn check_master(db: &db::Db, master: &MasterKey) -> Result<(), CareError> {
+    match db.meta().get(MASTER_ID).await? {
+        None => {
+            // Only a key that something is sealed with is the right one: a wrong one must not be taken for it for ever.
+            let id: Option<[u8; 8]> = unhex(&master.id()).and_then(|octets| octets.try_into().ok());
+            let used = match id {
+                Some(id) => !db.sealed().under(SealedKind::PrivateKey, id, 0, 1).await?.is_empty(),
+                None => false,
+            };
+            if used {
+                db.meta().set(MASTER_ID, &master.id()).await?;
+            }
+            Ok(())
+        }
+        Some(id) if master.ids().contains(&id) => Ok(()),
+        Some(id) => Err(CareError::refused(format!(
+            "this data folder's master key is {}, the database is sealed with {id}: copy master.key from another node",
+            master.id()
+        ))),
+    }
+}
+
 impl Engine {
     /// Changes the master key, or goes on with a change that was begun: a new key, everything sealed anew, the old key
     /// removed. The gateway goes on meanwhile.
@@ -66,6 +94,14 @@ impl Engine {
     /// [`CareError`]. What was done stays done; the same call goes on.
     pub async fn rotate(&self) -> Result<Rotated, CareError> {
         let _alone = self.tend().await?;
+        let others = self.db.nodes().others(&self.node.id()).await?;
+        if !others.is_empty() {
+            let text = format!(
+                "stop the other nodes first ({}), then copy the new master.key into their data folders",
+                others.join(", ")
+            );
+            return Err(CareError::refused(text));
+        }
         self.rotate_by(&mut || true).await
     }
 
@@ -79,6 +115,13 @@ impl Engine {
         let data = &self.options.data;
         if data.as_os_str().is_empty() {
             return Err(CareError::refused("this gateway has no data folder: its master key stands in no file"));
+        }
+        if let Some(file) = &self.options.master_file {
+            return Err(CareError::refused(format!(
+                "the master key is handed over as {}: only a key in the data folder can be changed; put a copy of it \
+                 there as {MASTER_FILE}, take the credential away, start anew, change it, and hand the new one over",
+                file.display()
+            )));
         }
         erase(data)?;
         self.switch(data, go_on)?;
@@ -98,6 +141,7 @@ impl Engine {
             self.master.forget_others();
             step(go_on)?;
             erase(data)?;
+            self.db.meta().set(MASTER_ID, &done.key).await?;
             tracing::info!(master_key = %done.key, resealed = done.resealed, "the master key was changed");
         }
         Ok(done)

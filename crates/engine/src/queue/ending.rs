@@ -99,6 +99,9 @@ impl Ending {
     /// It is recorded: who waits for it may go on.
     fn over(self) {
         if let Some(event) = self.end.event.clone() {
+            if matches!(event, crate::Event::Delivered { .. }) {
+                self.running.delivered();
+            }
             self.engine.events.emit(event);
         }
         self.forget();

@@ -1,6 +1,7 @@
 //! One delivery, as the carrier gets it.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use base::{TransferId, UtcMicros};
 use tokio::sync::watch;
@@ -8,6 +9,7 @@ use tokio::sync::watch;
 use crate::error::TransferError;
 use crate::sync::lock;
 use crate::transfer::{Control, Source};
+use crate::watch::StepTimer;
 
 /// A file to be carried to a partner.
 #[derive(Debug)]
@@ -35,6 +37,9 @@ pub struct OutgoingJob {
     /// It was about to get its final name, and whether it did is not known: look for the temporary name, then for the
     /// final one, before sending (DESIGN 1.18).
     pub maybe_delivered: bool,
+    /// It was noted in its record, by this gateway as it stands, that all but the last step was done: what is found tells
+    /// for sure where only we write.
+    pub noted: bool,
     /// Octets that earlier tries are known to have moved.
     pub done_octets: u64,
 }
@@ -56,12 +61,19 @@ pub enum JobOutcome {
 #[derive(Debug)]
 pub(crate) struct Running {
     asked: Mutex<Option<Control>>,
+    begun: Mutex<Option<StepTimer>>,
+    lost: AtomicBool,
     over: watch::Sender<bool>,
 }
 
 impl Default for Running {
     fn default() -> Self {
-        Self { asked: Mutex::new(None), over: watch::Sender::new(false) }
+        Self {
+            asked: Mutex::new(None),
+            begun: Mutex::new(Some(StepTimer::begin("deliver"))),
+            lost: AtomicBool::new(false),
+            over: watch::Sender::new(false),
+        }
     }
 }
 
@@ -74,6 +86,23 @@ impl Running {
     /// What it is asked for.
     pub(crate) fn asked(&self) -> Option<Control> {
         *lock(&self.asked)
+    }
+
+    /// Its file is at the partner.
+    pub(crate) fn delivered(&self) {
+        if let Some(timer) = lock(&self.begun).take() {
+            timer.done();
+        }
+    }
+
+    /// It is no longer this node's: it has to stop.
+    pub(crate) fn lose(&self) {
+        self.lost.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is no longer this node's.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
     }
 
     /// Its end is recorded.

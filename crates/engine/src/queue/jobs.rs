@@ -17,7 +17,7 @@ use super::job::{JobOutcome, OutgoingJob, Running};
 use super::outcome::{Ended, ended};
 use crate::engine::Engine;
 use crate::error::{Cause, TransferError};
-use crate::limits::LEASE;
+use crate::limits::PROGRESS_EVERY;
 use crate::sync::lock;
 use crate::transfer::{Extra, db_error};
 use crate::vfd::octets_of;
@@ -44,7 +44,7 @@ struct Taken {
 /// A job that the carrier has.
 struct Held {
     taken: Taken,
-    renewed_at: UtcMicros,
+    told_at: UtcMicros,
     /// It is recorded that it was about to get its final name.
     noted: bool,
 }
@@ -88,6 +88,7 @@ impl Jobs {
             None => {
                 let mut change = TransferChange::to(t.id, State::ToRestart, now);
                 change.note = "not begun".to_owned();
+                change.owner = t.node.clone();
                 Ended { change, event: None }
             }
         };
@@ -117,13 +118,10 @@ impl Jobs {
 
     async fn take(&self) -> Result<Option<Taken>, TransferError> {
         let now = self.engine.clock.now();
-        let query = DueQuery {
-            site: Some(self.site.name.clone()),
-            now,
-            limit: 1,
-            node: self.engine.options.node.clone(),
-            lease_until: now.plus(LEASE),
-        };
+        if self.engine.may_go_on(None).is_err() {
+            return Ok(None);
+        }
+        let query = DueQuery { site: Some(self.site.name.clone()), now, limit: 1, node: self.engine.node.id() };
         // Until it stands among the running ones, nobody may think that a taken job has no owner.
         let _owner = self.engine.queue.orphans.owners.read().await;
         let taken = self.engine.db.transfers().take_due(query).await.map_err(|e| {
@@ -141,14 +139,16 @@ impl Jobs {
     async fn begin(&mut self, taken: Taken) -> Option<OutgoingJob> {
         let (now, t) = (self.engine.clock.now(), taken.record.clone());
         let id = t.id;
-        let opened = if t.not_after.is_some_and(|end| now >= end) {
+        let opened = if taken.running.is_lost() {
+            self.engine.may_go_on(t.node.as_deref()).and(Err(lost()))
+        } else if t.not_after.is_some_and(|end| now >= end) {
             Err(TransferError::retry(Cause::Invalid, "its latest date is over"))
         } else if taken.running.asked().is_some() {
             Err(TransferError::retry(Cause::Denied, "an operator stopped it"))
         } else {
             self.open(t).await
         };
-        self.held = Some(Held { taken, renewed_at: now, noted: false });
+        self.held = Some(Held { taken, told_at: now, noted: false });
         match opened {
             Ok(job) => Some(job),
             Err(e) => {
@@ -182,6 +182,7 @@ impl Jobs {
             attempt: u32::try_from(t.retries.saturating_add(1)).unwrap_or(u32::MAX),
             tried_before,
             maybe_delivered: gone_before || extra.open_end,
+            noted: extra.open_end && !gone_before,
             done_octets: u64::try_from(t.done_octets).unwrap_or(0),
         })
     }
@@ -264,12 +265,12 @@ impl JobSource for Jobs {
     async fn progress(&mut self, id: TransferId, octets: u64) -> Result<(), TransferError> {
         let now = self.engine.clock.now();
         let Some(held) = self.held.as_mut().filter(|h| h.taken.record.id == id) else { return Ok(()) };
-        may_run(&held.taken, now)?;
-        if now.since(held.renewed_at) >= LEASE / 3 {
-            held.renewed_at = now;
+        may_run(&self.engine, &held.taken, now)?;
+        if now.since(held.told_at) >= PROGRESS_EVERY {
+            held.told_at = now;
             let mut change = TransferChange::fields(id, now);
             change.done_octets = i64::try_from(octets).ok();
-            change.lease = Some((self.engine.options.node.clone(), now.plus(LEASE)));
+            change.owner = held.taken.record.node.clone();
             drop(self.engine.db.transfers().apply_lazy(change).await.map_err(|e| db_error(&e))?);
         }
         Ok(())
@@ -280,14 +281,15 @@ impl JobSource for Jobs {
         let Some(held) = self.held.as_ref().filter(|h| h.taken.record.id == id) else {
             return Err(TransferError::refuse(Cause::Invalid, format!("job {id} is not running")));
         };
-        may_run(&held.taken, now)?;
+        may_run(&self.engine, &held.taken, now)?;
         let extra = Extra::of(&held.taken.record);
         if !extra.open_end && !held.noted {
             let noted = Extra { open_end: true, ..extra }.json();
             let engine = self.engine.clone();
+            let owner = held.taken.record.node.clone().unwrap_or_default();
             let done = match self.may_take_next() {
-                true => self.with_next(engine.db.transfers().note_lazy(id, noted).await).await,
-                false => engine.db.transfers().note(id, noted).await,
+                true => self.with_next(engine.db.transfers().note_lazy(id, owner, noted).await).await,
+                false => engine.db.transfers().note(id, owner, noted).await,
             };
             done.map_err(|e| db_error(&e))?;
         }
@@ -300,10 +302,10 @@ impl JobSource for Jobs {
     async fn finish(&mut self, id: TransferId, outcome: JobOutcome) -> Result<(), TransferError> {
         let before = self.settle().await;
         let Some(held) = self.held.take() else { return before };
-        let Held { taken: Taken { record, running }, noted, renewed_at } = held;
+        let Held { taken: Taken { record, running }, noted, told_at } = held;
         if record.id != id {
             let text = format!("job {} is running, not {id}", record.id);
-            self.held = Some(Held { taken: Taken { record, running }, noted, renewed_at });
+            self.held = Some(Held { taken: Taken { record, running }, noted, told_at });
             return Err(TransferError::refuse(Cause::Invalid, text));
         }
         let delivered = outcome == JobOutcome::Delivered;
@@ -328,7 +330,15 @@ impl JobSource for Jobs {
     }
 }
 
-fn may_run(taken: &Taken, now: UtcMicros) -> Result<(), TransferError> {
+fn lost() -> TransferError {
+    TransferError::retry(Cause::Stopping, "it was ended elsewhere")
+}
+
+fn may_run(engine: &Engine, taken: &Taken, now: UtcMicros) -> Result<(), TransferError> {
+    engine.may_go_on(taken.record.node.as_deref())?;
+    if taken.running.is_lost() {
+        return Err(lost());
+    }
     if taken.running.asked().is_some() {
         return Err(TransferError::retry(Cause::Denied, "an operator stopped it"));
     }

@@ -110,6 +110,7 @@ pub(crate) struct Queue {
     pub(crate) expired: expire::LastLook,
     pub(crate) orphans: orphans::Orphans,
     wake: Notify,
+    tell: Notify,
 }
 
 impl Queue {
@@ -128,6 +129,12 @@ impl Queue {
     pub(crate) fn new_work(&self, site: &str) {
         lock(&self.sites).new_work(site);
         self.wake();
+        self.tell.notify_one();
+    }
+
+    /// Waits until there is new work that other nodes should know of.
+    pub(crate) async fn to_be_told(&self) {
+        self.tell.notified().await;
     }
 
     /// A new configuration: sites that it changes are called again.

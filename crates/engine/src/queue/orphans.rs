@@ -67,7 +67,7 @@ impl Engine {
 
     /// Uploads into mounts have their owner in their session only.
     fn is_orphan(&self, t: &Transfer) -> bool {
-        if t.node.as_ref().is_some_and(|node| *node != self.options.node) || !Extra::of(t).mount.is_empty() {
+        if t.node.as_ref().is_some_and(|node| *node != self.node.id()) || !Extra::of(t).mount.is_empty() {
             return false;
         }
         match (t.state, t.direction) {

@@ -36,6 +36,7 @@ pub(super) fn ended(
     let to_verify = matches!(&outcome, JobOutcome::Park(e) if e.cause == Cause::Unclear);
     let delivered = outcome == JobOutcome::Delivered;
     let mut end = by_outcome(t, outcome, asked, (now, options));
+    end.change.owner = t.node.clone();
     if !delivered {
         end.change.extra_json = Some(Extra { open_end, to_verify, ..extra }.json());
     }

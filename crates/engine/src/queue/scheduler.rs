@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use db::DbError;
 use model::{RemoteSite, Snapshot};
 use tokio::task::JoinSet;
 
@@ -23,6 +24,7 @@ pub async fn run_deliveries(engine: Arc<Engine>, deliverer: Arc<dyn Deliver>) {
     let mut stopping = engine.stopping();
     while !engine.is_stopping() {
         let pause = look(&engine, &deliverer, &mut sessions).await;
+        engine.pulse.deliveries.done();
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = engine.queue.wake.notified() => {}
@@ -97,7 +99,7 @@ pub(super) fn rules(site: &RemoteSite) -> SiteRules {
             max: Duration::from_secs(site.retry.delay_max_s.into()),
             tries: site.retry.count_max.into(),
         },
-        callable: site.enabled && site.roles.init_sender && site.roles.init_mode && !site.addresses.is_empty(),
+        callable: site.enabled && site.roles.init_sender && site.roles.init_mode && site.is_reachable(),
     }
 }
 
@@ -125,7 +127,50 @@ impl Drop for Seat {
     }
 }
 
+/// The same over all nodes. A node that dies gives its places up with its lease.
+struct Place {
+    engine: Arc<Engine>,
+    taken: Option<(String, i64, String)>,
+}
+
+impl Place {
+    async fn take(engine: &Arc<Engine>, site: &RemoteSite) -> Result<Option<Self>, DbError> {
+        let (engine, node) = (engine.clone(), engine.node.id());
+        if !engine.node.is_shared() {
+            return Ok(Some(Self { engine, taken: None }));
+        }
+        let place = engine.db.nodes().take_place(&site.name, site.init_conn_max.into(), &node).await?;
+        Ok(place.map(|place| Self { engine, taken: Some((site.name.clone(), place, node)) }))
+    }
+
+    async fn leave(self) {
+        if let Some((site, place, node)) = self.taken
+            && let Err(error) = self.engine.db.nodes().leave_place(&site, place, &node).await
+        {
+            tracing::warn!(%site, %error, "a place for a connection could not be given back");
+        }
+    }
+}
+
+/// Pause before a site is looked at again whose connections are all at other nodes.
+const PLACE_PAUSE: Duration = Duration::from_millis(500);
+
 async fn session(engine: Arc<Engine>, deliverer: Arc<dyn Deliver>, site: Arc<RemoteSite>, seat: Seat) {
+    let place = match Place::take(&engine, &site).await {
+        Ok(Some(place)) => place,
+        Ok(None) => {
+            // Other nodes have all connections that the site may have.
+            let again = engine.clock.monotonic().saturating_add(PLACE_PAUSE);
+            lock(&engine.queue.sites).wait(&site.name, again);
+            return;
+        }
+        Err(error) => {
+            tracing::error!(site = %site.name, %error, "no place for a connection could be taken");
+            let again = engine.clock.monotonic().saturating_add(PAUSE_AFTER_FAILURE);
+            lock(&engine.queue.sites).wait(&site.name, again);
+            return;
+        }
+    };
     let mut jobs = Jobs::new(engine.clone(), site.clone());
     let outcome = deliverer.session(site.clone(), &mut jobs).await;
     let (error, failed) = match outcome {
@@ -143,6 +188,7 @@ async fn session(engine: Arc<Engine>, deliverer: Arc<dyn Deliver>, site: Arc<Rem
     if failed {
         site_failed(&engine, &site, &error);
     }
+    place.leave().await;
     drop(seat);
 }
 

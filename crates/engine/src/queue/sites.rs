@@ -130,6 +130,14 @@ impl Sites {
         (state.failures, wait)
     }
 
+    /// Not before `at`: no connection failed, there is only no room for one.
+    pub(crate) fn wait(&mut self, site: &str, at: Duration) {
+        if let Some(state) = self.states.get_mut(site) {
+            state.connecting = false;
+            state.next_at = at;
+        }
+    }
+
     /// OBJ-7: active, counters zero, at once.
     pub(crate) fn start(&mut self, site: &str) {
         let state = self.states.entry(site.to_owned()).or_default();

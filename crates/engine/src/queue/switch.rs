@@ -6,6 +6,9 @@ use crate::engine::Engine;
 use crate::error::{Cause, TransferError};
 use crate::events::Event;
 use crate::sync::lock;
+use crate::transfer::db_error;
+
+const BY_OPERATOR: &str = "stopped by an operator";
 
 impl Engine {
     /// Calls a site again: counters are zero and waiting transfers are looked at at once. Lost at restart (OBJ-8).
@@ -14,6 +17,7 @@ impl Engine {
     /// [`Cause::NotFound`].
     pub async fn start_site(&self, site: &str) -> Result<(), TransferError> {
         self.known_site(site)?;
+        self.switch_everywhere(site, true, "").await?;
         lock(&self.queue.sites).start(site);
         self.queue.wake();
         self.events.emit(Event::SiteSwitched { site: site.to_owned(), active: true, text: "started".to_owned() });
@@ -26,9 +30,17 @@ impl Engine {
     /// [`Cause::NotFound`].
     pub async fn stop_site(&self, site: &str) -> Result<(), TransferError> {
         self.known_site(site)?;
-        lock(&self.queue.sites).stop(site, "stopped by an operator");
+        self.switch_everywhere(site, false, BY_OPERATOR).await?;
+        lock(&self.queue.sites).stop(site, BY_OPERATOR);
         self.events.emit(Event::SiteSwitched { site: site.to_owned(), active: false, text: "stopped".to_owned() });
         Ok(())
+    }
+
+    async fn switch_everywhere(&self, site: &str, active: bool, text: &str) -> Result<(), TransferError> {
+        match self.node.is_shared() {
+            true => self.db.nodes().switch_site(site, active, text).await.map_err(|e| db_error(&e)),
+            false => Ok(()),
+        }
     }
 
     /// How a site stands.

@@ -27,6 +27,7 @@ impl Engine {
             file_name: t.file_name.clone(),
             appli: t.appli.clone(),
             size: t.size.and_then(|s| u64::try_from(s).ok()).unwrap_or(0),
+            at: t.created_at,
             originator: extra.originator,
             destination: Some(extra.destination).filter(|d| !d.is_empty()),
             state: "ENDED_ROUTING".to_owned(),

@@ -18,9 +18,10 @@ use serde::{Deserialize, Serialize};
 use crate::engine::Engine;
 use crate::error::{Cause, TransferError};
 use crate::events::Event;
-use crate::limits::ROUTE_BATCH_MAX;
+use crate::limits::{ROUTE_BATCH_MAX, ROUTE_BY_OTHERS_AFTER};
 use crate::transfer::{Extra, db_error, is_unrouted};
 use crate::vfd::is_temporary;
+use crate::watch::StepTimer;
 
 pub(crate) use settle::Settling;
 pub use settle::run_routing;
@@ -29,6 +30,10 @@ pub use settle::run_routing;
 const AT_ONCE: usize = 32;
 /// Pause before a routing is tried again that could not be recorded.
 const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
+
+fn by_others_after() -> i64 {
+    UtcMicros(0).plus(ROUTE_BY_OTHERS_AFTER).0
+}
 
 /// Why a transfer was made, or routed: kept as `why_json`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -81,7 +86,10 @@ impl Engine {
     pub async fn route_due(&self) -> Result<usize, TransferError> {
         self.follow_clock().await?;
         let now = self.clock.now();
-        let due = self.db.transfers().to_route(now, ROUTE_BATCH_MAX).await.map_err(|e| db_error(&e))?;
+        // What came to another node is routed there, unless that is late.
+        let late = if self.node.is_shared() { UtcMicros(now.0.saturating_sub(by_others_after())) } else { now };
+        let due = self.db.transfers().to_route((now, late), &self.node.id(), ROUTE_BATCH_MAX).await;
+        let due = due.map_err(|e| db_error(&e))?;
         let mut done = 0;
         for batch in due.chunks(AT_ONCE) {
             for (t, routed) in batch.iter().zip(join_all(batch.iter().map(|t| self.route_one(t.id))).await) {
@@ -112,6 +120,7 @@ impl Engine {
     }
 
     async fn decide(&self, t: &Transfer, now: UtcMicros) -> Result<Vec<TransferId>, TransferError> {
+        let timer = StepTimer::begin("route");
         let snapshot = self.snapshot();
         let facts = self.facts(t).await?;
         let decision = model::routes_for(&facts, &snapshot);
@@ -132,8 +141,20 @@ impl Engine {
         };
         let sites: Vec<String> = deliveries.iter().map(|d| d.site.clone()).collect();
         let why_json = Why::new(&decision.why, "", revision).json();
-        let routing = Routing { from: t.id, deliveries, route_state, why_json, err: err.clone(), at: now };
-        let made = self.db.transfers().route(routing).await.map_err(|e| db_error(&e))?;
+        // Within one node locks keep others from the record; other nodes are found out by its revision.
+        let expected_revision = self.node.is_shared().then_some(t.revision);
+        let routing =
+            Routing { from: t.id, deliveries, route_state, why_json, err: err.clone(), at: now, expected_revision };
+        let made = match self.db.transfers().route(routing).await {
+            Ok(made) => made,
+            // Another node was faster, or the partner renamed it there meanwhile.
+            Err(DbError::Unexpected { .. } | DbError::RouteTransition { .. }) if self.node.is_shared() => {
+                self.settling.at(now.plus(RETRY_AFTER));
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(db_error(&error)),
+        };
+        timer.done();
         match route_state {
             RouteState::Routed => self.events.emit(Event::Routed { transfer: t.id, to: made.clone() }),
             RouteState::Failed => self.events.emit(Event::RouteFailed { transfer: t.id, text: err }),
@@ -156,7 +177,7 @@ impl Engine {
         let snapshot = self.snapshot();
         let site = snapshot.site(&to.site);
         // Who has no address fetches: the file is put at its disposal.
-        let fetches = site.is_none_or(|s| s.addresses.is_empty());
+        let fetches = site.is_none_or(|s| !s.is_reachable());
         let from = Extra::of(t);
         let extra = Extra {
             modified: from.modified,
@@ -212,11 +233,12 @@ impl Engine {
             let text = format!("transfer {id} has a name that partners use while they write: it waits for a rename");
             return Err(TransferError::refuse(Cause::Invalid, text));
         }
+        let mut t = t;
         if t.route_state != RouteState::ToRoute {
             let mut change = TransferChange::fields(id, now);
             change.route_state = Some(RouteState::ToRoute);
             change.next_try_at = Some(now);
-            drop(self.db.transfers().apply_lazy(change).await.map_err(|e| db_error(&e))?);
+            t = self.db.transfers().apply(change).await.map_err(|e| db_error(&e))?;
         }
         self.decide(&t, now).await
     }

@@ -61,6 +61,7 @@ pub async fn run_routing(engine: Arc<Engine>) {
         let next = engine.settling.next(engine.clock.now());
         let routed = engine.route_due().await;
         log_pass(&engine, &routed);
+        engine.pulse.routing.done();
         let pause = match (routed, next) {
             (Ok(count), _) if u32::try_from(count).is_ok_and(|c| c >= ROUTE_BATCH_MAX) => Duration::ZERO,
             (Ok(_), next) => next.unwrap_or(LOOK_EVERY).clamp(LOOK_PAUSE_MIN, LOOK_EVERY),
@@ -77,7 +78,8 @@ pub async fn run_routing(engine: Arc<Engine>) {
 impl Engine {
     /// What was resting when the gateway stopped rests to its end.
     pub(crate) async fn remember_settling(&self) {
-        match self.db.transfers().to_route(UtcMicros(i64::MAX), ROUTE_BATCH_MAX).await {
+        let ever = UtcMicros(i64::MAX);
+        match self.db.transfers().to_route((ever, ever), &self.node.id(), ROUTE_BATCH_MAX).await {
             Ok(resting) => resting.iter().for_each(|t| self.settling.at(t.next_try_at)),
             Err(e) => tracing::warn!(error = %e, "uploads that rest are found by the regular look only"),
         }

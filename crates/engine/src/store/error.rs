@@ -71,7 +71,7 @@ pub enum StoreError {
         given: String,
     },
     /// No such backend.
-    #[error("no store is called {given}: use \"local\"")]
+    #[error("no store is called {given}: use \"local\" or \"s3\"")]
     Backend {
         /// The name.
         given: String,
@@ -94,6 +94,14 @@ pub enum StoreError {
         /// The system's kind.
         kind: io::ErrorKind,
         /// The system's text.
+        text: String,
+    },
+    /// The object store did not do what it was asked for.
+    #[error("object store, {doing}: {text}")]
+    Remote {
+        /// The step that failed.
+        doing: &'static str,
+        /// What it, or the way to it, said.
         text: String,
     },
     /// A background step ended without a result.
@@ -161,7 +169,7 @@ impl StoreError {
             Self::Corrupt { .. } => ErrorKind::Corrupt,
             Self::Hole { .. } | Self::Size { .. } | Self::Name { .. } | Self::Backend { .. } => ErrorKind::Invalid,
             Self::Key { .. } => ErrorKind::Key,
-            Self::Folder { .. } | Self::Io { .. } | Self::Worker { .. } => ErrorKind::Io,
+            Self::Folder { .. } | Self::Io { .. } | Self::Remote { .. } | Self::Worker { .. } => ErrorKind::Io,
         }
     }
 

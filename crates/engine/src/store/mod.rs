@@ -18,6 +18,7 @@ mod keywrap;
 pub mod local;
 mod options;
 mod resume;
+pub mod s3;
 mod saved;
 mod staged;
 mod stored;
@@ -42,7 +43,7 @@ pub use options::{StoreLimits, StoreOptions, StoreParts};
 pub(crate) use saved::bound as upload_bound;
 pub use staged::Staged;
 pub use stored::Stored;
-pub use sweep::{Known, Swept, sweep};
+pub use sweep::{Known, Swept, sweep, sweep_staged};
 
 /// Names a payload for life: random, part of everything that is sealed for it.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -122,11 +123,55 @@ pub enum Resumed {
     Complete(StoredInfo),
 }
 
+/// Where uploads to a remote store are written down while they are under way: what a dead node leaves unfinished there
+/// costs room until somebody gives it up.
+#[async_trait]
+pub trait UploadLog: Send + Sync + fmt::Debug {
+    /// An upload is about to be begun; durable when this returns.
+    ///
+    /// # Errors
+    /// A text that tells what went wrong; the upload is then not begun.
+    async fn begin(&self, uuid: FileUuid) -> Result<(), String>;
+
+    /// It has this number; durable when this returns, and before any content goes.
+    ///
+    /// # Errors
+    /// A text that tells what went wrong; nothing is then sent.
+    async fn begun(&self, uuid: FileUuid, upload_id: &str) -> Result<(), String>;
+
+    /// It is finished, or given up.
+    ///
+    /// # Errors
+    /// A text that tells what went wrong.
+    async fn ended(&self, uuid: FileUuid) -> Result<(), String>;
+
+    /// Uploads that are written down by this node, or by nodes that are no longer there.
+    ///
+    /// # Errors
+    /// A text that tells what went wrong.
+    async fn left(&self) -> Result<Vec<FileUuid>, String>;
+}
+
 /// A place for committed files: the door for another backend, such as an object store. Staging is always local.
 #[async_trait]
 pub trait Store: Send + Sync + fmt::Debug {
     /// Name of the backend, as in [`STORES`] and `payload.store`.
     fn name(&self) -> &'static str;
+
+    /// Mark of the staging folder: nodes that share the folder see the same one.
+    fn holder(&self) -> &str;
+
+    /// Gives a remote backend the place where it writes down what it begins.
+    fn attach(&self, _log: Arc<dyn UploadLog>) {}
+
+    /// Gives up uploads to a remote store that nobody is at work on, with `all` also those that nobody wrote down and
+    /// that are old. Gives how many there were.
+    ///
+    /// # Errors
+    /// Whatever the store says; the next call finds the rest.
+    async fn give_up_uploads(&self, _all: bool) -> Result<u64, StoreError> {
+        Ok(0)
+    }
 
     /// Begins a file. Touches no disk until there is more than a buffer of it.
     fn create(&self, uuid: FileUuid) -> Staged;
@@ -220,7 +265,7 @@ pub trait Store: Send + Sync + fmt::Debug {
 pub type OpenStore = fn(StoreParts) -> Result<Arc<dyn Store>, StoreError>;
 
 /// A new backend is its folder and one line here.
-pub static STORES: &[(&str, OpenStore)] = &[(local::NAME, local::open)];
+pub static STORES: &[(&str, OpenStore)] = &[(local::NAME, local::open), (s3::NAME, s3::open)];
 
 /// Opens the backend called `name`.
 ///

@@ -9,6 +9,7 @@ use base::Clock;
 use super::disk::{Disk, RealDisk};
 use super::format::LISTED_MAX;
 use super::keywrap::KeyWrap;
+use super::s3::S3Options;
 
 /// Switches of a store (DESIGN 1.11). Both are on by default; `check` reports one that is off (STO-15).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -77,6 +78,8 @@ pub struct StoreParts {
     pub options: StoreOptions,
     /// Limits.
     pub limits: StoreLimits,
+    /// Where the object store is, for the backend that has one.
+    pub s3: Option<S3Options>,
 }
 
 impl StoreParts {
@@ -84,6 +87,6 @@ impl StoreParts {
     #[must_use]
     pub fn new(folder: PathBuf, keys: Arc<dyn KeyWrap>, clock: Arc<dyn Clock>) -> Self {
         let disk = Arc::new(RealDisk);
-        Self { folder, keys, clock, disk, options: StoreOptions::default(), limits: StoreLimits::default() }
+        Self { folder, keys, clock, disk, options: StoreOptions::default(), limits: StoreLimits::default(), s3: None }
     }
 }

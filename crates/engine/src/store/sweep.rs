@@ -34,14 +34,28 @@ pub struct Swept {
 /// # Errors
 /// Whatever the disk or `known` says; what was removed before stays removed.
 pub async fn sweep(store: &dyn Store, known: &dyn Known, now: UtcMicros, grace: Duration) -> Result<Swept, StoreError> {
-    let mut swept = Swept::default();
-    for uuid in orphans(store.staged_files().await?, (known, true), (now, grace), &mut swept).await? {
-        store.discard(uuid).await?;
-    }
+    let mut swept = sweep_staged(store, known, now, grace).await?;
     for first in 0..=u8::MAX {
         for uuid in orphans(store.committed_files(first).await?, (known, false), (now, grace), &mut swept).await? {
             store.remove(uuid).await?;
         }
+    }
+    Ok(swept)
+}
+
+/// The same for staged files alone.
+///
+/// # Errors
+/// As for [`sweep`].
+pub async fn sweep_staged(
+    store: &dyn Store,
+    known: &dyn Known,
+    now: UtcMicros,
+    grace: Duration,
+) -> Result<Swept, StoreError> {
+    let mut swept = Swept::default();
+    for uuid in orphans(store.staged_files().await?, (known, true), (now, grace), &mut swept).await? {
+        store.discard(uuid).await?;
     }
     Ok(swept)
 }

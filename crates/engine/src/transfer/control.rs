@@ -14,6 +14,8 @@ use crate::transfer::{Extra, db_error};
 
 /// How long a control action waits for a running transfer to stop.
 const STOP_WAIT: Duration = Duration::from_secs(20);
+/// Time between two looks whether another node has stopped one.
+const ASKED_PAUSE: Duration = Duration::from_millis(100);
 
 /// What to do to a transfer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -115,6 +117,11 @@ impl Engine {
     /// [`Cause::Busy`] if it did not stop in time.
     pub async fn control(&self, id: TransferId, action: Control, actor: &Actor) -> Result<State, TransferError> {
         let (mut t, mut to) = self.controllable(id, action).await?;
+        if let Some(node) = self.elsewhere(&t).await?
+            && action != Control::Restart
+        {
+            return self.ask_elsewhere(id, action, &node).await;
+        }
         let running = lock(&self.running).get(&id).cloned();
         // A restart has nothing to stop: a try that is ending leaves a record that can be restarted, or is over.
         if let Some(running) = running.filter(|_| action != Control::Restart) {
@@ -140,6 +147,34 @@ impl Engine {
         let state = self.apply_control(&t, to, (action, actor), now).await?;
         self.queue.new_work(&t.site);
         Ok(state)
+    }
+
+    /// Name of the other node that is at work on a delivery.
+    async fn elsewhere(&self, t: &Transfer) -> Result<Option<String>, TransferError> {
+        let theirs = t.node.as_deref().filter(|node| t.state == State::Processing && *node != self.node.id());
+        match theirs.filter(|_| self.node.is_shared()) {
+            Some(node) => self.db.nodes().name_of(node).await.map_err(|e| db_error(&e)),
+            None => Ok(None),
+        }
+    }
+
+    /// Only the node that is at work on a delivery knows whether it can still be stopped: it is asked, and its record
+    /// tells.
+    async fn ask_elsewhere(&self, id: TransferId, action: Control, node: &str) -> Result<State, TransferError> {
+        let nodes = self.db.nodes();
+        nodes.ask(id, action.letter(), self.clock.now()).await.map_err(|e| db_error(&e))?;
+        let until = tokio::time::Instant::now() + STOP_WAIT;
+        let mut found = None;
+        while found.is_none() && tokio::time::Instant::now() < until {
+            tokio::time::sleep(ASKED_PAUSE).await;
+            let now = self.db.transfers().get(id).await.map_err(|e| db_error(&e))?;
+            found = now.map(|t| t.state).filter(|state| *state != State::Processing);
+        }
+        drop(nodes.answered(id).await.map_err(|e| db_error(&e))?);
+        found.ok_or_else(|| {
+            let text = format!("node {node} was asked to stop transfer {id} and has not yet: look again soon");
+            TransferError::retry(Cause::Busy, text)
+        })
     }
 
     /// A transfer as it is now, and what the action makes of it.

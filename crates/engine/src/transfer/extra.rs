@@ -41,6 +41,12 @@ pub struct Extra {
     /// Local path that the file was read from.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub local_path: String,
+    /// Drop folder that it came from.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub drop: String,
+    /// What its file is claimed by in the drop folder.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub claim: String,
     /// User's own values, never sent.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub param1: String,

@@ -1,6 +1,7 @@
 //! Transfers: receiving, sending, requesting and controlling them. The database decides what state may follow which; here
 //! is what happens around these steps.
 
+mod brought;
 mod control;
 mod extra;
 mod failure;
@@ -12,12 +13,13 @@ mod source;
 mod submit;
 mod upload;
 
+pub use brought::{Brought, name_of_path};
 pub use control::{Control, Window, controlled};
 pub use extra::Extra;
 pub(crate) use failure::{db_error, store_error};
 pub use incoming::{Committed, Incoming};
-pub(crate) use outgoing::Downloads;
 pub use outgoing::Outgoing;
+pub(crate) use outgoing::{Downloads, Progress};
 pub(crate) use ranges::Ranges;
 pub(crate) use reopen::{Base, is_unrouted};
 pub use source::Source;

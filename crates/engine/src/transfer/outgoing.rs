@@ -18,11 +18,19 @@ use crate::vfd::mount::MountRead;
 /// Downloads that are open now. Several handles may read one file; a broken download is continued by another session.
 pub(crate) type Downloads = HashMap<TransferId, Progress>;
 
+/// What was read of a download, by all that have it open here.
 #[derive(Debug)]
 pub(crate) struct Progress {
     handles: u32,
     ranges: Ranges,
     cancelled: bool,
+}
+
+impl Progress {
+    /// Makes the next read fail.
+    pub(crate) const fn cancel(&mut self) {
+        self.cancelled = true;
+    }
 }
 
 /// A file being read by a partner. Dropping it is as if the connection broke.
@@ -80,7 +88,8 @@ impl Outgoing {
         let download = Download { id, site: offer.site.clone(), source, read_end: false, copy: extra.permanent };
         let this = Self { engine: engine.clone(), kind: Kind::Offered(Box::new(download)), modified };
         if first && !extra.permanent {
-            let change = TransferChange::to(id, State::Servicing, now);
+            let mut change = TransferChange::to(id, State::Servicing, now);
+            change.node = Some(engine.node.id());
             drop(engine.db.transfers().apply_lazy(change).await.map_err(|e| db_error(&e))?);
         }
         Ok(this)
@@ -237,7 +246,7 @@ async fn copy_record(engine: &Engine, offer: &Transfer, now: UtcMicros) -> Resul
         payload: offer.payload,
         dup_from: Some(offer.id),
         extra_json: Extra { permanent: false, ..Extra::of(offer) }.json(),
-        node: Some(engine.options.node.clone()),
+        node: Some(engine.node.id()),
         ..NewTransfer::outgoing(id, &offer.protocol, now)
     };
     drop(engine.db.transfers().insert_lazy(new).await.map_err(|e| db_error(&e))?);
@@ -270,6 +279,8 @@ impl Engine {
         let to = if download.copy { State::Interrupted } else { State::ToBegin };
         let mut change = TransferChange::to(download.id, to, self.clock.now());
         change.expected = vec![State::Servicing];
+        // Another node may have it open, too, or have taken it over.
+        change.owner = Some(self.node.id());
         change.done_octets = i64::try_from(octets).ok();
         change.note = format!("read up to octet {octets}");
         change.outcome = Some(Outcome {
@@ -277,7 +288,10 @@ impl Engine {
             diag: 0,
             err: "the partner did not read the whole file".to_owned(),
         });
-        self.db.transfers().apply(change).await.map(drop).map_err(|e| db_error(&e))
+        match self.db.transfers().apply(change).await {
+            Ok(_) | Err(DbError::TakenOver { .. }) => Ok(()),
+            Err(error) => Err(db_error(&error)),
+        }
     }
 
     /// Whether a partner has this file open.
@@ -287,6 +301,6 @@ impl Engine {
 
     /// Makes the next read of a download fail, if `id` is one.
     pub(crate) fn cancel_download(&self, id: TransferId) -> bool {
-        lock(&self.downloads).get_mut(&id).map(|progress| progress.cancelled = true).is_some()
+        lock(&self.downloads).get_mut(&id).map(Progress::cancel).is_some()
     }
 }

@@ -9,6 +9,7 @@ use crate::limits::COPY_OCTETS;
 use crate::store::{FileUuid, Resumed, Saved, StoredInfo};
 use crate::transfer::source::payload_uuid;
 use crate::transfer::{Body, Extra, Source, db_error, store_error};
+use crate::vfd::Named;
 
 /// What an upload begins with.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +44,27 @@ impl Engine {
                 self.copy_body(source).await
             }
         }
+    }
+
+    /// Whether what came of an interrupted upload lies where this node can go on with it: in its own staging folder, or in
+    /// one that it shares.
+    pub(crate) async fn can_go_on_here(&self, partial: &Transfer) -> Result<bool, TransferError> {
+        let Some(payload) = partial.payload.filter(|_| self.node.is_shared()) else { return Ok(true) };
+        let row = self.db.payloads().get(payload).await.map_err(|e| db_error(&e))?;
+        Ok(row.and_then(|row| row.holder).is_none_or(|holder| holder == self.store.holder()))
+    }
+
+    /// Gives up an interrupted upload that lies at another node: its partner begins the file anew at this one.
+    pub(crate) async fn leave_elsewhere(&self, named: &mut Named) -> Result<bool, TransferError> {
+        let Some(partial) = &named.partial else { return Ok(false) };
+        if self.can_go_on_here(partial).await? {
+            return Ok(false);
+        }
+        let why =
+            "its beginning lies in the staging folder of another node: the partner began the file anew at this one";
+        self.give_up(partial.id, why).await?;
+        named.partial = None;
+        Ok(true)
     }
 
     pub(crate) async fn fresh_body(&self) -> Result<Body, TransferError> {
@@ -136,6 +158,7 @@ impl Engine {
         let mut change = not_routed(&old, now, why);
         change.extra_json = Some(Extra { gone: true, ..Extra::of(&old) }.json());
         change.listed = Some(false);
+        change.unrouted = true;
         self.db.transfers().apply(change).await.map(drop).map_err(|e| db_error(&e))
     }
 
@@ -146,7 +169,8 @@ impl Engine {
         let now = now.filter(is_unrouted).ok_or_else(|| {
             TransferError::refuse(Cause::Busy, "the file has been passed on already: send it again as a new one")
         })?;
-        let change = not_routed(&now, self.clock.now(), why);
+        let mut change = not_routed(&now, self.clock.now(), why);
+        change.unrouted = true;
         self.db.transfers().apply(change).await.map(drop).map_err(|e| db_error(&e))
     }
 

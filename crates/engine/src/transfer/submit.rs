@@ -7,7 +7,7 @@ use base::{TransferId, UtcMicros};
 use bytes::Bytes;
 use db::{Actor, Direction, Mode, NewPayload, NewTransfer, State};
 use model::{Application, RemoteSite, Snapshot, TransferModel};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::engine::Engine;
 use crate::error::{Cause, TransferError};
@@ -110,8 +110,31 @@ impl Engine {
         let now = self.clock.now();
         let resolved = resolve(&request, &self.snapshot(), now)?;
         let mut file = open_local(&request.file).await?;
+        self.submit_resolved((request, resolved), &mut file, now).await
+    }
+
+    /// The same with content that streams in; the request names no local file, but the file's name.
+    ///
+    /// # Errors
+    /// As for [`Engine::submit`]; [`Cause::Disk`] if `content` breaks off: nothing is submitted then.
+    pub async fn submit_content(
+        self: &Arc<Self>,
+        request: Request,
+        content: &mut (dyn AsyncRead + Send + Unpin),
+    ) -> Result<TransferId, TransferError> {
+        let now = self.clock.now();
+        let resolved = resolve(&request, &self.snapshot(), now)?;
+        self.submit_resolved((request, resolved), content, now).await
+    }
+
+    async fn submit_resolved(
+        self: &Arc<Self>,
+        (request, resolved): (Request, Resolved),
+        content: &mut (dyn AsyncRead + Send + Unpin),
+        now: UtcMicros,
+    ) -> Result<TransferId, TransferError> {
         let mut body = self.fresh_body().await?;
-        take_in(&mut file, &mut body).await?;
+        take_in(content, &mut body).await?;
         let (uuid, payload) = (body.staged.uuid(), body.payload);
         let sealed = self.store.commit(body.staged).await.map_err(|e| store_error(&e))?;
         let content = new_payload(payload, uuid, &sealed, self.store.name());
@@ -119,7 +142,7 @@ impl Engine {
         let new = NewTransfer {
             size: Some(content.size),
             payload: Some(payload),
-            ..new_record(&request, &resolved, self.options.node.clone(), (id, now))
+            ..new_record(&request, &resolved, self.node.id(), (id, now))
         };
         // Queued one behind the other: one commit.
         drop(self.db.payloads().add(content).await.map_err(|e| db_error(&e))?);
@@ -202,7 +225,7 @@ fn check(
             Err(invalid(format!("site {} may not fetch files", site.name)))
         };
     }
-    if site.template || site.addresses.is_empty() {
+    if site.template || !site.is_reachable() {
         return Err(invalid(format!(
             "site {} has no address to call: give one, or put the file at its disposal",
             site.name
@@ -304,13 +327,12 @@ async fn open_local(path: &Path) -> Result<tokio::fs::File, TransferError> {
     }
 }
 
-async fn take_in(file: &mut tokio::fs::File, body: &mut Body) -> Result<(), TransferError> {
+async fn take_in(file: &mut (dyn AsyncRead + Send + Unpin), body: &mut Body) -> Result<(), TransferError> {
     let mut at = 0_u64;
     let mut buffer = vec![0; COPY_OCTETS];
     loop {
         let count = file.read(&mut buffer).await;
-        let count =
-            count.map_err(|e| TransferError::retry(Cause::Disk, format!("the local file can't be read: {e}")))?;
+        let count = count.map_err(|e| TransferError::retry(Cause::Disk, format!("the file can't be read: {e}")))?;
         if count == 0 {
             return Ok(());
         }

@@ -17,6 +17,7 @@ use crate::sync::lock;
 use crate::transfer::submit::new_payload;
 use crate::transfer::{Committed, Extra, db_error, reason, store_error};
 use crate::vfd::is_temporary;
+use crate::watch::StepTimer;
 
 /// Uploads that are open now, by site and virtual path: for STAT while they grow, and for a session that comes back
 /// while its old connection still seems to live.
@@ -112,7 +113,7 @@ impl Slot {
 }
 
 /// What is known of an upload when it begins.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Offer {
     pub(crate) id: TransferId,
     pub(crate) site: String,
@@ -127,6 +128,10 @@ pub(crate) struct Offer {
     pub(crate) replaces: Vec<TransferId>,
     /// The whole upload that it began with: it comes back if nothing is changed and the session is lost.
     pub(crate) base: Option<TransferId>,
+    /// Number of this node when it began.
+    pub(crate) owner: String,
+    /// Its beginning is in the hands of another node and was given up: who goes on behind it must not leave a gap.
+    pub(crate) begun_elsewhere: bool,
 }
 
 /// The content of an upload, new or resumed.
@@ -193,7 +198,7 @@ impl Upload {
         let uuid = body.staged.uuid();
         let durable_to = if body.recorded { body.staged.size() } else { 0 };
         let log = Log { offer, uuid, payload: body.payload, recorded: body.recorded, durable_to };
-        let resumed = log.recorded || log.offer.base.is_some();
+        let resumed = log.recorded || log.offer.base.is_some() || log.offer.begun_elsewhere;
         Self { staged: body.staged, log, resumed, changed: false, stamped: false, failed: None }
     }
 
@@ -274,7 +279,7 @@ impl Upload {
         if let Err(error) = engine.fits(&log.offer.quotas, staged.size()).await {
             // Of no use: the partner would find no room for its rest either.
             log.told(engine, staged.discard().await.map_err(|e| store_error(&e)));
-            log.told(engine, engine.end_upload(id, State::Deleted, 0, &error.text).await);
+            log.told(engine, engine.end_upload((id, &log.offer.owner), State::Deleted, 0, &error.text).await);
             if let Some(base) = log.offer.base {
                 log.told(engine, engine.route_again(base, log.offer.settle).await);
             }
@@ -288,6 +293,7 @@ impl Upload {
             change.extra_json = Some(log.offer.extra.json());
             drop(engine.db.transfers().apply_lazy(change).await.map_err(|e| db_error(&e))?);
         }
+        let timer = StepTimer::begin("commit");
         let sealed = match engine.store.commit(staged).await {
             Ok(sealed) => sealed,
             Err(e) => {
@@ -304,6 +310,7 @@ impl Upload {
             log.interrupted(engine, log.durable_to, &error.text).await;
             return Err(error);
         }
+        timer.done();
         engine.replaced(&log.offer).await;
         if !is_temporary(&log.offer.file_name) {
             engine.settling.at(route_after);
@@ -339,7 +346,7 @@ impl Upload {
     /// Nothing of it is worth keeping: no octet came, or nothing was changed in the whole file that it began with.
     async fn forget(self, engine: &Arc<Engine>, why: &str) {
         let Self { staged, log, .. } = self;
-        log.told(engine, engine.end_upload(log.offer.id, State::Deleted, 0, why).await);
+        log.told(engine, engine.end_upload((log.offer.id, &log.offer.owner), State::Deleted, 0, why).await);
         if let Some(base) = log.offer.base {
             log.told(engine, engine.route_again(base, log.offer.settle).await);
         }
@@ -362,12 +369,13 @@ impl Log {
     async fn record(&mut self, engine: &Engine, saved: Saved) -> Result<(), TransferError> {
         let durable = i64::try_from(saved.durable_to).unwrap_or(i64::MAX);
         if !self.recorded {
-            let (uuid, store) = (self.uuid.to_string(), engine.store.name());
-            engine.db.payloads().stage(self.payload, &uuid, store).await.map_err(|e| db_error(&e))?;
+            let (uuid, place) = (self.uuid.to_string(), (engine.store.name(), engine.store.holder()));
+            engine.db.payloads().stage(self.payload, &uuid, place).await.map_err(|e| db_error(&e))?;
         }
         let state = Some(saved.state).filter(|s| !s.is_empty());
         drop(engine.db.payloads().checkpoint(self.payload, durable, state).await.map_err(|e| db_error(&e))?);
         let mut change = TransferChange::fields(self.offer.id, engine.clock.now());
+        change.owner = Some(self.offer.owner.clone());
         change.done_octets = Some(durable);
         change.payload = (!self.recorded).then_some(self.payload);
         if self.recorded {
@@ -392,12 +400,13 @@ impl Log {
             route_after: at.plus(self.offer.settle),
             at,
             note: String::new(),
+            owner: Some(self.offer.owner.clone()),
         }
     }
 
     async fn interrupted(&self, engine: &Arc<Engine>, octets: u64, why: &str) {
         let id = self.offer.id;
-        self.told(engine, engine.end_upload(id, State::Interrupted, octets, why).await);
+        self.told(engine, engine.end_upload((id, &self.offer.owner), State::Interrupted, octets, why).await);
         engine.events.emit(Event::Interrupted { transfer: id, site: self.offer.site.clone(), octets });
     }
 
@@ -410,9 +419,16 @@ impl Log {
 }
 
 impl Engine {
-    async fn end_upload(&self, id: TransferId, to: State, octets: u64, why: &str) -> Result<(), TransferError> {
+    async fn end_upload(
+        &self,
+        (id, owner): (TransferId, &str),
+        to: State,
+        octets: u64,
+        why: &str,
+    ) -> Result<(), TransferError> {
         let mut change = TransferChange::to(id, to, self.clock.now());
         change.expected = vec![State::Servicing, State::Created];
+        change.owner = Some(owner.to_owned());
         change.done_octets = i64::try_from(octets).ok();
         change.note = base::brief(why, 200);
         change.outcome = Some(Outcome { reason: reason::TRANSFER, diag: 0, err: base::brief(why, 500) });

@@ -103,6 +103,7 @@ impl Engine {
         let after = now.plus(settle);
         let mut change = TransferChange::fields(file.id, now);
         change.renamed = Some((folder.path.clone(), name.to_owned()));
+        change.unrouted = true;
         change.next_try_at = Some(after);
         let wanted = if is_temporary(name) { RouteState::NotRouted } else { RouteState::ToRoute };
         change.route_state = (current.route_state.may_become(wanted)).then_some(wanted);

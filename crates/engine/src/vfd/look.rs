@@ -47,7 +47,12 @@ impl Engine {
             entry.transfer = Some(slot.id);
             return Ok(entry);
         }
-        let named = self.named(view, folder, name).await?;
+        let mut named = self.named(view, folder, name).await?;
+        if let Some(partial) = &named.partial
+            && !self.can_go_on_here(partial).await?
+        {
+            named.partial = None;
+        }
         let rights = view.file_rights(folder, name);
         let whole = named.readable();
         match (named.partial.as_ref(), whole) {

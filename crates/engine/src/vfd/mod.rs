@@ -14,6 +14,6 @@ mod place;
 mod write;
 
 pub use entry::{Entry, EntryKind, Space};
-pub(crate) use files::scope;
+pub(crate) use files::{Named, scope};
 pub use path::{PathError, VPath, is_temporary, octets_of, same_look, text_of};
 pub use write::OpenWrite;

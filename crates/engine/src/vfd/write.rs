@@ -10,10 +10,10 @@ use crate::admit::Admitted;
 use crate::engine::Engine;
 use crate::error::{Cause, TransferError};
 use crate::transfer::{Base, Extra, Incoming, Offer, db_error};
-use crate::vfd::VPath;
 use crate::vfd::files::{Named, scope};
 use crate::vfd::mount::{self, Spot};
 use crate::vfd::place::{Folder, Place, View, denied, nothing};
+use crate::vfd::{VPath, text_of};
 
 /// How a file is opened for writing.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -45,6 +45,9 @@ impl Engine {
         let (folder, name) = match view.place(path)? {
             Place::Dir(_) => return Err(TransferError::refuse(Cause::IsDirectory, format!("{path} is a folder"))),
             Place::Mount(dir, below) => {
+                let parent = path.parent().unwrap_or_default().text();
+                let name = text_of(path.name().unwrap_or_default());
+                self.ask_hooks("UPLOAD", &crate::hooks::facts(who, &parent, &name), who).await?;
                 return mount::open_write(self, &Spot::new(&view, (&dir, &below), path), how).await;
             }
             Place::File(folder, name) => (folder, name),
@@ -52,8 +55,10 @@ impl Engine {
         if !view.file_rights(&folder, &name).write {
             return Err(denied("write", path));
         }
+        self.ask_hooks("UPLOAD", &crate::hooks::facts(who, &folder.path, &name), who).await?;
         self.take_over(&who.site, &folder.file(&name)).await;
-        let named = self.named(&view, &folder, &name).await?;
+        let mut named = self.named(&view, &folder, &name).await?;
+        let begun_elsewhere = self.leave_elsewhere(&mut named).await?;
         let older = named.whole.as_ref().filter(|w| named.partial.as_ref().is_none_or(|p| p.id < w.id));
         if older.is_some() && how.exclusive {
             return Err(TransferError::refuse(Cause::Exists, format!("{path} is there already")));
@@ -72,6 +77,8 @@ impl Engine {
         let replaces = self.make_room(&named, &folder, base).await?;
         let mut offer = offer(&view, &folder, &name, how);
         offer.replaces = replaces;
+        offer.owner = self.node.id();
+        offer.begun_elsewhere = begun_elsewhere;
         offer.octets_max = [offer.octets_max, room].into_iter().flatten().min();
         offer.quotas = quotas;
         self.begin(&view, (&folder, base), offer).await
@@ -124,6 +131,7 @@ impl Engine {
                 offer.extra.modified = Extra::of(partial).modified;
                 if partial.state == State::Interrupted {
                     let mut change = TransferChange::to(partial.id, State::Servicing, now);
+                    change.node = Some(offer.owner.clone());
                     change.note = format!("resumed at octet {}", body.staged.size());
                     drop(self.db.transfers().apply_lazy(change).await.map_err(|e| db_error(&e))?);
                 }
@@ -149,7 +157,7 @@ impl Engine {
             file_name: offer.file_name.clone(),
             dup_from: offer.base,
             extra_json: offer.extra.json(),
-            node: Some(self.options.node.clone()),
+            node: Some(offer.owner.clone()),
             ..NewTransfer::incoming(offer.id, who.protocol, self.clock.now())
         }
     }
@@ -169,6 +177,8 @@ fn offer(view: &View<'_>, folder: &Folder, name: &str, how: OpenWrite) -> Offer 
         extra: Extra { gate: who.gate.clone(), peer: who.peer.to_string(), ..Extra::default() },
         replaces: Vec::new(),
         base: None,
+        owner: String::new(),
+        begun_elsewhere: false,
     }
 }
 

@@ -91,7 +91,7 @@ fn limited(source: &mut dyn Read, name: &str) -> Result<String, String> {
 }
 
 /// What a reference holds here; none: the gateway looks for it.
-fn secret(folder: &Path, reference: &Reference) -> Result<Option<Vec<u8>>, String> {
+pub(super) fn secret(folder: &Path, reference: &Reference) -> Result<Option<Vec<u8>>, String> {
     match reference {
         Reference::File(path) => file(&folder.join(path), reference).map(Some),
         Reference::Env(name) => match std::env::var_os(name) {

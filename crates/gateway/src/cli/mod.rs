@@ -1,7 +1,14 @@
 //! The command line: documented names and forms, prompts, files, exit codes 0, 1 and 2 (objects.md section 14).
 
+mod answers;
 mod bundle;
+mod complete;
+pub(crate) mod dialogue;
+mod man;
+mod pelencpass;
 pub(crate) mod print;
+mod roff;
+mod times;
 mod tree;
 
 use std::ffi::OsString;
@@ -12,6 +19,12 @@ use admin::{Form, Input, InputError, Operation, Param};
 use base::Secret;
 use clap::ArgMatches;
 
+use crate::content::Streamed;
+
+pub(crate) use complete::complete;
+pub(crate) use man::write as write_manual;
+pub(crate) use pelencpass::run as encrypt_passwords;
+pub(crate) use times::Zone;
 pub(crate) use tree::LINK_NAMES;
 
 /// Largest file that a command reads to send along, in octets.
@@ -29,6 +42,14 @@ pub(crate) enum Asked {
     Demo(ArgMatches),
     /// `gatehouse links DIR`.
     Links(String),
+    /// `gatehouse health`.
+    Health(ArgMatches),
+    /// `gatehouse man DIR`.
+    Man(String),
+    /// What may stand in the place of the last word.
+    Complete(Vec<OsString>),
+    /// `pelencpass`, which is done here.
+    Passwords(ArgMatches),
     /// `gatehouse backup verify FOLDER`.
     Verify(ArgMatches),
     /// `gatehouse restore FOLDER`.
@@ -43,8 +64,12 @@ pub(crate) struct Call {
     pub(crate) input: Input,
     pub(crate) data: Option<String>,
     pub(crate) json: bool,
+    /// For what people see.
+    pub(crate) zone: Zone,
     /// Where the result goes, if not to standard output.
     pub(crate) output: Option<Target>,
+    /// Content that goes or comes beside it.
+    pub(crate) streamed: Option<Streamed>,
 }
 
 /// A file for the result.
@@ -57,6 +82,10 @@ pub(crate) struct Target {
 pub(crate) fn ask(args: impl IntoIterator<Item = OsString>) -> Asked {
     let mut args = args.into_iter();
     let program = args.next().unwrap_or_default();
+    let mut args = args.peekable();
+    if args.next_if(|word| word == complete::COMPLETE).is_some() {
+        return Asked::Complete(args.collect());
+    }
     let link = Path::new(&program).file_name().filter(|n| LINK_NAMES.iter().any(|l| **n == **l)).map(OsString::from);
     let root = tree::command_tree();
     let normal = tree::normalise(link.into_iter().chain(args), &root);
@@ -100,11 +129,18 @@ fn help(root: clap::Command, path: &[String], long: bool) -> String {
 fn sort(matches: &ArgMatches) -> Asked {
     match matches.subcommand() {
         Some(("serve", m)) => Asked::Serve(m.clone()),
+        Some(("completion", m)) => {
+            let script = m.get_one::<String>("shell").and_then(|shell| complete::script(shell));
+            script.map_or_else(|| Asked::Wrong("completion: give bash, zsh or fish".to_owned()), Asked::Help)
+        }
+        Some(("man", m)) => Asked::Man(m.get_one::<String>("folder").cloned().unwrap_or_default()),
+        Some(("health", m)) => Asked::Health(m.clone()),
         Some(("demo", m)) => Asked::Demo(m.clone()),
         Some(("restore", m)) => Asked::Restore(m.clone()),
         Some(("backup", m)) if m.subcommand_name() == Some("verify") => {
             Asked::Verify(m.subcommand_matches("verify").cloned().unwrap_or_default())
         }
+        Some((pelencpass::NAME, m)) => Asked::Passwords(m.clone()),
         Some(("links", m)) => Asked::Links(m.get_one::<String>("folder").cloned().unwrap_or_default()),
         _ => {
             let mut words = Vec::new();
@@ -122,16 +158,19 @@ fn sort(matches: &ArgMatches) -> Asked {
     }
 }
 
-/// Makes a link to this program for each documented name that `folder` does not have yet.
+/// Makes a link to this program for each documented name that `folder` does not have yet. Beside the program they name
+/// it without a path, so that they stay right when the folder is moved into an image or a package.
 ///
 /// # Errors
 /// A sentence that names the link.
 pub(crate) fn make_links(folder: &str) -> Result<(), String> {
     let program = std::env::current_exe().map_err(|e| e.to_string())?;
+    let beside = program.parent().map(Path::to_path_buf) == Path::new(folder).canonicalize().ok();
+    let target = program.file_name().filter(|_| beside).map_or_else(|| program.clone(), Into::into);
     for name in LINK_NAMES {
         let link = Path::new(folder).join(name);
         if link.symlink_metadata().is_err() {
-            std::os::unix::fs::symlink(&program, &link).map_err(|e| format!("{}: {e}", link.display()))?;
+            std::os::unix::fs::symlink(&target, &link).map_err(|e| format!("{}: {e}", link.display()))?;
         }
     }
     Ok(())
@@ -144,6 +183,9 @@ fn call(operation: &'static Operation, matches: &ArgMatches) -> Asked {
             return Asked::Wrong(format!("{}: {text}", operation.name));
         }
     }
+    if let Err(text) = answers::take(&mut input, &(operation.params)(), matches) {
+        return Asked::Wrong(format!("{}: {text}", operation.name));
+    }
     if let Err(error) = input.check(&(operation.params)()) {
         return Asked::Wrong(format!("{}: {error}\nsee: gatehouse {} ?", operation.name, operation.name));
     }
@@ -152,7 +194,9 @@ fn call(operation: &'static Operation, matches: &ArgMatches) -> Asked {
         input,
         data: matches.get_one::<String>("data").cloned(),
         json: matches.get_flag("json"),
+        zone: Zone::new(matches.get_flag("utc")),
         output: target(&(operation.params)(), matches),
+        streamed: streamed(&(operation.params)(), matches),
     }))
 }
 
@@ -162,10 +206,20 @@ fn target(params: &[Param], matches: &ArgMatches) -> Option<Target> {
     Some(Target { path: path.clone(), append })
 }
 
+fn streamed(params: &[Param], matches: &ArgMatches) -> Option<Streamed> {
+    let of = |form| params.iter().find(|p| p.form == form);
+    let replace = || params.iter().any(|p| p.name() == "replace" && matches.get_flag("replace"));
+    match (of(Form::Send), of(Form::Receive)) {
+        (Some(from), _) => tree::given(matches, from).cloned().map(Streamed::Send),
+        (None, Some(to)) => Some(Streamed::Receive { to: tree::given(matches, to).cloned(), replace: replace() }),
+        (None, None) => None,
+    }
+}
+
 fn take(input: &mut Input, param: &Param, matches: &ArgMatches) -> Result<(), String> {
     match param.form {
         Form::Switch if matches.get_flag(param.name()) => input.give(param, "Y").map_err(|e| e.to_string()),
-        Form::Switch | Form::Output | Form::Append => Ok(()),
+        Form::Switch | Form::Output | Form::Append | Form::Answers | Form::Receive => Ok(()),
         Form::Bundle => match tree::given(matches, param) {
             Some(path) => {
                 input.give_bundle(param, bundle::read(path)?);
@@ -184,37 +238,51 @@ fn take(input: &mut Input, param: &Param, matches: &ArgMatches) -> Result<(), St
             let value = asked_secret(param.name(), param.field.help, matches)?;
             input.give(param, value.expose()).map_err(|e| e.to_string())
         }
-        Form::Value if param.is_secret() => match secret(param, matches)? {
+        Form::Value if param.is_secret() => match secret(param, matches, input)? {
             Some(value) => input.give(param, value.expose()).map_err(|e| e.to_string()),
             None => Ok(()),
         },
-        Form::Value => match tree::given(matches, param) {
+        Form::Time => match tree::given(matches, param) {
+            Some(text) => {
+                let zone = Zone::new(matches.get_flag("utc"));
+                let utc = zone.read(text).map_err(|text| format!("-{}: {text}", param.name()))?;
+                input.give(param, &utc).map_err(|e| e.to_string())
+            }
+            None => Ok(()),
+        },
+        Form::Value | Form::Send => match tree::given(matches, param) {
             Some(text) => input.give(param, text).map_err(|e| e.to_string()),
             None => Ok(()),
         },
     }
 }
 
-/// A secret: from a file, from the line (with a warning), or asked for where its name stands without a value or it is
+/// A secret: from a file, from the environment, from the line (with a warning), or asked for where its name stands without a value or it is
 /// mandatory and a terminal is there (STO-3).
-fn secret(param: &Param, matches: &ArgMatches) -> Result<Option<Secret<String>>, String> {
+fn secret(param: &Param, matches: &ArgMatches, input: &Input) -> Result<Option<Secret<String>>, String> {
     let file = format!("{}{}", param.name(), tree::FROM_FILE);
     if let Some(path) = matches.get_one::<String>(&file) {
         return first_line(path).map(Some);
     }
+    if let Some(name) = matches.get_one::<String>(&format!("{}{}", param.name(), tree::FROM_ENV)) {
+        let text = std::env::var(name).map_err(|_| format!("environment variable {name} is not set, or no text"))?;
+        return Ok(Some(Secret::new(text)));
+    }
     if let Some(text) = matches.get_one::<String>(param.name()) {
         let hint = format!(
-            "warning: -{} on the command line is seen by others; use -{file}, or give it no value",
-            param.name()
+            "warning: -{0} on the command line is seen by others; use -{file}, -{0}{1}, or give it no value",
+            param.name(),
+            tree::FROM_ENV
         );
         print::error_line(&hint).map_err(|e| e.to_string())?;
         return Ok(Some(Secret::new(text.clone())));
     }
-    if !matches.contains_id(param.name()) && !param.field.required {
+    let needed = param.field.required || param.asked_if.is_some_and(|needed| needed(input));
+    if !matches.contains_id(param.name()) && !needed {
         return Ok(None);
     }
     if !std::io::stdin().is_terminal() {
-        return Err(format!("no terminal to ask for -{}: give -{file}", param.name()));
+        return Err(format!("no terminal to ask for -{0}: give -{file} or -{0}{1}", param.name(), tree::FROM_ENV));
     }
     let text = rpassword::prompt_password(format!("{}: ", param.field.help)).map_err(|e| e.to_string())?;
     Ok(Some(Secret::new(text)))
@@ -227,8 +295,7 @@ pub(crate) fn asked_secret(name: &str, help: &str, matches: &ArgMatches) -> Resu
     if let Some(path) = matches.get_one::<String>(&file) {
         return first_line(path);
     }
-    let folder = std::env::var_os("CREDENTIALS_DIRECTORY").map(std::path::PathBuf::from);
-    if let Some(path) = folder.map(|folder| folder.join(format!("gatehouse.{name}"))).filter(|path| path.is_file()) {
+    if let Some(path) = crate::system::credential(name) {
         return first_line(&path.display().to_string());
     }
     if !std::io::stdin().is_terminal() {
@@ -237,7 +304,7 @@ pub(crate) fn asked_secret(name: &str, help: &str, matches: &ArgMatches) -> Resu
     rpassword::prompt_password(format!("{help}: ")).map(Secret::new).map_err(|e| e.to_string())
 }
 
-fn first_line(path: &str) -> Result<Secret<String>, String> {
+pub(crate) fn first_line(path: &str) -> Result<Secret<String>, String> {
     let octets = Secret::new(read_file(path)?);
     let text = std::str::from_utf8(octets.expose()).map_err(|_| format!("{path}: not text"))?;
     Ok(Secret::new(text.lines().next().unwrap_or_default().to_owned()))

@@ -27,8 +27,10 @@ pub(crate) const LINK_NAMES: &[&str] = &[
 
 /// Ending of the argument that reads a secret from a file.
 pub(crate) const FROM_FILE: &str = "_from_file";
+/// Ending of the argument that reads a secret from the environment.
+pub(crate) const FROM_ENV: &str = "_from_env";
 /// Ending of the positional twin of a named argument.
-const BY_POSITION: &str = "@position";
+pub(super) const BY_POSITION: &str = "@position";
 
 /// The whole tree: `gatehouse serve`, `gatehouse secadm create_sshprof`, …
 pub(crate) fn command_tree() -> Command {
@@ -45,9 +47,20 @@ pub(crate) fn command_tree() -> Command {
                 .help("data folder; GATEHOUSE_DATA where not given"),
         )
         .arg(Arg::new("json").long("json").global(true).action(ArgAction::SetTrue).help("print JSON, for programs"))
+        .arg(
+            Arg::new("utc")
+                .long("utc")
+                .global(true)
+                .action(ArgAction::SetTrue)
+                .help("times in UTC; in the zone of TZ or the system where not given"),
+        )
         .subcommand(serve_command())
         .subcommand(demo_command())
         .subcommand(links_command())
+        .subcommand(health_command())
+        .subcommand(completion_command())
+        .subcommand(man_command())
+        .subcommand(super::pelencpass::command())
         .subcommand(restore_command())
         .subcommand(backup_command());
     for operation in OPERATIONS.iter().copied().flatten() {
@@ -62,6 +75,34 @@ fn serve_command() -> Command {
         .about("Run the gateway until SIGTERM")
         .arg(Arg::new("metrics").long("metrics").value_name("ADDRESS:PORT").help("where /metrics and /health answer"))
         .arg(Arg::new("log").long("log").value_name("FORMAT").value_parser(["text", "json"]).help("form of log lines"))
+}
+
+fn health_command() -> Command {
+    Command::new("health")
+        .about("Ask a running gateway whether it takes work: exit code 0 if it does, 1 if not")
+        .arg(
+            Arg::new("live")
+                .long("live")
+                .action(ArgAction::SetTrue)
+                .help("whether its process runs, even if it is frozen"),
+        )
+        .arg(
+            Arg::new("metrics")
+                .long("metrics")
+                .value_name("ADDRESS:PORT")
+                .help("where it answers; [metrics] address else"),
+        )
+}
+
+fn completion_command() -> Command {
+    let shell = Arg::new("shell").value_name("SHELL").required(true).value_parser(["bash", "zsh", "fish"]);
+    Command::new("completion").about("Print the script that completes command lines in a shell").arg(shell)
+}
+
+fn man_command() -> Command {
+    Command::new("man")
+        .about("Write the manual pages below a folder, as man1, man5 and man8")
+        .arg(Arg::new("folder").value_name("DIR").required(true))
 }
 
 fn demo_command() -> Command {
@@ -122,36 +163,49 @@ fn with_operation(parent: Command, words: &[&'static str], operation: &'static O
 }
 
 /// One line for a family of operations.
-fn family(word: &str) -> &'static str {
+pub(super) fn family(word: &str) -> &'static str {
     match word {
-        "secadm" => "Create, change and delete keys, security and network profiles",
-        "secdsp" => "Show keys, security and network profiles",
+        "secadm" => "Create, change and delete certificates, keys, security and network profiles",
+        "secdsp" => "Show certificates, keys, security and network profiles",
         "peladm" => "Create, change and delete sites, gates, applications, models and rules",
         "peldsp" => "Show sites, gates, applications, models, rules and transfers",
         "pelctl" => "Control transfers and sites",
         "vfdadm" => "Create, change and delete virtual folders",
+        "file" => "List, take out and bring stored files",
+        "handoff" => "Drop folders, and programs that are told what happens",
         "vfddsp" => "Show virtual folders",
-        "secbase" => "Export and import profiles as text, a line for each field",
+        "secbase" => "Export certificates; export and import profiles as text, a line for each field",
+        "pelencpass" => "Encrypt passwords into files, make keys for exports",
         "pelbase" => "Export and import sites, gates, applications, models and rules as text, a line for each field",
         "vfdbase" => "Export and import virtual folders as text, a line for each field",
+        "partner" => "Partners as one thing: add, show, test, export, remove",
+        "probe" => "Look at a server of a partner before it is one",
         "listener" => "Addresses and ports that the gateway listens on",
         "quarantine" => "Keys that unknown partners showed, waiting for a person",
         "route" => "Where received files go",
         "explain" => "Say how the gateway would decide, and why",
+        "certs" => "Certificates: what expires and when",
         "audit" => "The record of every change",
+        "support" => "Help for those who help",
+        "webhook" => "Web servers that are told of events",
+        "alarm" => "What needs a person",
         "master" => "The key that seals everything stored",
+        "store" => "What is stored of files",
         "backup" => "Make and check backups, keep the master key safe",
         _ => "",
     }
 }
 
-fn with_params(mut command: Command, params: &[Param]) -> Command {
+pub(super) fn with_params(mut command: Command, params: &[Param]) -> Command {
     for param in params {
         command = command.arg(argument(param));
         if param.is_secret() {
             let help = format!("file whose first line is the value of -{}", param.name());
             let name = format!("{}{FROM_FILE}", param.name());
             command = command.arg(Arg::new(name.clone()).long(name).value_name("FILE").help(help));
+            let help = format!("environment variable that holds the value of -{}", param.name());
+            let name = format!("{}{FROM_ENV}", param.name());
+            command = command.arg(Arg::new(name.clone()).long(name).value_name("VARIABLE").help(help));
         }
         if param.positional {
             let name = format!("{}{BY_POSITION}", param.name());
@@ -176,7 +230,9 @@ fn argument(param: &Param) -> Arg {
     }
     match (param.form, field.kind) {
         (Form::Switch | Form::Append | Form::Asked, _) => arg.action(ArgAction::SetTrue).allow_hyphen_values(false),
-        (Form::File | Form::Output, _) => arg.value_name("FILE"),
+        (Form::File | Form::Output | Form::Answers, _) => arg.value_name("FILE"),
+        (Form::Time, _) => arg.value_name("TIME"),
+        (Form::Send | Form::Receive, _) => arg.value_name("FILE|-"),
         (Form::Bundle, _) => arg.value_name("FILE|DIR|-"),
         _ if param.is_secret() => arg.num_args(0..=1).allow_hyphen_values(false).value_name("SECRET"),
         (_, FieldKind::List { .. } | FieldKind::RefList(..)) => arg.value_name("LIST"),

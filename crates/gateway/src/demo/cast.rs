@@ -18,6 +18,7 @@ use tokio::sync::broadcast;
 use crate::data_dir::DataDir;
 use crate::instance::{Instance, input, run};
 use crate::serve::{AdminDoor, Running};
+use crate::system::HandedSockets;
 
 /// Login of partner A.
 pub(super) const LOGIN_A: &str = "partner_a";
@@ -50,7 +51,7 @@ impl Gateway {
         let dir = DataDir::open(folder, true).map_err(|e| told(e.to_string()))?;
         let instance = Instance::open(dir, true).await.map_err(told)?;
         let admin = AdminDoor::open(&instance).map_err(told)?;
-        let running = Running::start(instance, admin).await.map_err(told)?;
+        let running = Running::start(instance, admin, HandedSockets::default()).await.map_err(told)?;
         let address = free_address().map_err(|e| told(e.to_string()))?;
         let entry = running
             .engine

@@ -1,17 +1,28 @@
 //! Key file formats: one folder each, one line each in [`FORMATS`].
 
+pub(crate) mod certificates;
 pub(crate) mod der;
 mod openssh;
-mod pem;
+pub(crate) mod pem;
+mod pkcs12;
+mod pkcs7;
+mod ppk;
+pub(crate) mod private_file;
+mod rfc4716;
 mod txt;
+mod x509;
 
 use std::fmt;
 use std::str::FromStr;
 
+pub use pkcs7::write_pkcs7;
+pub use pkcs12::write_pkcs12;
+
 use base::{Secret, octets_text};
 
 use crate::limits::KEY_FILE_OCTETS_MAX;
-use crate::{KeyError, KeyMaterial};
+use crate::pbe::Opening;
+use crate::{KeyError, KeyMaterial, Weakness};
 
 /// A documented format of key files.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -24,6 +35,10 @@ pub enum KeyFileFormat {
     Txt,
     /// What `ssh-keygen` writes: private keys, with or without password, and public keys on one line.
     OpenSsh,
+    /// A public key between `---- BEGIN SSH2 PUBLIC KEY ----` lines (RFC 4716), as SSH Tectia and PuTTY write it.
+    Rfc4716,
+    /// A private key of PuTTY, version 2 or 3, with or without password.
+    Ppk,
 }
 
 impl KeyFileFormat {
@@ -35,6 +50,8 @@ impl KeyFileFormat {
             Self::Pem => "PEM",
             Self::Txt => "TXT",
             Self::OpenSsh => "OPENSSH",
+            Self::Rfc4716 => "RFC4716",
+            Self::Ppk => "PPK",
         }
     }
 }
@@ -65,18 +82,28 @@ pub(crate) trait KeyFormat: Sync {
     fn recognise(&self, file: &[u8]) -> Option<String>;
 
     /// Reads the one key of `file`. A password that is not needed does no harm.
-    fn read(&self, file: &[u8], password: Option<&Secret<String>>) -> Result<KeyMaterial, KeyError>;
+    fn read(&self, file: &[u8], opening: &mut Opening<'_>) -> Result<KeyMaterial, KeyError>;
 
     /// Writes a key; a private one is protected if there is a password.
     fn write(&self, key: &KeyMaterial, password: Option<&Secret<String>>) -> Result<Secret<Vec<u8>>, KeyError>;
 }
 
 /// Every format, in the order in which they are tried. A new one is its folder and one line here.
-pub(crate) static FORMATS: &[&dyn KeyFormat] = &[&openssh::OpenSsh, &pem::Pem, &txt::Txt, &der::Der];
+pub(crate) static FORMATS: &[&dyn KeyFormat] =
+    &[&openssh::OpenSsh, &pem::Pem, &ppk::Ppk, &rfc4716::Rfc4716, &txt::Txt, &der::Der];
+
+/// A key, and what a person should know about the file that it came in.
+#[derive(Debug)]
+pub struct OpenedKey {
+    /// The key.
+    pub material: KeyMaterial,
+    /// What in the file protects little, a sentence each (CERT-15).
+    pub weaknesses: Vec<Weakness>,
+}
 
 /// Reads the one key of a file.
 ///
-/// Without `format` the file tells. The password is for OPENSSH private keys; it is used here and kept nowhere.
+/// Without `format` the file tells. The password is used here and kept nowhere.
 ///
 /// # Errors
 /// [`KeyError`]: what was found and what to do. A file with several keys, with something behind its key, with a private
@@ -86,14 +113,36 @@ pub fn read_key(
     format: Option<KeyFileFormat>,
     password: Option<&Secret<String>>,
 ) -> Result<KeyMaterial, KeyError> {
+    open_key(file, format, password).map(|opened| opened.material)
+}
+
+/// As [`read_key`], and tells what in the file protects little.
+///
+/// # Errors
+/// As [`read_key`].
+pub fn open_key(
+    file: &[u8],
+    format: Option<KeyFileFormat>,
+    password: Option<&Secret<String>>,
+) -> Result<OpenedKey, KeyError> {
+    let mut opening = Opening::new(password);
+    let material = read(file, format, &mut opening)?;
+    Ok(OpenedKey { material, weaknesses: opening.into_weaknesses() })
+}
+
+pub(crate) fn read(
+    file: &[u8],
+    format: Option<KeyFileFormat>,
+    opening: &mut Opening<'_>,
+) -> Result<KeyMaterial, KeyError> {
     if file.len() > KEY_FILE_OCTETS_MAX {
         return Err(KeyError::TooLarge { len: file.len() });
     }
     let found = FORMATS.iter().find_map(|f| f.recognise(file).map(|what| (f, what)));
     match (format, found) {
-        (None, Some((found, _))) => found.read(file, password),
+        (None, Some((found, _))) => found.read(file, opening),
         (Some(given), found) => match FORMATS.iter().find(|f| f.format() == given && f.recognise(file).is_some()) {
-            Some(fitting) => fitting.read(file, password),
+            Some(fitting) => fitting.read(file, opening),
             None => {
                 let found = found.map_or_else(|| guess(file).to_owned(), |(_, what)| what);
                 Err(KeyError::WrongFormat { given, found })
@@ -109,7 +158,7 @@ pub fn recognise_key(file: &[u8]) -> Option<KeyFileFormat> {
     FORMATS.iter().find(|f| f.recognise(file).is_some()).map(|f| f.format())
 }
 
-/// Writes a key as a file. Private keys come out clear unless there is a password, which only OPENSSH takes so far.
+/// Writes a key as a file. Private keys come out clear unless there is a password.
 ///
 /// # Errors
 /// [`KeyError::NotWritable`] if the format can't hold the key, or not with a password; [`KeyError::Engine`].
@@ -118,9 +167,13 @@ pub fn write_key(
     format: KeyFileFormat,
     password: Option<&Secret<String>>,
 ) -> Result<Secret<Vec<u8>>, KeyError> {
-    let format =
+    let keeps_pss = matches!(format, KeyFileFormat::Der | KeyFileFormat::Pem);
+    if key.public().is_pss_only() && !keeps_pss {
+        return Err(KeyError::NotWritable { format, what: "a key for PSS signatures only" });
+    }
+    let writer =
         FORMATS.iter().find(|f| f.format() == format).ok_or(KeyError::NotWritable { format, what: "keys yet" })?;
-    format.write(key, password)
+    writer.write(key, password)
 }
 
 /// What a file that no format recognises looks like.
@@ -129,8 +182,12 @@ fn guess(file: &[u8]) -> &'static str {
     match text {
         [] => "an empty file",
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "UTF-16 text, to be saved as plain text first",
-        _ if text.starts_with(b"PuTTY-User-Key-File-") => "a PuTTY key, to be exported in OPENSSH form first",
-        _ if text.starts_with(b"---- BEGIN SSH2 ") => "an RFC 4716 key, to be converted by ssh-keygen -i first",
+        _ if text.starts_with(b"PuTTY-User-Key-File-1") => {
+            "a PuTTY key of version 1, to be saved anew by puttygen first"
+        }
+        _ if text.starts_with(b"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY") => {
+            "a private key of SSH Tectia, to be converted by ssh-keygen -i or puttygen first"
+        }
         _ => "something else",
     }
 }
@@ -147,8 +204,10 @@ mod tests {
     use crate::{KeyAlgorithm, PrivateKey};
     use proptest::prelude::*;
 
-    const FORMAT_OPTIONS: [Option<KeyFileFormat>; 5] = [
+    const FORMAT_OPTIONS: [Option<KeyFileFormat>; 7] = [
         None,
+        Some(KeyFileFormat::Rfc4716),
+        Some(KeyFileFormat::Ppk),
         Some(KeyFileFormat::Der),
         Some(KeyFileFormat::Pem),
         Some(KeyFileFormat::Txt),
@@ -165,15 +224,19 @@ mod tests {
         for algorithm in KeyAlgorithm::ALL {
             let key = any_key(algorithm);
             for format in FORMATS.iter().map(|f| f.format()) {
-                let public = KeyMaterial::Public(key.public().clone());
-                let file = write_key(&public, format, None).unwrap();
-                for hint in [None, Some(format)] {
-                    let read = read_key(file.expose(), hint, None).unwrap();
-                    assert!(!read.is_private());
-                    assert_eq!(read.public(), key.public(), "{algorithm} public as {format}");
+                let public = write_key(&KeyMaterial::Public(key.public().clone()), format, None);
+                match public {
+                    Err(error) => assert!(format == KeyFileFormat::Ppk, "{algorithm} as {format}: {error}"),
+                    Ok(file) => {
+                        for hint in [None, Some(format)] {
+                            let read = read_key(file.expose(), hint, None).unwrap();
+                            assert!(!read.is_private());
+                            assert_eq!(read.public(), key.public(), "{algorithm} public as {format}");
+                        }
+                    }
                 }
                 let private = write_key(&private_material(&key), format, None);
-                if format == KeyFileFormat::Txt {
+                if matches!(format, KeyFileFormat::Txt | KeyFileFormat::Rfc4716) {
                     assert!(matches!(private, Err(KeyError::NotWritable { .. })));
                     continue;
                 }
@@ -215,8 +278,8 @@ mod tests {
         };
         assert_eq!(hint(b" \n"), "an empty file");
         assert!(hint(b"\xff\xfe-\0-\0").contains("UTF-16"));
-        assert!(hint(b"---- BEGIN SSH2 PUBLIC KEY ----\n").contains("RFC 4716"));
-        assert!(hint(b"PuTTY-User-Key-File-3: ssh-ed25519\n").contains("PuTTY"));
+        assert!(hint(b"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\n").contains("Tectia"));
+        assert!(hint(b"PuTTY-User-Key-File-1: ssh-rsa\n").contains("PuTTY"));
         assert!(hint(b"hello\n").contains("something else"));
         let large = vec![b' '; KEY_FILE_OCTETS_MAX + 1];
         assert_eq!(read_key(&large, None, None).unwrap_err(), KeyError::TooLarge { len: KEY_FILE_OCTETS_MAX + 1 });
@@ -227,7 +290,7 @@ mod tests {
         for format in FORMATS.iter().map(|f| f.format()) {
             assert_eq!(format.to_string().to_lowercase().parse(), Ok(format));
         }
-        assert!("PPK".parse::<KeyFileFormat>().is_err());
+        assert!("JKS".parse::<KeyFileFormat>().is_err());
     }
 
     // Each octet of each kind of file is changed, cut off or followed by more: an error or the same key, never a panic.

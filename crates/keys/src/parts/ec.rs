@@ -98,7 +98,7 @@ impl Curve {
             [4, rest @ ..] if rest.len() == 2 * self.octets() => Ok(point.to_vec()),
             [sign @ (2 | 3), x @ ..] if x.len() == self.octets() => {
                 let y = self.other_coordinate(&Number::new(x), *sign == 3).ok_or(self.invalid(NO_POINT))?;
-                let y = padded(&y, self.octets()).ok_or(self.invalid(NO_POINT))?;
+                let y = y.padded(self.octets()).ok_or(self.invalid(NO_POINT))?;
                 Ok([&[4], x, y.as_slice()].concat())
             }
             _ => Err(self.invalid("its public part has the wrong length")),
@@ -175,12 +175,11 @@ impl EcPrivate {
     /// The key of a secret number. It should have the curve's full length; writers that cut leading zeros are met, so a
     /// few less are taken, but not so few that the number may be of another curve.
     pub(crate) fn from_scalar(curve: Curve, scalar: &[u8]) -> Result<Self, KeyError> {
-        let number = Number::new(scalar);
-        let padded = padded(&number, curve.octets())
+        let padded = Number::new(scalar)
+            .padded(curve.octets())
             .filter(|_| scalar.len() + SCALAR_ZEROS_CUT_MAX >= curve.octets())
             .ok_or(curve.invalid("its private part has the wrong length"))?;
-        let scalar = Zeroizing::new(padded);
-        Ok(Self { public: public_of(curve, &scalar)?, scalar })
+        Ok(Self { public: public_of(curve, &padded)?, scalar: padded })
     }
 
     pub(super) fn check(&self) -> Result<(), KeyError> {
@@ -195,12 +194,6 @@ fn public_of(curve: Curve, scalar: &[u8]) -> Result<EcPublic, KeyError> {
     let key = agreement::PrivateKey::from_private_key(curve.agreement(), scalar).map_err(|_| bad())?;
     let point = key.compute_public_key().map_err(|_| bad())?;
     Ok(EcPublic { curve, point: point.as_ref().to_vec() })
-}
-
-/// `number` as exactly `len` octets; `None` if it needs more.
-fn padded(number: &Number, len: usize) -> Option<Vec<u8>> {
-    let zeros = len.checked_sub(number.octets().len())?;
-    Some(std::iter::repeat_n(0, zeros).chain(number.octets().iter().copied()).collect())
 }
 
 /// Leading zeros of a secret number that a writer may have cut; more than these are a sign of another curve.
@@ -266,8 +259,8 @@ mod tests {
         for curve in Curve::ALL {
             let order = curve.domain().unwrap().n;
             assert!(EcPrivate::from_scalar(curve, &vec![0; curve.octets()]).is_err(), "zero on {curve:?}");
-            assert!(EcPrivate::from_scalar(curve, &padded(&order, curve.octets()).unwrap()).is_err());
-            assert!(EcPrivate::from_scalar(curve, &padded(&order.less_one(), curve.octets()).unwrap()).is_ok());
+            assert!(EcPrivate::from_scalar(curve, &order.padded(curve.octets()).unwrap()).is_err());
+            assert!(EcPrivate::from_scalar(curve, &order.less_one().padded(curve.octets()).unwrap()).is_ok());
             assert!(EcPrivate::from_scalar(curve, &[7; 16]).is_err(), "too short for {curve:?}");
             assert!(EcPrivate::from_scalar(curve, &[7; 67]).is_err(), "too long for {curve:?}");
         }

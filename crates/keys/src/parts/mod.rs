@@ -11,7 +11,7 @@ pub(crate) use dss::{DssPrivate, DssPublic};
 pub(crate) use ec::{Curve, EcPrivate, EcPublic};
 pub(crate) use ed25519::{Ed25519Private, Ed25519Public};
 pub(crate) use number::Number;
-pub(crate) use rsa::{RsaPrivate, RsaPublic};
+pub(crate) use rsa::{PssAlgorithm, RsaPrivate, RsaPublic};
 
 use crate::{KeyAlgorithm, KeyError};
 

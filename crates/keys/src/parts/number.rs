@@ -25,6 +25,12 @@ impl Number {
         Zeroizing::new(std::iter::repeat_n(0, usize::from(zero)).chain(self.0.iter().copied()).collect())
     }
 
+    /// As exactly `len` octets; `None` if it needs more.
+    pub(crate) fn padded(&self, len: usize) -> Option<Zeroizing<Vec<u8>>> {
+        let zeros = len.checked_sub(self.0.len())?;
+        Some(Zeroizing::new(std::iter::repeat_n(0, zeros).chain(self.0.iter().copied()).collect()))
+    }
+
     /// Length in bits.
     pub(crate) fn bits(&self) -> u32 {
         let all = u32::try_from(self.0.len()).unwrap_or(u32::MAX).saturating_mul(8);

@@ -9,9 +9,20 @@ use crate::{KeyAlgorithm, KeyError};
 pub(crate) struct RsaPublic {
     pub(crate) n: Number,
     pub(crate) e: Number,
+    /// Says that it makes PSS signatures only.
+    pub(crate) pss: Option<Box<PssAlgorithm>>,
 }
 
+/// The content of the AlgorithmIdentifier of a key that makes PSS signatures only (RFC 4055 section 1.2).
+#[derive(Clone, Eq, PartialEq)]
+pub(crate) struct PssAlgorithm(pub(crate) Vec<u8>);
+
 impl RsaPublic {
+    /// A key for any signature.
+    pub(crate) const fn new(n: Number, e: Number) -> Self {
+        Self { n, e, pss: None }
+    }
+
     pub(super) fn check(&self) -> Result<(), KeyError> {
         let bits = self.n.bits();
         if !(RSA_BITS_MIN..=RSA_BITS_MAX).contains(&bits) {
@@ -56,7 +67,7 @@ impl RsaPrivate {
     }
 
     pub(super) fn check(&self) -> Result<(), KeyError> {
-        let RsaPublic { n, e } = &self.public;
+        let RsaPublic { n, e, .. } = &self.public;
         if !self.p.looks_prime() || !self.q.looks_prime() {
             return invalid("a factor of its modulus is not prime");
         }

@@ -5,6 +5,12 @@ use std::net::{IpAddr, SocketAddr};
 
 use base::{Pattern, QuestionMark};
 
+use super::binding::zoned_address;
+
+/// How an IPv4 address is written as an IPv6 one (RFC 4291 section 2.5.5.2), and the length of what is the same in all.
+const MAPPED: &str = "::ffff:";
+const MAPPED_BITS: u8 = 96;
+
 /// A pattern for an IP address.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum AddressPattern {
@@ -81,6 +87,8 @@ impl AddressPattern {
     pub fn parse(text: &str, mark: QuestionMark) -> Result<Self, String> {
         let text = text.trim().to_ascii_lowercase();
         let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(&text);
+        // Addresses are compared in canonical form, in which IPv4-mapped ones are IPv4 (NET-8).
+        let bare = bare.strip_prefix(MAPPED).filter(|rest| rest.contains('.') && !rest.contains('/')).unwrap_or(bare);
         if !bare.is_empty() && bare.chars().all(|c| c == '*') {
             return Ok(Self::Any);
         }
@@ -91,9 +99,13 @@ impl AddressPattern {
             return if bare.is_empty() { Err("the address is empty".into()) } else { Ok(text_pattern(bare, mark)) };
         };
         let wrong = || format!("{text:?} is no network: write it as 10.0.0.0/8 or 2001:db8::/32");
-        let address: IpAddr = address.trim_matches(['[', ']']).parse().map_err(|_| wrong())?;
+        let written: IpAddr = address.trim_matches(['[', ']']).parse().map_err(|_| wrong())?;
         let length: u8 = length.parse().map_err(|_| wrong())?;
-        let address = address.to_canonical();
+        let address = written.to_canonical();
+        let length = match written.is_ipv6() && address.is_ipv4() {
+            true => length.checked_sub(MAPPED_BITS).ok_or_else(wrong)?,
+            false => length,
+        };
         if length > address_bits(address) {
             return Err(wrong());
         }
@@ -329,7 +341,7 @@ impl HostPort {
         let (host, port) = text.rsplit_once('/').or_else(colon).ok_or_else(wrong)?;
         let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
         let port: u16 = port.parse().map_err(|_| wrong())?;
-        let fits = host.parse::<IpAddr>().is_ok() || is_host_name(host);
+        let fits = zoned_address(host).is_some() || is_host_name(host);
         if fits && port > 0 { Ok(Self { host: host.to_owned(), port }) } else { Err(wrong()) }
     }
 }
@@ -463,6 +475,37 @@ mod tests {
         assert_eq!(meant("10.0.0.0/8").as_deref(), Some("10.0.0.0/8/*"));
         assert_eq!(meant("10.0.0.1/22"), None);
         assert_eq!(meant("10.0.0.0/2205"), None);
+    }
+
+    #[test] // NET-8
+    fn mapped_addresses_are_ipv4() {
+        let fits = |pattern: &str, address: &str| {
+            let pattern = AddressPattern::parse(pattern, QuestionMark::One).unwrap();
+            pattern.matches(address.parse::<IpAddr>().unwrap().to_canonical())
+        };
+        for pattern in ["192.0.2.7", "192.0.2.*", "192.0.2.0/24", "::ffff:192.0.2.7", "[::ffff:192.0.2.7]"] {
+            assert!(fits(pattern, "::ffff:192.0.2.7") && fits(pattern, "192.0.2.7"), "{pattern}");
+        }
+        for pattern in ["::ffff:192.0.2.*", "::ffff:192.0.2.0/120", "::ffff:c000:207"] {
+            assert!(fits(pattern, "::ffff:192.0.2.7") && fits(pattern, "192.0.2.7"), "{pattern}");
+            assert!(!fits(pattern, "192.0.3.7") && !fits(pattern, "2001:db8::7"), "{pattern}");
+        }
+        assert!(AddressPattern::parse("::ffff:192.0.2.0/24", QuestionMark::One).is_err());
+    }
+
+    #[test]
+    fn ipv6_patterns_fit_canonical_addresses() {
+        let fits = |pattern: &str, address: &str| {
+            let pattern = AddressPattern::parse(pattern, QuestionMark::One).unwrap();
+            pattern.matches(address.parse().unwrap())
+        };
+        assert!(fits("2001:DB8:0::1", "2001:db8::1") && fits("2001:db8:*", "2001:db8:1::1"));
+        assert!(fits("2001:db8::/32", "2001:db8:ffff::1") && !fits("2001:db8::/32", "2001:db9::1"));
+        assert!(fits("[2001:db8::]/32", "2001:db8::1") && fits("::/0", "192.0.2.1"));
+        assert!(!fits("192.0.2.*", "2001:db8::1") && !fits("2001:db8::/32", "192.0.2.1"));
+        let link = HostPort::parse("fe80::1%eth0/22").unwrap();
+        assert_eq!((link.host.as_str(), link.port), ("fe80::1%eth0", 22));
+        assert!(HostPort::parse("[2001:db8::1]/22").is_ok() && HostPort::parse("2001:db8::1%eth0/22").is_err());
     }
 
     fn any_pattern() -> impl Strategy<Value = AddressPattern> {

@@ -2,13 +2,19 @@
 
 pub(crate) mod addresses;
 pub(crate) mod application;
+pub(crate) mod binding;
+pub(crate) mod certificate;
 pub(crate) mod cgate;
 pub(crate) mod cgate_group;
+pub(crate) mod crl;
 pub(crate) mod decision_rule;
+pub(crate) mod drop_folder;
+pub(crate) mod hook;
 pub(crate) mod key;
 pub(crate) mod listener;
 pub(crate) mod local_site;
 pub(crate) mod network_profile;
+pub(crate) mod real_folder;
 pub(crate) mod remote_site;
 pub(crate) mod rule_table;
 pub(crate) mod ssh_profile;
@@ -16,6 +22,7 @@ pub(crate) mod store_limits;
 pub(crate) mod tls_profile;
 pub(crate) mod transfer_model;
 pub(crate) mod vfd_dir;
+pub(crate) mod webhook;
 
 use crate::read::Reader;
 

@@ -3,6 +3,9 @@
 use base::{Alias, ObjectId, TransferId};
 
 use super::addresses::HostPort;
+use super::real_folder::{
+    DONE_MARKER, FILE_MODE, FILE_OWNER, FOLDER, FolderPlace, NAME_PATTERN, REAL_PATH, folder_place, name_pattern,
+};
 use super::store_limits::{MAX_STORED, MAX_STORED_FILES, RETENTION, StoreLimits, store_limits};
 use crate::field::{COMMENTS, Field, FieldKind, GROUP, NameRule, ObjectDescriptor, STATE};
 use crate::object::Kind;
@@ -22,10 +25,11 @@ pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
 
 static FIELDS: &[Field] = &[
     Field { aliases: &["s_comments"], ..COMMENTS },
-    Field::choice("protocol", &["SFTP"], "protocol spoken with the partner")
+    Field::choice("protocol", &["SFTP", FOLDER], "protocol spoken with the partner")
         .shorts(&["pr"])
         .aliases(&["s_protocol"])
-        .default("SFTP"),
+        .default("SFTP")
+        .detail("FOLDER is a folder of this machine where files are put for the business side"),
     Field::text("username", 31, "owner of transfers made on behalf of the site")
         .shorts(&["un"])
         .aliases(&["s_username"]),
@@ -101,15 +105,20 @@ static FIELDS: &[Field] = &[
     Field::text("dir_name", 255, "folder at the partner for files delivered to it")
         .shorts(&["dn"])
         .aliases(&["remote_dir_name", "s_dir_name"])
-        .detail("empty: the folder the login begins in"),
+        .detail("empty: the folder the login begins in; for a FOLDER one below real_path"),
+    NAME_PATTERN,
+    REAL_PATH,
+    DONE_MARKER,
+    FILE_MODE,
+    FILE_OWNER,
     Field::text("temporary_name", 127, "name at the partner while a file is on its way")
         .aliases(&["s_temporary_name"])
         .default("&(file_name).&(local_ident).part")
         .detail("a rename gives the final name; NONE writes under the final name at once"),
-    Field::choice("rename_policy", &["REPLACE", "KEEP"], "when the final name is taken at the partner")
+    Field::choice("rename_policy", &["REPLACE", "KEEP", "NUMBER"], "when the final name is taken at the partner")
         .aliases(&["s_rename_policy"])
         .default("REPLACE")
-        .detail("REPLACE puts the new file in its place, KEEP leaves it and fails"),
+        .detail("REPLACE puts the new file in its place, KEEP leaves it and fails; NUMBER (FOLDER only) takes NAME_1"),
     Field::choice("verify_policy", &["ASK", "RESEND", "ACCEPT"], "when nothing tells whether a delivery arrived")
         .aliases(&["s_verify_policy"])
         .default("ASK")
@@ -136,6 +145,8 @@ pub enum RenamePolicy {
     Replace,
     /// The old file stays and the delivery fails.
     Keep,
+    /// The new file gets the first free name with a number; folders of this machine only.
+    Number,
 }
 
 /// What happens when nothing tells whether a delivery arrived (DESIGN 1.18).
@@ -162,7 +173,7 @@ pub struct RemoteSite {
     pub enabled: bool,
     /// Free text.
     pub comments: String,
-    /// `SFTP`.
+    /// `SFTP`, or [`FOLDER`].
     pub protocol: String,
     /// Owner of transfers made for it.
     pub username: Option<String>,
@@ -200,6 +211,10 @@ pub struct RemoteSite {
     pub dir_path: Option<String>,
     /// Folder at the partner; empty for the one its login begins in.
     pub dir_name: String,
+    /// Pattern of names at the partner, where no model gives one.
+    pub name_pattern: Option<String>,
+    /// The folder that it is, if it is one of this machine.
+    pub folder: Option<FolderPlace>,
     /// Pattern of temporary names at the partner; `None` writes under the final name.
     pub temporary_name: Option<String>,
     /// When the final name is taken.
@@ -273,6 +288,12 @@ impl RemoteSite {
         Some(whole(file))
     }
 
+    /// Whether we can bring files to it: it has an address, or is a folder of this machine.
+    #[must_use]
+    pub const fn is_reachable(&self) -> bool {
+        self.folder.is_some() || !self.addresses.is_empty()
+    }
+
     /// Name of its CLIENT profile (OBJ-11).
     #[must_use]
     pub fn ssh_profile_name(&self) -> &str {
@@ -283,11 +304,15 @@ impl RemoteSite {
 impl Meant for RemoteSite {
     fn read(r: &mut Reader<'_>) -> Self {
         let template = r.flag("template");
-        if !r.text_or_empty("network_security_option").eq_ignore_ascii_case("SSH") {
+        let folder = folder_place(r);
+        if folder.is_none() && !r.text_or_empty("network_security_option").eq_ignore_ascii_case("SSH") {
             let fix = "set it to SSH"; // OBJ-10: never in clear by mistake
             r.error("network_security_option", "SFTP runs over SSH only", fix);
         }
         let addresses = addresses(r);
+        if folder.is_some() {
+            no_connection(r, template, &addresses);
+        }
         if template && !addresses.is_empty() {
             let fix = "clear the addresses, or clear the template flag";
             r.error("dest_address", "a template site has no address: partners call, we do not", fix);
@@ -316,10 +341,12 @@ impl Meant for RemoteSite {
             public_keys: r.aliases("remote_public_key_alias"),
             bound_keys: r.aliases("bound_keys"),
             public_key_group: r.text("remote_public_key_group"),
-            dir_path: folder(r, "dir_path"),
+            dir_path: virtual_folder(r, "dir_path"),
             dir_name: r.text_or_empty("dir_name"),
-            temporary_name: temporary_name(r),
-            rename_policy: r.choice("rename_policy", RENAME, RenamePolicy::Replace),
+            name_pattern: name_pattern(r, "file_name_pattern"),
+            temporary_name: temporary_name(r, folder.is_some()),
+            rename_policy: rename_policy(r, folder.is_some()),
+            folder,
             verify_policy: r.choice("verify_policy", VERIFY, VerifyPolicy::Ask),
             check_window: r.int::<u8>("check_window").max(1),
             route_remote_agent: r.text("route_remote_agent"),
@@ -329,7 +356,8 @@ impl Meant for RemoteSite {
     }
 }
 
-const RENAME: &[(&str, RenamePolicy)] = &[("REPLACE", RenamePolicy::Replace), ("KEEP", RenamePolicy::Keep)];
+const RENAME: &[(&str, RenamePolicy)] =
+    &[("REPLACE", RenamePolicy::Replace), ("KEEP", RenamePolicy::Keep), ("NUMBER", RenamePolicy::Number)];
 const VERIFY: &[(&str, VerifyPolicy)] =
     &[("ASK", VerifyPolicy::Ask), ("RESEND", VerifyPolicy::Resend), ("ACCEPT", VerifyPolicy::Accept)];
 
@@ -368,20 +396,47 @@ fn retry(r: &mut Reader<'_>) -> Retry {
     retry
 }
 
-fn folder(r: &mut Reader<'_>, name: &'static str) -> Option<String> {
+/// A folder of this machine is not called.
+fn no_connection(r: &mut Reader<'_>, template: bool, addresses: &[HostPort]) {
+    if template {
+        r.error("template", "a FOLDER is no pattern for sites", "clear it");
+    }
+    if !addresses.is_empty() {
+        r.error("dest_address", "a FOLDER has no address", "clear it, and give real_path");
+    }
+}
+
+fn rename_policy(r: &mut Reader<'_>, is_folder: bool) -> RenamePolicy {
+    let policy = r.choice("rename_policy", RENAME, RenamePolicy::Replace);
+    if policy == RenamePolicy::Number && !is_folder {
+        r.error("rename_policy", "only a FOLDER can number files", "use REPLACE or KEEP");
+    }
+    policy
+}
+
+fn virtual_folder(r: &mut Reader<'_>, name: &'static str) -> Option<String> {
     let path = r.text(name)?;
     super::check_folder(r, name, &path);
     Some(path)
 }
 
-fn temporary_name(r: &mut Reader<'_>) -> Option<String> {
-    let pattern = r.text("temporary_name").filter(|pattern| !pattern.eq_ignore_ascii_case("NONE"))?;
+fn temporary_name(r: &mut Reader<'_>, is_folder: bool) -> Option<String> {
+    let pattern = match r.text("temporary_name") {
+        Some(pattern) if !pattern.eq_ignore_ascii_case("NONE") => pattern,
+        _ => {
+            if is_folder {
+                r.error("temporary_name", "a FOLDER can always rename", "leave it out");
+            }
+            return None;
+        }
+    };
     // Without the transfer's number two deliveries of one name would write into each other.
     if !pattern.contains("&(local_ident)") || pattern.contains('/') {
         let fix = "write it as &(file_name).&(local_ident).part, or NONE";
         r.error("temporary_name", "it needs &(local_ident) and may have no '/'", fix);
     }
-    Some(pattern)
+    // Programs that look for files in a folder of this machine must not see it.
+    Some(if is_folder && !pattern.starts_with('.') { format!(".{pattern}") } else { pattern })
 }
 
 #[cfg(test)]

@@ -4,10 +4,13 @@ use std::collections::HashMap;
 
 use crate::check::references;
 use crate::field::descriptor;
+use crate::kinds::certificate::{CertificateEntry, CertificateObject};
+use crate::kinds::crl::{CrlEntry, CrlObject};
 use crate::kinds::key::KeyObject;
 use crate::object::{KeyEntry, Kind, Object, ObjectState, Problem, Severity};
 use crate::snapshot::Snapshot;
 
+mod handoff;
 mod partners;
 mod paths;
 mod secure;
@@ -44,6 +47,7 @@ static LOOKS: &[fn(&Snapshot, &mut Found)] = &[
     names,
     missing,
     key_uses,
+    same_certificates,
     secure::server_profiles,
     secure::network_profiles,
     secure::network_ties,
@@ -56,6 +60,8 @@ static LOOKS: &[fn(&Snapshot, &mut Found)] = &[
     paths::folders,
     paths::routes,
     paths::loops,
+    handoff::folders,
+    handoff::hooks,
 ];
 
 /// Fields that this version does not know, of an object stored by another.
@@ -94,6 +100,48 @@ pub(crate) fn key_material(key: &KeyObject, entry: Option<&KeyEntry>) -> Option<
         _ => {}
     }
     found.0.pop()
+}
+
+/// A certificate object without its certificate, or without the private key that it should have.
+pub(crate) fn certificate(certificate: &CertificateObject, entry: Option<&CertificateEntry>) -> Option<Problem> {
+    let mut found = Found::default();
+    let own = (Kind::Certificate, certificate.name.as_str());
+    let fix = "delete it and import the certificate again";
+    match entry {
+        None => found.error(own, "", "its certificate is not in the store", fix),
+        Some(entry) if certificate.private && !entry.private => {
+            found.error(own, "private_part", "its private key is not in the store", fix);
+        }
+        Some(entry) if certificate.kind.as_deref() == Some("USER") && !entry.private => {
+            let fix = "give it another type, or import it with its private key";
+            found.error(own, "certificate_type", "a USER certificate has its private key in the store", fix);
+        }
+        Some(_) => {}
+    }
+    found.0.pop()
+}
+
+/// A revocation list without its octets.
+pub(crate) fn crl(list: &CrlObject, entry: Option<&CrlEntry>) -> Option<Problem> {
+    let mut found = Found::default();
+    if entry.is_none() {
+        let fix = "delete it and import the list again";
+        found.error((Kind::Crl, &list.name), "", "its octets are not in the store", fix);
+    }
+    found.0.pop()
+}
+
+/// Two objects with one certificate (CERT-25).
+fn same_certificates(s: &Snapshot, found: &mut Found) {
+    for certificate in s.certificates() {
+        let first =
+            s.certificate_by_fingerprint(&certificate.fingerprint).filter(|first| first.name != certificate.name);
+        if let Some(first) = first {
+            let own = (Kind::Certificate, certificate.name.as_str());
+            let text = format!("the same certificate is in the store as {} ({})", first.name, first.state.shown());
+            found.error(own, "", text, "use that one");
+        }
+    }
 }
 
 /// Names that differ only by case (DESIGN 1.15).

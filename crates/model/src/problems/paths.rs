@@ -80,7 +80,7 @@ pub(super) fn routes(s: &Snapshot, found: &mut Found) {
             }
             continue;
         };
-        if site.template || site.addresses.is_empty() {
+        if site.template || !site.is_reachable() {
             let text = format!("site {to} has no address, so nothing can be delivered to it");
             found.warning(own, field, text, "name a site with an address");
         }

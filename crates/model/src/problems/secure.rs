@@ -1,10 +1,11 @@
 //! Listeners, network profiles, SSH profiles.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Found;
 use crate::SFTP_OUT;
+use crate::kinds::binding::Binding;
 use crate::kinds::network_profile::{NetworkProfile, SecurityOption};
 use crate::kinds::ssh_profile::{SshProfile, SshRole};
 use crate::object::Kind;
@@ -111,13 +112,15 @@ pub(super) fn network_ties(s: &Snapshot, found: &mut Found) {
 
 /// Listeners that share a port or serve nobody (NET-13).
 pub(super) fn listeners(s: &Snapshot, found: &mut Found) {
-    let mut seen = HashMap::new();
+    let mut seen: Vec<(Binding, &String)> = Vec::new();
     for listener in s.listeners().filter(|l| l.enabled) {
         let own = (Kind::Listener, listener.name.as_str());
-        let address = listener.socket_address();
-        if let Some(other) = seen.insert(address, &listener.name).filter(|_| address.port() > 0) {
+        let place = listener.binding();
+        let address = place.address;
+        if let Some((_, other)) = seen.iter().find(|(taken, _)| taken.clashes(&place)) {
             found.error(own, "port", format!("{other} listens there too"), "give it another port, or disable one");
         }
+        seen.push((place, &listener.name));
         let fits = |n: &&Arc<NetworkProfile>| {
             let Some(port) = Some(address.port()).filter(|port| *port > 0) else { return true };
             let ip = address.ip().to_canonical();

@@ -44,6 +44,20 @@ pub struct Served {
     pub error: Option<String>,
 }
 
+/// What stands in a folder at a partner.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Seen {
+    /// The folder's whole path, as the partner tells it; safe to show.
+    pub folder: String,
+    /// Names in it, safe to show; at most [`SEEN_MAX`].
+    pub names: Vec<String>,
+    /// How many there are.
+    pub count: usize,
+}
+
+/// Names of a partner's folder that are told.
+pub const SEEN_MAX: usize = 10;
+
 /// A protocol, as the gateway calls it.
 #[async_trait]
 pub trait Carrier: Send + Sync {
@@ -59,4 +73,10 @@ pub trait Carrier: Send + Sync {
     /// # Errors
     /// The channel is of no use any more. The job under way has been told its end.
     async fn deliver(&self, pipe: Pipe, site: &RemoteSite, jobs: &mut dyn JobSource) -> Result<u32, TransferError>;
+
+    /// Looks into the folder at the partner that deliveries go to. Nothing is changed there.
+    ///
+    /// # Errors
+    /// The folder can't be listed, or the channel is of no use.
+    async fn look(&self, pipe: Pipe, site: &RemoteSite) -> Result<Seen, TransferError>;
 }

@@ -19,8 +19,8 @@ use crate::store::resume::{read_header, resume};
 use crate::store::staged::{Finished, blocking};
 use crate::store::stored::SealedFile;
 use crate::store::{
-    FileUuid, Found, InlinePayload, Resumed, Saved, Sealed, Space, Staged, Store, StoreError, StoreParts, Stored,
-    StoredInfo,
+    FileUuid, Found, InlinePayload, KeyWrap, Resumed, Saved, Sealed, Space, Staged, Store, StoreError, StoreParts,
+    Stored, StoredInfo,
 };
 
 /// Name of the backend.
@@ -40,12 +40,13 @@ pub fn open(parts: StoreParts) -> Result<Arc<dyn Store>, StoreError> {
     if made {
         parts.disk.sync_folder(&parts.folder).map_err(|e| StoreError::io("making a folder", &e))?;
     }
+    let holder = mark(&*parts.disk, &parts.folder)?;
     let staging = Arc::new(Staging { folder, parts });
-    Ok(Arc::new(LocalStore { staging, shelves: Arc::new(Shelves { payload, making: RwLock::new(()) }) }))
+    Ok(Arc::new(LocalStore { staging, shelves: Arc::new(Shelves { payload, making: RwLock::new(()) }), holder }))
 }
 
 /// Refuses a folder that others may look into.
-fn check_folder(disk: &dyn Disk, path: &Path) -> Result<(), StoreError> {
+pub(in crate::store) fn check_folder(disk: &dyn Disk, path: &Path) -> Result<(), StoreError> {
     let (mode, owner, ours) = disk.folder_mode(path).map_err(|e| StoreError::io("looking at a folder", &e))?;
     if ours && mode.trailing_zeros() >= 6 {
         return Ok(());
@@ -53,9 +54,44 @@ fn check_folder(disk: &dyn Disk, path: &Path) -> Result<(), StoreError> {
     Err(StoreError::Folder { path: path.display().to_string(), mode, owner })
 }
 
+/// Name of the file beside a staging folder that tells it from others.
+const MARK_FILE: &str = "staging.mark";
+
+/// The mark of a staging folder, made at first use. Of two nodes that make it at once one wins, and both read that one.
+pub(in crate::store) fn mark(disk: &dyn Disk, folder: &Path) -> Result<String, StoreError> {
+    let (path, failed) = (folder.join(MARK_FILE), |e: io::Error| StoreError::io("marking the staging folder", &e));
+    for _ in 0..2 {
+        match disk.open(&path, false) {
+            Ok(file) => {
+                let mut octets = [0; MARK];
+                let got = file.read_at(&mut [io::IoSliceMut::new(&mut octets)], 0).map_err(failed)?;
+                if got == MARK {
+                    return Ok(hex(&octets));
+                }
+                // Cut off by a crash: nobody has gone by it.
+                disk.remove(&path).map_err(failed)?;
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(failed(e)),
+        }
+        let octets = base::random::<MARK>().map_err(failed)?;
+        let file = match disk.create(&path) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
+            other => other.map_err(failed)?,
+        };
+        file.write_at(&mut [io::IoSlice::new(&octets)], 0).and_then(|()| file.sync()).map_err(failed)?;
+        disk.sync_folder(folder).map_err(failed)?;
+        return Ok(hex(&octets));
+    }
+    Err(StoreError::Worker { text: "the mark of the staging folder cannot be made: start again".to_owned() })
+}
+
+const MARK: usize = 8;
+
 struct LocalStore {
     staging: Arc<Staging>,
     shelves: Arc<Shelves>,
+    holder: String,
 }
 
 impl fmt::Debug for LocalStore {
@@ -68,6 +104,10 @@ impl fmt::Debug for LocalStore {
 impl Store for LocalStore {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn holder(&self) -> &str {
+        &self.holder
     }
 
     fn create(&self, uuid: FileUuid) -> Staged {
@@ -150,11 +190,7 @@ impl Store for LocalStore {
 
     async fn staged_files(&self) -> Result<Vec<Found>, StoreError> {
         let staging = self.staging.clone();
-        blocking(move || {
-            let entries = list(&*staging.parts.disk, &staging.folder)?;
-            Ok(entries.iter().filter_map(|entry| found(entry, &[".copy.ghs", ".ghs"])).collect())
-        })
-        .await
+        blocking(move || list_staged(&staging)).await
     }
 
     async fn committed_files(&self, first: u8) -> Result<Vec<Found>, StoreError> {
@@ -237,7 +273,11 @@ impl Shelves {
 }
 
 /// Writes the data key, wrapped anew, into the free slot, and only then clears the old one.
-fn rewrap(staging: &Staging, uuid: FileUuid, (path, staged): (&Path, bool)) -> Result<(), StoreError> {
+pub(in crate::store) fn rewrap(
+    staging: &Staging,
+    uuid: FileUuid,
+    (path, staged): (&Path, bool),
+) -> Result<(), StoreError> {
     let failed = |e: io::Error| match e.kind() {
         io::ErrorKind::NotFound => StoreError::Absent { uuid },
         _ => StoreError::io("wrapping a data key anew", &e),
@@ -264,7 +304,7 @@ fn rewrap(staging: &Staging, uuid: FileUuid, (path, staged): (&Path, bool)) -> R
 }
 
 /// Whether a key slot of the file holds what another key has wrapped.
-fn needs_rewrap(staging: &Staging, path: &Path) -> Result<bool, StoreError> {
+pub(in crate::store) fn needs_rewrap(staging: &Staging, path: &Path) -> Result<bool, StoreError> {
     let failed = |e: io::Error| StoreError::io("reading a header", &e);
     let file = match staging.parts.disk.open(path, false) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -272,10 +312,19 @@ fn needs_rewrap(staging: &Staging, path: &Path) -> Result<bool, StoreError> {
     };
     let mut octets = vec![0; HEADER];
     let got = file.read_at(&mut [io::IoSliceMut::new(&mut octets)], 0).map_err(failed)?;
-    // A file without a header holds no key.
-    let header = Header::decode(&octets).filter(|_| got == HEADER);
-    let slots = header.map(|header| header.slots).unwrap_or_default();
-    Ok(slots.iter().any(|slot| !slot.is_empty() && !staging.parts.keys.is_current(slot)))
+    Ok(is_wrapped_by_another(octets.get(..got).unwrap_or_default(), &*staging.parts.keys))
+}
+
+/// The same for a header. A file without one holds no key.
+pub(in crate::store) fn is_wrapped_by_another(octets: &[u8], keys: &dyn KeyWrap) -> bool {
+    let slots = Header::decode(octets).map(|header| header.slots).unwrap_or_default();
+    slots.iter().any(|slot| !slot.is_empty() && !keys.is_current(slot))
+}
+
+/// Staged files.
+pub(in crate::store) fn list_staged(staging: &Staging) -> Result<Vec<Found>, StoreError> {
+    let entries = list(&*staging.parts.disk, &staging.folder)?;
+    Ok(entries.iter().filter_map(|entry| found(entry, &[".copy.ghs", ".ghs"])).collect())
 }
 
 fn list(disk: &dyn Disk, folder: &Path) -> Result<Vec<Entry>, StoreError> {

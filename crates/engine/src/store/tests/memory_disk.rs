@@ -130,7 +130,9 @@ impl MemoryDisk {
     /// Names of all files with their octets.
     pub(super) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mem = self.mem.lock().unwrap();
-        mem.names.iter().map(|(path, i)| (path.clone(), mem.inodes[*i].data.clone())).collect()
+        // The mark of the folder is no file of a payload.
+        let kept = mem.names.iter().filter(|(path, _)| !path.ends_with("staging.mark"));
+        kept.map(|(path, i)| (path.clone(), mem.inodes[*i].data.clone())).collect()
     }
 
     /// Puts `octets` in the place of a file, behind the store's back.

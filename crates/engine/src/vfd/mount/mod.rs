@@ -5,7 +5,7 @@
 //! final name when it is whole (TRF-20). Work with the disk runs beside the tasks, so that a slow disk stops no one else.
 
 mod read;
-mod real;
+pub(crate) mod real;
 mod upload;
 
 use std::sync::Arc;

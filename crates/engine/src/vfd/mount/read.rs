@@ -40,7 +40,7 @@ pub(super) async fn record(
         file_name: spot.name(),
         size: i64::try_from(file.found.size).ok(),
         extra_json: Extra { gate: who.gate.clone(), mount: spot.dir.path.clone(), ..Extra::default() }.json(),
-        node: Some(engine.options.node.clone()),
+        node: Some(engine.node.id()),
         ..NewTransfer::outgoing(id, who.protocol, engine.clock.now())
     };
     drop(engine.db.transfers().insert_lazy(new).await.map_err(|e| db_error(&e))?);

@@ -274,7 +274,8 @@ impl Part {
     }
 }
 
-fn inside(folder: &OwnedFd, name: &[u8], how: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
+/// Opens a name beneath a folder, without following links.
+pub(crate) fn inside(folder: &OwnedFd, name: &[u8], how: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
     rustix::fs::openat2(folder, name, how | OFlags::CLOEXEC | OFlags::NOFOLLOW, mode, INSIDE)
 }
 

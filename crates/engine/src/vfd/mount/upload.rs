@@ -79,7 +79,7 @@ async fn record(engine: &Engine, spot: &Spot<'_>) -> Result<Option<TransferId>, 
             ..Extra::default()
         }
         .json(),
-        node: Some(engine.options.node.clone()),
+        node: Some(engine.node.id()),
         ..NewTransfer::incoming(id, who.protocol, engine.clock.now())
     };
     drop(engine.db.transfers().insert_lazy(new).await.map_err(|e| db_error(&e))?);

@@ -1,18 +1,20 @@
-//! DER files: PKCS#1, SEC 1, traditional DSA, PKCS#8 and SubjectPublicKeyInfo, told apart by their structure.
+//! DER files: PKCS#1, SEC 1, traditional DSA, PKCS#8, clear or encrypted, and SubjectPublicKeyInfo, told apart by their
+//! structure.
 
 mod private;
 mod public;
-mod values;
 
-pub(crate) use private::{decode_pkcs8, encode_pkcs8};
+pub(crate) use private::{decode_encrypted, decode_pkcs8, encode_pkcs8};
 pub(crate) use public::{decode_spki, encode_spki};
 
 use ::der::Tag;
 use base::Secret;
 
-use self::values::{Value, Values, sequence};
 use super::KeyFormat;
+use crate::asn1::{Value, Values, sequence};
+use crate::error::damaged;
 use crate::parts::Curve;
+use crate::pbe::Opening;
 use crate::{KeyError, KeyFileFormat, KeyMaterial};
 
 /// The format's registration.
@@ -31,23 +33,23 @@ impl KeyFormat for Der {
         matches!(rest.get(more), Some(0x02 | 0x06 | 0x30)).then(|| "a DER structure".to_owned())
     }
 
-    fn read(&self, file: &[u8], _password: Option<&Secret<String>>) -> Result<KeyMaterial, KeyError> {
-        decode(file)
+    fn read(&self, file: &[u8], opening: &mut Opening<'_>) -> Result<KeyMaterial, KeyError> {
+        decode(file, opening)
     }
 
     fn write(&self, key: &KeyMaterial, password: Option<&Secret<String>>) -> Result<Secret<Vec<u8>>, KeyError> {
         match (key, password) {
             (KeyMaterial::Public(key), _) => Ok(Secret::new(key.spki_der().to_vec())),
             (KeyMaterial::Private(key), None) => Ok(key.to_bytes()),
-            (KeyMaterial::Private(_), Some(_)) => {
-                Err(KeyError::NotWritable { format: self.format(), what: "a private key with a password" })
+            (KeyMaterial::Private(key), Some(password)) => {
+                private::encode_encrypted(key.to_bytes().expose(), password).map(Secret::new)
             }
         }
     }
 }
 
 /// Reads any of the structures.
-pub(super) fn decode(file: &[u8]) -> Result<KeyMaterial, KeyError> {
+pub(super) fn decode(file: &[u8], opening: &mut Opening<'_>) -> Result<KeyMaterial, KeyError> {
     let mut values = sequence("DER key", file)?;
     let tags: Vec<Tag> = values.tags();
     match tags.as_slice() {
@@ -61,9 +63,14 @@ pub(super) fn decode(file: &[u8]) -> Result<KeyMaterial, KeyError> {
             KeyMaterial::from_private(private::decode_dss(file)?)
         }
         [Tag::Sequence, Tag::BitString] => KeyMaterial::from_public(&public::decode_spki(file)?),
-        [Tag::Sequence, Tag::OctetString] => Err(KeyError::Protected { what: "PKCS#8 private key" }),
+        [Tag::Sequence, Tag::OctetString] => KeyMaterial::from_private(private::decode_encrypted(file, opening)?),
         other => Err(KeyError::Unsupported { what: foreign(other, &mut values).to_owned() }),
     }
+}
+
+/// Whether `octets` are one SEQUENCE and nothing else.
+pub(super) fn is_sequence(octets: &[u8]) -> bool {
+    sequence("DER key", octets).is_ok()
 }
 
 /// The curve of an `EC PARAMETERS` block.
@@ -83,11 +90,6 @@ fn foreign(tags: &[Tag], values: &mut Values<'_>) -> &'static str {
         [Tag::ObjectIdentifier, ..] => "a PKCS#7 container is no bare key",
         _ => "the DER structure is no key that is known",
     }
-}
-
-/// What a value of the structure is called in errors: the whole is enough to find the fault.
-fn damaged(what: &'static str, why: &str) -> KeyError {
-    KeyError::Damaged { what, why: why.to_owned() }
 }
 
 /// Says that `value` is absent or NULL, as parameters of RSA are.

@@ -4,16 +4,19 @@
 use ::der::Tag;
 use base::Secret;
 
-use super::damaged;
 use super::public::{self, KeyKind};
-use super::values::{OCTET_STRING, ONE, SEQUENCE, Values, ZERO, bits, integer, integers, secret, sequence, value};
 use crate::KeyError;
+use crate::asn1::{OCTET_STRING, ONE, SEQUENCE, Values, ZERO, bits, integer, integers, secret, sequence, value};
+use crate::error::damaged;
+use crate::limits::DERIVATION_STEPS;
 use crate::parts::{
-    Curve, DssPrivate, DssPublic, EcPrivate, EcPublic, Ed25519Private, Ed25519Public, PrivateParts, RsaPrivate,
-    RsaPublic,
+    Curve, DssPrivate, DssPublic, EcPrivate, EcPublic, Ed25519Private, Ed25519Public, PrivateParts, PssAlgorithm,
+    RsaPrivate, RsaPublic,
 };
+use crate::pbe::{self, Opening};
 
 const WHAT: &str = "private key (PKCS#8)";
+const WHAT_ENCRYPTED: &str = "encrypted private key (PKCS#8)";
 const WHAT_RSA: &str = "RSA private key (PKCS#1)";
 const WHAT_DSS: &str = "DSA private key";
 const WHAT_EC: &str = "EC private key (SEC 1)";
@@ -29,6 +32,13 @@ pub(crate) fn decode_pkcs8(der: &[u8]) -> Result<PrivateParts, KeyError> {
     values.end()?;
     let parts = match kind {
         KeyKind::Rsa => decode_rsa(key)?,
+        KeyKind::RsaPss(algorithm) => match decode_rsa(key)? {
+            PrivateParts::Rsa(key) => PrivateParts::Rsa(RsaPrivate {
+                public: RsaPublic { pss: Some(Box::new(PssAlgorithm(algorithm))), ..key.public },
+                ..key
+            }),
+            other => other,
+        },
         KeyKind::Dss([p, q, g]) => {
             let mut values = Values::one(WHAT, key)?;
             let x = values.unsigned()?;
@@ -44,6 +54,29 @@ pub(crate) fn decode_pkcs8(der: &[u8]) -> Result<PrivateParts, KeyError> {
         }
     };
     with_own_public(parts, own)
+}
+
+/// Reads an EncryptedPrivateKeyInfo (RFC 5958 section 3).
+pub(crate) fn decode_encrypted(der: &[u8], opening: &mut Opening<'_>) -> Result<PrivateParts, KeyError> {
+    let mut values = sequence(WHAT_ENCRYPTED, der)?;
+    let algorithm = values.expect(Tag::Sequence, "its encryption")?;
+    let content = values.expect(Tag::OctetString, "its key")?.octets;
+    values.end()?;
+    decode_decrypted(&pbe::decrypt(WHAT_ENCRYPTED, (algorithm, content), opening)?)
+}
+
+/// Reads what a password opened. One wrong password in 256 leaves padding that looks right: what is no key at all then
+/// says that the password is wrong, a key that is not taken says why.
+fn decode_decrypted(clear: &[u8]) -> Result<PrivateParts, KeyError> {
+    let is_key = sequence(WHAT, clear)
+        .is_ok_and(|values| matches!(values.tags().as_slice(), [Tag::Integer, Tag::Sequence, Tag::OctetString, ..]));
+    if is_key { decode_pkcs8(clear) } else { Err(KeyError::PasswordWrong) }
+}
+
+/// Writes an EncryptedPrivateKeyInfo of a PKCS#8 key.
+pub(super) fn encode_encrypted(pkcs8: &[u8], password: &Secret<String>) -> Result<Vec<u8>, KeyError> {
+    let (algorithm, content) = pbe::encrypt(pkcs8, password.expose(), DERIVATION_STEPS)?;
+    Ok(value(SEQUENCE, &[&algorithm, &value(OCTET_STRING, &[&content])]).to_vec())
 }
 
 /// Puts the public key that a PKCS#8 key of version 2 holds in the place of the computed one, where `check` compares it.
@@ -64,7 +97,7 @@ fn with_own_public(parts: PrivateParts, own: Option<&[u8]>) -> Result<PrivatePar
 pub(crate) fn encode_pkcs8(key: &PrivateParts) -> Secret<Vec<u8>> {
     let inner = match key {
         PrivateParts::Rsa(key) => {
-            let RsaPublic { n, e } = &key.public;
+            let RsaPublic { n, e, .. } = &key.public;
             let numbers = integers(&[n, e, &key.d, &key.p, &key.q, &key.dp, &key.dq, &key.iqmp]);
             value(SEQUENCE, &[ZERO, &numbers])
         }
@@ -89,7 +122,7 @@ pub(super) fn decode_rsa(der: &[u8]) -> Result<PrivateParts, KeyError> {
     }
     values.version(&[0])?;
     let mut next = || values.unsigned();
-    let public = RsaPublic { n: next()?, e: next()? };
+    let public = RsaPublic::new(next()?, next()?);
     let [d, p, q, dp, dq, iqmp] = [next()?, next()?, next()?, next()?, next()?, next()?];
     values.end()?;
     Ok(PrivateParts::Rsa(RsaPrivate { public, d, p, q, dp, dq, iqmp }))

@@ -4,11 +4,12 @@
 use ::der::Tag;
 use ::der::asn1::ObjectIdentifier;
 
-use super::values::{NULL, SEQUENCE, Value, Values, bits, integer, integers, oid, sequence, value};
-use super::{damaged, none_or_null};
+use super::none_or_null;
 use crate::KeyError;
+use crate::asn1::{NULL, SEQUENCE, Value, Values, bits, integer, integers, oid, sequence, value};
+use crate::error::damaged;
 use crate::parts::ec::Domain;
-use crate::parts::{Curve, DssPublic, EcPublic, Ed25519Public, Number, PublicParts, RsaPublic};
+use crate::parts::{Curve, DssPublic, EcPublic, Ed25519Public, Number, PssAlgorithm, PublicParts, RsaPublic};
 
 const WHAT: &str = "public key (SubjectPublicKeyInfo)";
 const WHAT_RSA: &str = "RSA public key (PKCS#1)";
@@ -29,6 +30,8 @@ const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 /// What an AlgorithmIdentifier of a key says.
 pub(super) enum KeyKind {
     Rsa,
+    /// The content of the AlgorithmIdentifier.
+    RsaPss(Vec<u8>),
     /// p, q, g.
     Dss([Number; 3]),
     Ec(Curve),
@@ -37,6 +40,7 @@ pub(super) enum KeyKind {
 
 /// Reads an AlgorithmIdentifier with its parameters; errors call the whole `what`.
 pub(super) fn decode_kind(what: &'static str, value: Value<'_>) -> Result<KeyKind, KeyError> {
+    let whole = value.octets;
     let mut values = value.inside(what)?;
     let algorithm = values.next("its algorithm")?.oid(what)?;
     let parameters = values.next_any();
@@ -50,7 +54,11 @@ pub(super) fn decode_kind(what: &'static str, value: Value<'_>) -> Result<KeyKin
         }
         EC => curve(parameters.ok_or(damaged(what, "its curve is missing"))?).map(KeyKind::Ec),
         ED25519 if parameters.is_none() => Ok(KeyKind::Ed25519),
-        RSA_PSS => Err(KeyError::Unsupported { what: "an RSA key for PSS signatures only can't serve SSH".to_owned() }),
+        RSA_PSS => match parameters {
+            None => Ok(KeyKind::RsaPss(whole.to_vec())),
+            Some(value) if value.tag == Tag::Sequence => Ok(KeyKind::RsaPss(whole.to_vec())),
+            Some(_) => Err(damaged(what, "its PSS parameters are malformed")),
+        },
         other => Err(KeyError::Unsupported { what: format!("key algorithm {other} is not known") }),
     }
 }
@@ -58,6 +66,7 @@ pub(super) fn decode_kind(what: &'static str, value: Value<'_>) -> Result<KeyKin
 /// Writes the AlgorithmIdentifier of a key.
 pub(super) fn encode_kind(key: &PublicParts) -> Vec<u8> {
     let parts = match key {
+        PublicParts::Rsa(RsaPublic { pss: Some(algorithm), .. }) => [value_of(&algorithm.0), value_of(&[])],
         PublicParts::Rsa(_) => [oid(RSA), value_of(NULL)],
         PublicParts::Dss(key) => [oid(DSS), value(SEQUENCE, &[&integers(&[&key.p, &key.q, &key.g])])],
         PublicParts::Ec(key) => [oid(EC), oid(curve_oid(key.curve))],
@@ -74,6 +83,12 @@ pub(crate) fn decode_spki(der: &[u8]) -> Result<PublicParts, KeyError> {
     values.end()?;
     Ok(match kind {
         KeyKind::Rsa => decode_rsa(key)?,
+        KeyKind::RsaPss(algorithm) => match decode_rsa(key)? {
+            PublicParts::Rsa(key) => {
+                PublicParts::Rsa(RsaPublic { pss: Some(Box::new(PssAlgorithm(algorithm))), ..key })
+            }
+            other => other,
+        },
         KeyKind::Dss([p, q, g]) => {
             let mut y = Values::one(WHAT, key)?;
             PublicParts::Dss(DssPublic { p, q, g, y: y.unsigned()? })
@@ -97,7 +112,7 @@ pub(crate) fn encode_spki(key: &PublicParts) -> Vec<u8> {
 /// Reads an RSAPublicKey.
 pub(super) fn decode_rsa(der: &[u8]) -> Result<PublicParts, KeyError> {
     let mut values = sequence(WHAT_RSA, der)?;
-    let key = RsaPublic { n: values.unsigned()?, e: values.unsigned()? };
+    let key = RsaPublic::new(values.unsigned()?, values.unsigned()?);
     values.end()?;
     Ok(PublicParts::Rsa(key))
 }

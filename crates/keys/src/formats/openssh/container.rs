@@ -10,10 +10,11 @@ use crate::limits::{
     SSH_BLOB_OCTETS_MAX,
 };
 use crate::parts::PrivateParts;
+use crate::pbe::Opening;
 use crate::ssh_wire::{self, Wire, octets_error};
 
 /// Opens the container and reads its one key.
-pub(super) fn decode(content: &[u8], password: Option<&Secret<String>>) -> Result<PrivateParts, KeyError> {
+pub(super) fn decode(content: &[u8], opening: &Opening<'_>) -> Result<PrivateParts, KeyError> {
     let rest = content.strip_prefix(MAGIC).ok_or(damaged("its first octets are wrong"))?;
     let mut wire = Octets::new(rest);
     let mut string = |max| wire.string(max).map_err(octets_error);
@@ -30,7 +31,7 @@ pub(super) fn decode(content: &[u8], password: Option<&Secret<String>>) -> Resul
         (b"none", b"none") if options.is_empty() && tag.is_empty() => decode_private(private),
         (b"none", _) | (_, b"none") => Err(damaged("its cipher and its key derivation don't fit")),
         (cipher, b"bcrypt") => {
-            let password = password.ok_or(KeyError::PasswordNeeded)?;
+            let password = opening.password()?;
             decode_private(&decrypt(Locked { cipher, options, private, tag }, password)?)
         }
         (_, other) => Err(damaged(&format!("key derivation {} is not known", octets_text(other)))),
@@ -52,7 +53,7 @@ struct Locked<'a> {
     tag: &'a [u8],
 }
 
-fn decrypt(locked: Locked<'_>, password: &Secret<String>) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+fn decrypt(locked: Locked<'_>, password: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     let unknown = || KeyError::Unsupported { what: format!("key cipher {} is not known", octets_text(locked.cipher)) };
     let name = std::str::from_utf8(locked.cipher).map_err(|_| unknown())?;
     let cipher = Cipher::new(name).map_err(|_| unknown())?;
@@ -72,9 +73,8 @@ fn decrypt(locked: Locked<'_>, password: &Secret<String>) -> Result<Zeroizing<Ve
         return Err(damaged("its private part is not whole"));
     }
     // An empty password opens nothing, and one with a wrong tag or a wrong check number is no other case for a caller.
-    let (key, iv) = Kdf::Bcrypt { salt, rounds }
-        .derive_key_and_iv(cipher, password.expose())
-        .map_err(|_| KeyError::PasswordWrong)?;
+    let (key, iv) =
+        Kdf::Bcrypt { salt, rounds }.derive_key_and_iv(cipher, password).map_err(|_| KeyError::PasswordWrong)?;
     let mut clear = Zeroizing::new(locked.private.to_vec());
     cipher.decrypt(&key, &iv, &mut clear, tag).map_err(|_| KeyError::PasswordWrong)?;
     match clear.as_chunks::<4>().0 {
@@ -246,7 +246,7 @@ mod tests {
             wire.u32(1);
             wire.string(any_key(KeyAlgorithm::Ed25519).public().ssh_blob());
             wire.string(&[0; 64]);
-            decode(&wire.0, Some(&password("x"))).err().unwrap()
+            decode(&wire.0, &Opening::new(Some(&password("x")))).err().unwrap()
         };
         assert!(locked(u32::MAX).to_string().contains("1 to 512"));
         assert!(locked(0).to_string().contains("1 to 512"));

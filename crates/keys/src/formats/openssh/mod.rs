@@ -6,6 +6,7 @@ use base::{Secret, octets_text};
 
 use super::pem::armour;
 use super::{KeyFormat, txt};
+use crate::pbe::Opening;
 use crate::{KeyError, KeyFileFormat, KeyMaterial};
 
 /// The format's registration.
@@ -24,13 +25,13 @@ impl KeyFormat for OpenSsh {
         }
     }
 
-    fn read(&self, file: &[u8], password: Option<&Secret<String>>) -> Result<KeyMaterial, KeyError> {
+    fn read(&self, file: &[u8], opening: &mut Opening<'_>) -> Result<KeyMaterial, KeyError> {
         if armour::first_label(file).is_none() {
             return txt::read_line(file).map(KeyMaterial::Public);
         }
         let blocks = armour::read(file)?;
         match blocks.as_slice() {
-            [block] => KeyMaterial::from_private(container::decode(&block.content, password)?),
+            [block] => KeyMaterial::from_private(container::decode(&block.content, opening)?),
             [_, other, ..] if !other.label.ends_with("KEY") => {
                 let what =
                     format!("PEM block {} beside an OPENSSH key can't be read", octets_text(other.label.as_bytes()));

@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{KeyFormat, without_mark};
+use crate::pbe::Opening;
 use crate::{KeyAlgorithm, KeyError, KeyFileFormat, KeyMaterial, PublicKey};
 
 /// The format's registration.
@@ -19,7 +20,7 @@ impl KeyFormat for Txt {
         recognise_line(file)
     }
 
-    fn read(&self, file: &[u8], _password: Option<&Secret<String>>) -> Result<KeyMaterial, KeyError> {
+    fn read(&self, file: &[u8], _opening: &mut Opening<'_>) -> Result<KeyMaterial, KeyError> {
         read_line(file).map(KeyMaterial::Public)
     }
 

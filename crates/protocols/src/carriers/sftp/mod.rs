@@ -24,7 +24,7 @@ use channel::Pipe;
 use engine::{Admitted, Engine, JobSource, TransferError};
 use model::RemoteSite;
 
-use super::{Carrier, Descriptor, Role, Served};
+use super::{Carrier, Descriptor, Role, SEEN_MAX, Seen, Served};
 
 use outgoing::Policies;
 
@@ -64,5 +64,14 @@ impl Carrier for Sftp {
     async fn deliver(&self, pipe: Pipe, site: &RemoteSite, jobs: &mut dyn JobSource) -> Result<u32, TransferError> {
         let client = SftpClient::start(pipe, ClientOptions::with_window(site.check_window)).await?;
         outgoing::deliver_all(client, Policies::of(site), jobs).await
+    }
+
+    async fn look(&self, pipe: Pipe, site: &RemoteSite) -> Result<Seen, TransferError> {
+        let mut client = SftpClient::start(pipe, ClientOptions::default()).await?;
+        let wanted = if site.dir_name.is_empty() { "." } else { site.dir_name.as_str() };
+        let folder = client.real_path(wanted.as_bytes()).await?;
+        let found = client.list(wanted.as_bytes()).await?;
+        let names = found.iter().take(SEEN_MAX).map(|file| base::octets_text(&file.name)).collect();
+        Ok(Seen { folder: base::octets_text(&folder), names, count: found.len() })
     }
 }

@@ -201,6 +201,7 @@ mod tests {
                 attempt: 1,
                 tried_before: false,
                 maybe_delivered: false,
+                noted: false,
                 done_octets: 0,
             }
         }

@@ -64,7 +64,8 @@ impl From<model::RenamePolicy> for Existing {
     fn from(policy: model::RenamePolicy) -> Self {
         match policy {
             model::RenamePolicy::Replace => Self::Replace,
-            model::RenamePolicy::Keep => Self::Keep,
+            // Numbers are for folders of this machine; a site of another protocol can't have them.
+            model::RenamePolicy::Keep | model::RenamePolicy::Number => Self::Keep,
         }
     }
 }

@@ -1,36 +1,40 @@
-//! Reading and writing the few ASN.1 values that keys are made of (X.690), strictly in DER.
+//! Reading and writing the few ASN.1 values that keys and their containers are made of (X.690), strictly in DER.
 
-use ::der::asn1::{AnyRef, ObjectIdentifier};
-use ::der::{Decode, Reader, SliceReader, Tag, Tagged};
+mod ber;
+
+pub(crate) use ber::to_der;
+
 use base::Secret;
+use der::asn1::{AnyRef, ObjectIdentifier};
+use der::{Decode, Reader, SliceReader, Tag, Tagged};
 use zeroize::Zeroizing;
 
-use super::damaged;
 use crate::KeyError;
+use crate::error::damaged;
 use crate::limits::DER_VALUES_MAX;
 use crate::parts::Number;
 
 /// A value: its tag and content.
 #[derive(Clone, Copy)]
-pub(super) struct Value<'a> {
-    pub(super) tag: Tag,
-    pub(super) octets: &'a [u8],
+pub(crate) struct Value<'a> {
+    pub(crate) tag: Tag,
+    pub(crate) octets: &'a [u8],
 }
 
 /// The values inside one constructed value, taken in order.
-pub(super) struct Values<'a> {
+pub(crate) struct Values<'a> {
     what: &'static str,
     rest: std::vec::IntoIter<Value<'a>>,
 }
 
 /// The values of the SEQUENCE that `der` is, with nothing behind it. `what` names the whole in errors.
-pub(super) fn sequence<'a>(what: &'static str, der: &'a [u8]) -> Result<Values<'a>, KeyError> {
+pub(crate) fn sequence<'a>(what: &'static str, der: &'a [u8]) -> Result<Values<'a>, KeyError> {
     Values::only(what, der)?.inside(what)
 }
 
 impl<'a> Value<'a> {
     /// The values inside a SEQUENCE or a constructed context-specific value.
-    pub(super) fn inside(self, what: &'static str) -> Result<Values<'a>, KeyError> {
+    pub(crate) fn inside(self, what: &'static str) -> Result<Values<'a>, KeyError> {
         if self.tag.is_constructed() {
             Values::new(what, self.octets)
         } else {
@@ -39,7 +43,7 @@ impl<'a> Value<'a> {
     }
 
     /// The object identifier that it is.
-    pub(super) fn oid(self, what: &'static str) -> Result<ObjectIdentifier, KeyError> {
+    pub(crate) fn oid(self, what: &'static str) -> Result<ObjectIdentifier, KeyError> {
         match self.tag {
             Tag::ObjectIdentifier => ObjectIdentifier::from_bytes(self.octets)
                 .map_err(|_| damaged(what, "an object identifier is malformed")),
@@ -48,7 +52,7 @@ impl<'a> Value<'a> {
     }
 
     /// The octets of a BIT STRING of whole octets.
-    pub(super) fn whole_bits(self, what: &'static str) -> Result<&'a [u8], KeyError> {
+    pub(crate) fn whole_bits(self, what: &'static str) -> Result<&'a [u8], KeyError> {
         match (self.tag, self.octets) {
             (Tag::BitString, bits) | (Tag::ContextSpecific { constructed: false, .. }, bits) => match bits {
                 [0, octets @ ..] => Ok(octets),
@@ -59,14 +63,14 @@ impl<'a> Value<'a> {
     }
 
     /// Whether it is the context-specific value `[number]`.
-    pub(super) fn is_context(self, number: u32) -> bool {
+    pub(crate) fn is_context(self, number: u32) -> bool {
         matches!(self.tag, Tag::ContextSpecific { number: own, .. } if own.value() == number)
     }
 }
 
 impl<'a> Values<'a> {
     /// The one value that `der` is.
-    pub(super) fn only(what: &'static str, der: &'a [u8]) -> Result<Value<'a>, KeyError> {
+    pub(crate) fn only(what: &'static str, der: &'a [u8]) -> Result<Value<'a>, KeyError> {
         let mut values = Self::new(what, der)?;
         let value = values.next("a structure")?;
         match values.rest.len() {
@@ -76,7 +80,7 @@ impl<'a> Values<'a> {
     }
 
     /// The one value that `der` is, to be taken as any other.
-    pub(super) fn one(what: &'static str, der: &'a [u8]) -> Result<Self, KeyError> {
+    pub(crate) fn one(what: &'static str, der: &'a [u8]) -> Result<Self, KeyError> {
         let value = Self::only(what, der)?;
         Ok(Self { what, rest: vec![value].into_iter() })
     }
@@ -87,7 +91,7 @@ impl<'a> Values<'a> {
         let mut values = Vec::new();
         while !reader.is_finished() {
             if values.len() == DER_VALUES_MAX {
-                return Err(damaged(what, "it has more values than any key"));
+                return Err(damaged(what, "it has more values than any key or container"));
             }
             let any = AnyRef::decode(&mut reader).map_err(malformed)?;
             values.push(Value { tag: any.tag(), octets: any.value() });
@@ -96,34 +100,34 @@ impl<'a> Values<'a> {
     }
 
     /// The tags of the values that are left.
-    pub(super) fn tags(&self) -> Vec<Tag> {
+    pub(crate) fn tags(&self) -> Vec<Tag> {
         self.rest.as_slice().iter().map(|value| value.tag).collect()
     }
 
     /// The next value, which errors call `name`.
-    pub(super) fn next(&mut self, name: &str) -> Result<Value<'a>, KeyError> {
+    pub(crate) fn next(&mut self, name: &str) -> Result<Value<'a>, KeyError> {
         self.rest.next().ok_or_else(|| damaged(self.what, &format!("{name} is missing")))
     }
 
     /// The next value, if there is one.
-    pub(super) fn next_any(&mut self) -> Option<Value<'a>> {
+    pub(crate) fn next_any(&mut self) -> Option<Value<'a>> {
         self.rest.next()
     }
 
     /// The next value, if it is the context-specific value `[number]`.
-    pub(super) fn next_context(&mut self, number: u32) -> Option<Value<'a>> {
+    pub(crate) fn next_context(&mut self, number: u32) -> Option<Value<'a>> {
         let is_next = self.rest.as_slice().first().is_some_and(|value| value.is_context(number));
         if is_next { self.rest.next() } else { None }
     }
 
     /// The next value, which must have `tag`; errors call it `name`.
-    pub(super) fn expect(&mut self, tag: Tag, name: &str) -> Result<Value<'a>, KeyError> {
+    pub(crate) fn expect(&mut self, tag: Tag, name: &str) -> Result<Value<'a>, KeyError> {
         let value = self.next(name)?;
         if value.tag == tag { Ok(value) } else { Err(damaged(self.what, &format!("{name} is missing"))) }
     }
 
     /// The next value, an INTEGER of zero or more.
-    pub(super) fn unsigned(&mut self) -> Result<Number, KeyError> {
+    pub(crate) fn unsigned(&mut self) -> Result<Number, KeyError> {
         match self.expect(Tag::Integer, "a number")?.octets {
             [] => Err(damaged(self.what, "a number in it is empty")),
             [first, ..] if *first >= 0x80 => Err(damaged(self.what, "a number in it is negative")),
@@ -133,7 +137,7 @@ impl<'a> Values<'a> {
     }
 
     /// The next value, a version that must be one of `allowed`.
-    pub(super) fn version(&mut self, allowed: &[u8]) -> Result<(), KeyError> {
+    pub(crate) fn version(&mut self, allowed: &[u8]) -> Result<(), KeyError> {
         match self.unsigned()?.octets() {
             [] if allowed.contains(&0) => Ok(()),
             [version] if allowed.contains(version) => Ok(()),
@@ -142,7 +146,7 @@ impl<'a> Values<'a> {
     }
 
     /// Says that no value is left.
-    pub(super) fn end(mut self) -> Result<(), KeyError> {
+    pub(crate) fn end(mut self) -> Result<(), KeyError> {
         match self.rest.next() {
             None => Ok(()),
             Some(_) => Err(damaged(self.what, "it has values that it should not have")),
@@ -150,8 +154,13 @@ impl<'a> Values<'a> {
     }
 }
 
+/// The octets of the first value of `octets`, whatever follows.
+pub(crate) fn first_value(octets: &[u8]) -> Option<&[u8]> {
+    SliceReader::new(octets).ok()?.tlv_bytes().ok()
+}
+
 /// One value, written. The buffers are erased on drop, since a private key may be among them.
-pub(super) fn value(tag: u8, parts: &[&[u8]]) -> Zeroizing<Vec<u8>> {
+pub(crate) fn value(tag: u8, parts: &[&[u8]]) -> Zeroizing<Vec<u8>> {
     let len: usize = parts.iter().map(|part| part.len()).sum();
     let mut out = Zeroizing::new(Vec::with_capacity(len + 6));
     out.push(tag);
@@ -169,26 +178,26 @@ pub(super) fn value(tag: u8, parts: &[&[u8]]) -> Zeroizing<Vec<u8>> {
     out
 }
 
-pub(super) const SEQUENCE: u8 = 0x30;
-pub(super) const OCTET_STRING: u8 = 0x04;
+pub(crate) const SEQUENCE: u8 = 0x30;
+pub(crate) const OCTET_STRING: u8 = 0x04;
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 /// NULL, whole.
-pub(super) const NULL: &[u8] = &[5, 0];
+pub(crate) const NULL: &[u8] = &[5, 0];
 /// INTEGER 0, whole: the version of most structures.
-pub(super) const ZERO: &[u8] = &[2, 1, 0];
+pub(crate) const ZERO: &[u8] = &[2, 1, 0];
 /// INTEGER 1, whole.
-pub(super) const ONE: &[u8] = &[2, 1, 1];
+pub(crate) const ONE: &[u8] = &[2, 1, 1];
 
 /// An INTEGER, written.
-pub(super) fn integer(n: &Number) -> Zeroizing<Vec<u8>> {
+pub(crate) fn integer(n: &Number) -> Zeroizing<Vec<u8>> {
     let octets = n.signed_octets();
     value(INTEGER, &[if octets.is_empty() { &[0] } else { &octets }])
 }
 
 /// Several INTEGERs, written one behind the other.
-pub(super) fn integers(numbers: &[&Number]) -> Zeroizing<Vec<u8>> {
+pub(crate) fn integers(numbers: &[&Number]) -> Zeroizing<Vec<u8>> {
     // Room for all, so that nothing is left behind in memory by growing.
     let len: usize = numbers.iter().map(|n| n.octets().len() + 8).sum();
     let mut out = Zeroizing::new(Vec::with_capacity(len));
@@ -197,17 +206,17 @@ pub(super) fn integers(numbers: &[&Number]) -> Zeroizing<Vec<u8>> {
 }
 
 /// A BIT STRING of whole octets, written.
-pub(super) fn bits(octets: &[u8]) -> Zeroizing<Vec<u8>> {
+pub(crate) fn bits(octets: &[u8]) -> Zeroizing<Vec<u8>> {
     value(BIT_STRING, &[&[0], octets])
 }
 
 /// An object identifier, written.
-pub(super) fn oid(id: ObjectIdentifier) -> Zeroizing<Vec<u8>> {
+pub(crate) fn oid(id: ObjectIdentifier) -> Zeroizing<Vec<u8>> {
     value(OBJECT_IDENTIFIER, &[id.as_bytes()])
 }
 
 /// Hands the octets over to their one owner.
-pub(super) fn secret(octets: Zeroizing<Vec<u8>>) -> Secret<Vec<u8>> {
+pub(crate) fn secret(octets: Zeroizing<Vec<u8>>) -> Secret<Vec<u8>> {
     let mut octets = octets;
     Secret::new(std::mem::take(&mut *octets))
 }

@@ -1,0 +1,133 @@
+//! Looking at a server: what it is, what it offers, and with which of our profiles we could call it.
+
+use std::sync::Arc;
+
+use keys::PublicKey;
+use model::ssh_algorithms::{Algorithm, Class};
+use model::{Field, HostPort, Snapshot, SshProfile, SshRole};
+use serde_json::{Value as Json, json};
+
+use crate::partner::{CallPartner, Probe, address};
+use crate::{Context, Effect, Input, InputError, OpError, Operation, Output, Param, Resource, Right};
+
+/// The family.
+pub(super) static OPERATIONS: &[Operation] = &[Operation {
+    name: "probe sftp",
+    title: "Call a server without logging in: its version, algorithms, host keys, and which profile would do",
+    right: Right { resource: Resource::Sites, letter: 'A' },
+    effect: Effect::Control,
+    params,
+    run: |context, input| Box::pin(probe(context, input)),
+}];
+
+fn params() -> Vec<Param> {
+    let at = Field::text("address", 261, "the server, as HOST or HOST:PORT").required();
+    vec![Param::of(at).positional()]
+}
+
+async fn probe(context: &Context, input: &Input) -> Result<Output, OpError> {
+    let at = address(input.text("address").ok_or(InputError::Absent("address"))?)?;
+    let caller = context.caller.as_deref().ok_or_else(|| OpError::Failed("nobody here can call".to_owned()))?;
+    let snapshot = context.engine.snapshot();
+    let profile = widest(&snapshot)?;
+    let first = caller.probe(&at, &profile).await.map_err(OpError::Refused)?;
+    let keys = host_keys(caller, &at, (&profile, &first)).await;
+    let fits = fitting(&snapshot, &first);
+    let mut lines = vec![format!("{at} is {}", if first.server.is_empty() { "no SSH server" } else { &first.server })];
+    lines.extend(first.offered.iter().map(|(class, names)| format!("  {:<13}  {}", title(*class), names.join(", "))));
+    for key in &keys {
+        lines.push(format!("  {:<13}  {} {}", "host key", key.openssh_line("").trim(), key.fingerprint()));
+    }
+    if !first.failure.is_empty() {
+        lines.push(format!("  {:<13}  {}", "ended", first.failure));
+    }
+    for (name, why) in &fits {
+        lines.push(match why.is_empty() {
+            true => format!("  {:<13}  {name} would do", "profile"),
+            false => format!("  {:<13}  {name} would not: {why}", "profile"),
+        });
+    }
+    let good = !first.offered.is_empty() && fits.iter().any(|(_, why)| why.is_empty());
+    let offered = first.offered.iter().map(|(class, names)| (title(*class).replace(' ', "_"), json!(names)));
+    let key = |k: &PublicKey| json!({ "algorithm": k.ssh_name(), "fingerprint": k.fingerprint().to_string(), "line": k.openssh_line("").trim() });
+    let facts = json!({
+        "address": at.to_string(),
+        "server": first.server,
+        "offered": offered.collect::<serde_json::Map<String, Json>>(),
+        "host_keys": keys.iter().map(key).collect::<Vec<_>>(),
+        "failure": first.failure,
+        "profiles": fits.iter().map(|(name, why)| json!({ "name": name, "missing": why })).collect::<Vec<_>>(),
+    });
+    Ok(Output::tested(lines, facts, good))
+}
+
+/// The CLIENT profile of the house with every key algorithm that we have, so that each host key can be shown.
+fn widest(s: &Snapshot) -> Result<SshProfile, OpError> {
+    let profile = s.ssh_profile(model::CLIENT_PROFILE);
+    let mut profile = profile.map(|p| SshProfile::clone(p)).ok_or_else(|| {
+        OpError::Refused(format!("SSH profile {} is gone: create it with type CLIENT", model::CLIENT_PROFILE))
+    })?;
+    let all = model::ssh_algorithms::ALGORITHMS.iter();
+    profile.public_keys = all.filter(|a| a.class == Class::PublicKey && a.available).collect();
+    Ok(profile)
+}
+
+/// Every host key of the server: one call for each kind of key that it offers.
+async fn host_keys(caller: &dyn CallPartner, at: &HostPort, (profile, first): (&SshProfile, &Probe)) -> Vec<PublicKey> {
+    let mut found: Vec<PublicKey> = first.host_key.iter().cloned().collect();
+    let offers = |wire: &&'static str| offered(first, Class::PublicKey).iter().any(|name| name == wire);
+    for algorithm in profile.public_keys.iter().filter(|a| a.wire.iter().any(&offers)) {
+        if found.iter().any(|key| Some(key.algorithm().to_string().as_str()) == algorithm.key_algorithm()) {
+            continue;
+        }
+        let one = SshProfile { public_keys: vec![algorithm], ..profile.clone() };
+        let key = caller.probe(at, &one).await.ok().and_then(|probe| probe.host_key);
+        found.extend(key.filter(|key| !found.contains(key)));
+    }
+    found
+}
+
+fn offered(probe: &Probe, class: Class) -> &[String] {
+    probe.offered.iter().find(|(c, _)| *c == class).map_or(&[], |(_, names)| names.as_slice())
+}
+
+/// Each enabled CLIENT profile, with what the server lacks for it.
+fn fitting(s: &Snapshot, probe: &Probe) -> Vec<(String, String)> {
+    if probe.offered.is_empty() {
+        return Vec::new();
+    }
+    let missing = |profile: &Arc<SshProfile>| {
+        let classes = [
+            (Class::Kex, &profile.kex),
+            (Class::PublicKey, &profile.public_keys),
+            (Class::Cipher, &profile.ciphers),
+            (Class::Mac, &profile.macs),
+            (Class::Compression, &profile.compression),
+        ];
+        let common = |class: Class, ours: &[&'static Algorithm]| -> Vec<&'static str> {
+            let theirs = offered(probe, class);
+            SshProfile::wire(ours).into_iter().filter(|name| theirs.iter().any(|other| other == name)).collect()
+        };
+        // Such ciphers need no MAC.
+        let sealed =
+            common(Class::Cipher, &profile.ciphers).iter().any(|name| AEAD.iter().any(|part| name.contains(part)));
+        let lacks = classes.into_iter().filter(|(class, ours)| common(*class, ours).is_empty());
+        let lacks = lacks.filter(|(class, _)| !(sealed && *class == Class::Mac));
+        lacks.map(|(class, _)| format!("no common {}", title(class))).collect::<Vec<_>>().join(", ")
+    };
+    let clients = s.ssh_profiles().filter(|p| p.role == SshRole::Client && p.enabled);
+    clients.map(|profile| (profile.name.clone(), missing(profile))).collect()
+}
+
+/// Parts of the names of ciphers that protect integrity by themselves.
+const AEAD: [&str; 2] = ["-gcm@", "poly1305"];
+
+const fn title(class: Class) -> &'static str {
+    match class {
+        Class::Kex => "key exchange",
+        Class::PublicKey => "host key type",
+        Class::Cipher => "cipher",
+        Class::Mac => "MAC",
+        Class::Compression => "compression",
+    }
+}

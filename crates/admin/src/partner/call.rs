@@ -1,0 +1,99 @@
+//! Calling a partner to see how far a connection comes. Whoever has the protocols does it; here is what is asked and told.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use keys::{Fingerprint, PublicKey};
+use model::ssh_algorithms::Class;
+use model::{HostPort, RemoteSite, SshProfile};
+
+/// Whoever can call partners: the gateway, with its protocols.
+#[async_trait]
+pub trait CallPartner: Send + Sync {
+    /// Calls as a delivery would, logs in, looks into the folder and hangs up. An unknown host key is kept for a person to
+    /// look at, and the call ends there, unless it is the `trusted` one. Nothing is changed at the partner.
+    async fn call(&self, site: &Arc<RemoteSite>, trusted: Option<Fingerprint>) -> Called;
+
+    /// Calls a server only to see what it is, with the algorithms of `profile`. Nobody logs in.
+    ///
+    /// # Errors
+    /// A sentence: nobody answers.
+    async fn probe(&self, at: &HostPort, profile: &SshProfile) -> Result<Probe, String>;
+}
+
+/// What a server is, by names on the wire, safe to show.
+#[derive(Clone, Debug, Default)]
+pub struct Probe {
+    /// Its version line.
+    pub server: String,
+    /// Each class of algorithms and what it offers of it, preferred ones first; empty if it did not come so far.
+    pub offered: Vec<(Class, Vec<String>)>,
+    /// The host key that it proved to hold.
+    pub host_key: Option<PublicKey>,
+    /// Why it showed none.
+    pub failure: String,
+}
+
+/// Steps of a call, in order.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Stage {
+    /// What is configured is enough to call.
+    Settings,
+    /// The address answers.
+    Address,
+    /// It speaks the protocol, with an algorithm that we allow.
+    Handshake,
+    /// It is the partner.
+    HostKey,
+    /// It lets us in.
+    Login,
+    /// It offers the service.
+    Service,
+    /// The folder for our files can be listed.
+    Folder,
+}
+
+/// What became of a call.
+#[derive(Clone, Debug, Default)]
+pub struct Called {
+    /// Where; the last one that was tried.
+    pub address: String,
+    /// What the server showed.
+    pub host_key: Option<HostKey>,
+    /// The server's version line, safe to show.
+    pub server: String,
+    /// Algorithms in use, by their names on the wire.
+    pub algorithms: String,
+    /// The folder, its whole path.
+    pub folder: String,
+    /// Some of the names in it.
+    pub names: Vec<String>,
+    /// How many there are.
+    pub count: usize,
+    /// Where it ended before its end, and why.
+    pub failed: Option<(Stage, String)>,
+}
+
+/// A host key that a server showed.
+#[derive(Clone, Debug)]
+pub struct HostKey {
+    /// The key.
+    pub key: PublicKey,
+    /// What it is to us.
+    pub verdict: HostKeyVerdict,
+}
+
+/// What a host key is to us.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum HostKeyVerdict {
+    /// The partner's; the name of the key.
+    Known(String),
+    /// The one that the operator named just now.
+    Confirmed,
+    /// None of this partner is known yet.
+    New,
+    /// Another one is known.
+    Changed,
+    /// It is known and must not be used, or it is not the one that was named.
+    Refused(String),
+}

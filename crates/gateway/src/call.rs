@@ -1,0 +1,168 @@
+//! Calling partners to test a connection: the way of a delivery, without a file.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use admin::partner::{CallPartner, Called, HostKey, HostKeyVerdict, Probe, Stage};
+use async_trait::async_trait;
+use channel::{HostKeyChecker, SshError, Target, probe_ssh};
+use engine::Engine;
+use engine::admit::{KeyVerdict, Vault, judge_host_key};
+use keys::{Fingerprint, PublicKey};
+use model::ssh_algorithms::Class;
+use model::{HostPort, RemoteSite, SshProfile};
+
+use crate::deliver::{Deliverer, Unreached, client_profile};
+
+/// Longest wait for a server that is only looked at, and again for its keys.
+const PROBE_MAX: Duration = Duration::from_secs(10);
+
+/// Calls partners for operations.
+pub(crate) struct Caller {
+    deliverer: Deliverer,
+}
+
+impl Caller {
+    pub(crate) fn new(engine: Arc<Engine>) -> Self {
+        Self { deliverer: Deliverer { engine, vault: Arc::new(Vault::default()) } }
+    }
+
+    /// Everything up to the folder; where it ended early is in `called`.
+    async fn steps(
+        &self,
+        site: &Arc<RemoteSite>,
+        witness: &Arc<Witness>,
+        called: &mut Called,
+    ) -> Result<(), (Stage, String)> {
+        let order: Vec<usize> = (0..site.addresses.len()).collect();
+        let carrier = protocols::carrier(&site.protocol)
+            .ok_or_else(|| (Stage::Settings, format!("protocol {} is not built in", site.protocol)))?;
+        let checker: Arc<dyn HostKeyChecker> = witness.clone();
+        let (path, client) = match self.deliverer.reach(site, &order, checker).await {
+            Ok(reached) => reached,
+            Err(Unreached::Unable(text)) => return Err((Stage::Settings, text)),
+            Err(Unreached::Failed(path, error)) => {
+                called.address = address(site, path);
+                return Err((stage_of(&error), error.to_string()));
+            }
+        };
+        called.address = address(site, path);
+        called.server = client.banner();
+        let agreed = client.negotiated();
+        let parts = [agreed.kex, agreed.host_key, agreed.cipher, agreed.mac];
+        called.algorithms = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
+        let looked = match client.open_sftp().await {
+            Ok(pipe) => carrier.look(pipe, site).await.map_err(|e| (Stage::Folder, e.to_string())),
+            Err(error) => Err((Stage::Service, error.to_string())),
+        };
+        client.close().await;
+        let seen = looked?;
+        (called.folder, called.names, called.count) = (seen.folder, seen.names, seen.count);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl CallPartner for Caller {
+    async fn call(&self, site: &Arc<RemoteSite>, trusted: Option<Fingerprint>) -> Called {
+        let mut called = Called { address: address(site, 0), ..Called::default() };
+        let engine = Arc::clone(&self.deliverer.engine);
+        let profile = match client_profile(site, &engine.snapshot()) {
+            Ok(profile) => profile,
+            Err(text) => return Called { failed: Some((Stage::Settings, text)), ..called },
+        };
+        let witness = Arc::new(Witness { engine, site: Arc::clone(site), profile, trusted, seen: Mutex::default() });
+        let steps = self.steps(site, &witness, &mut called).await;
+        called.failed = steps.err();
+        called.host_key = witness.take();
+        called
+    }
+
+    async fn probe(&self, at: &HostPort, profile: &SshProfile) -> Result<Probe, String> {
+        let target = Target { host: at.host.clone(), port: at.port };
+        let probed = probe_ssh(&target, profile, PROBE_MAX).await.map_err(|e| e.to_string())?;
+        let offered = probed.offered.map(|o| {
+            let classes = [Class::Kex, Class::PublicKey, Class::Cipher, Class::Mac, Class::Compression];
+            classes.into_iter().zip([o.kex, o.host_key, o.cipher, o.mac, o.compression]).collect()
+        });
+        Ok(Probe {
+            server: probed.banner,
+            offered: offered.unwrap_or_default(),
+            host_key: probed.host_key,
+            failure: probed.failure.map(|e| e.to_string()).unwrap_or_default(),
+        })
+    }
+}
+
+fn address(site: &RemoteSite, path: usize) -> String {
+    site.addresses.get(path).map(|a| Target { host: a.host.clone(), port: a.port }.to_string()).unwrap_or_default()
+}
+
+const fn stage_of(error: &SshError) -> Stage {
+    match error {
+        SshError::Connect { .. } => Stage::Address,
+        SshError::HostKeyRefused { .. } => Stage::HostKey,
+        SshError::AuthRefused { .. } => Stage::Login,
+        SshError::Profile(_) => Stage::Settings,
+        _ => Stage::Handshake,
+    }
+}
+
+/// Judges a partner's host key and remembers it.
+struct Witness {
+    engine: Arc<Engine>,
+    site: Arc<RemoteSite>,
+    profile: Arc<SshProfile>,
+    trusted: Option<Fingerprint>,
+    seen: Mutex<Option<HostKey>>,
+}
+
+impl Witness {
+    fn take(&self) -> Option<HostKey> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    async fn verdict(&self, key: &PublicKey) -> HostKeyVerdict {
+        if let Some(trusted) = self.trusted {
+            return match key.fingerprint() == trusted {
+                true => HostKeyVerdict::Confirmed,
+                false => HostKeyVerdict::Refused(format!("the server shows {}, not {trusted}", key.fingerprint())),
+            };
+        }
+        // Whoever tests wants to know: an unknown key is kept, whatever the profile says of deliveries.
+        let knows_others = !self.site.bound_keys.is_empty() || !self.site.public_keys.is_empty();
+        match judge_host_key(&self.engine, &self.site, &self.profile, key, true).await {
+            KeyVerdict::Good(entry) => HostKeyVerdict::Known(entry.alias.to_string()),
+            KeyVerdict::Unknown { .. } if knows_others => HostKeyVerdict::Changed,
+            KeyVerdict::Refused { .. } if knows_others && !self.names(key) => HostKeyVerdict::Changed,
+            KeyVerdict::Unknown { .. } => HostKeyVerdict::New,
+            KeyVerdict::Refused { text, .. } => match self.waits(key) {
+                true => HostKeyVerdict::New,
+                false => HostKeyVerdict::Refused(text),
+            },
+        }
+    }
+
+    /// Whether the site names this very key, in whatever state.
+    fn names(&self, key: &PublicKey) -> bool {
+        let snapshot = self.engine.snapshot();
+        let found = snapshot.key_by_fingerprint(&key.fingerprint().0).cloned();
+        found.is_some_and(|k| self.site.bound_keys.contains(&k.alias) || self.site.public_keys.contains(&k.alias))
+    }
+
+    /// Whether the key was captured and waits for a person.
+    fn waits(&self, key: &PublicKey) -> bool {
+        let snapshot = self.engine.snapshot();
+        snapshot.key_by_fingerprint(&key.fingerprint().0).is_some_and(|k| k.state == model::ObjectState::ToCheck)
+    }
+}
+
+#[async_trait]
+impl HostKeyChecker for Witness {
+    async fn check(&self, key: &PublicKey) -> bool {
+        let verdict = self.verdict(key).await;
+        let good = matches!(verdict, HostKeyVerdict::Known(_) | HostKeyVerdict::Confirmed);
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(HostKey { key: key.clone(), verdict });
+        good
+    }
+}
