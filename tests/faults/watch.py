@@ -4,7 +4,12 @@ import ctypes
 import os
 import struct
 import threading
+from pathlib import Path
 
+from peers import until
+
+# A file of this name is made to see that everything before it has been seen.
+MARK = ".seen-"
 CREATE, MOVED_FROM, MOVED_TO = 0x100, 0x40, 0x80
 EVENT = struct.Struct("iIII")
 
@@ -19,6 +24,7 @@ class Watch:
         if self.handle < 0 or added < 0:
             raise OSError(ctypes.get_errno(), "inotify: raise fs.inotify.max_user_instances")
         self.events, self.lock, self.moving = [], threading.Lock(), {}
+        self.folder, self.marks, self.marks_made = Path(folder), set(), 0
         self.on_arrival = lambda name, before: None
         threading.Thread(target=self.read, daemon=True).start()
 
@@ -37,12 +43,20 @@ class Watch:
             self.moving[cookie] = name
         elif mask & (MOVED_TO | CREATE):
             before = self.moving.pop(cookie, None) if mask & MOVED_TO else None
+            if name.startswith(MARK):
+                self.marks.add(name)
+                return
             with self.lock:
                 self.events.append((name, before))
             self.on_arrival(name, before)
 
     def taken(self):
-        """Everything since the last call."""
+        """Everything since the last call, also what a busy machine has not read yet."""
+        self.marks_made += 1
+        mark = self.folder / f"{MARK}{self.marks_made}"
+        mark.touch()
+        until("what arrived was seen", lambda: mark.name in self.marks)
+        mark.unlink()
         with self.lock:
             events, self.events = self.events, []
         return events
