@@ -42,7 +42,7 @@ async fn listen(pool: Pool, sender: mpsc::Sender<Notice>) {
 
 async fn listen_once(pool: &Pool, sender: &mpsc::Sender<Notice>) -> Result<(), DbError> {
     let Some(links) = pool.postgres() else { return Ok(()) };
-    let channel = pool.row("SELECT 'gatehouse.' || current_schema()", Vec::new()).await?;
+    let channel = pool.row("SELECT 'gatehouse.' || md5(current_schema())", Vec::new()).await?;
     let Some(mut channel) = channel else { return Ok(()) };
     let mut listener = PgListener::connect_with(links).await?;
     listener.listen(&channel.text()?).await?;

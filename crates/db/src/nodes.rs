@@ -372,7 +372,7 @@ impl Notice {
 pub(crate) async fn tell(conn: &mut Conn, notice: Notice) -> Result<(), DbError> {
     if conn.is_postgres() {
         // The cast makes the result a text, which the driver can read.
-        let sql = "SELECT CAST(pg_notify('gatehouse.' || current_schema(), $1) AS TEXT)";
+        let sql = "SELECT CAST(pg_notify('gatehouse.' || md5(current_schema()), $1) AS TEXT)";
         conn.rows(sql, args![notice.word()]).await?;
     }
     Ok(())

@@ -113,7 +113,7 @@ async fn one_jump(house: &House, n: i64, by: i64) -> bool {
         house.get(made[0]).await.state == State::Ended
     })
     .await;
-    running.stop().await;
+    running.end().await;
     assert_eq!(lock(&carrier.seen).len(), 1, "{told}: once");
     let of_it = house.all().await.iter().filter(|t| t.id == received || t.route_from == Some(received)).count();
     assert_eq!(of_it, 2, "{told}: nothing doubled");
