@@ -94,7 +94,7 @@ fn what_ssh_keygen_writes_is_read() {
             let locked = format!("{pem}.locked");
             make(&locked, password.expose(), &["-m", form]).expect("locked pem key");
             let key = read(folder, &locked, KeyFileFormat::Pem, Some(&password));
-            assert_eq!(&public_line(folder, &format!("{pem}.pub")), key.public());
+            assert_eq!(&public_line(folder, &format!("{locked}.pub")), key.public());
             let octets = fs::read(folder.join(&locked)).expect("locked pem key");
             assert_eq!(read_key(&octets, None, None).err(), Some(KeyError::PasswordNeeded));
             let wrong = Secret::new("open Sesame".to_owned());

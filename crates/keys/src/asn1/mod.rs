@@ -29,7 +29,8 @@ pub(crate) struct Values<'a> {
 
 /// The values of the SEQUENCE that `der` is, with nothing behind it. `what` names the whole in errors.
 pub(crate) fn sequence<'a>(what: &'static str, der: &'a [u8]) -> Result<Values<'a>, KeyError> {
-    Values::only(what, der)?.inside(what)
+    let value = Values::only(what, der)?;
+    if value.tag == Tag::Sequence { value.inside(what) } else { Err(damaged(what, "a value has another type")) }
 }
 
 impl<'a> Value<'a> {
