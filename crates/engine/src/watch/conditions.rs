@@ -282,7 +282,11 @@ fn ending(facts: &Facts, all: &mut Vec<NewAlarm>) {
         // Each stage is an alarm of its own, so that it is told.
         let subject = format!("{kind} {name} {}", if over { 0 } else { *stage });
         let effect = "connections that need it fail from then on";
-        all.push(new(("expiring", &subject), severity, text, effect, format!("gatehouse history {kind} {name}")));
+        let next = match *kind {
+            Kind::Certificate => format!("gatehouse secdsp display_cert {name}"),
+            _ => format!("gatehouse history {kind} {name}"),
+        };
+        all.push(new(("expiring", &subject), severity, text, effect, next));
     }
 }
 
