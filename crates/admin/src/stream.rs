@@ -1,5 +1,5 @@
 //! Operations that stream content, over the administration socket: the request behind its length, content in pieces both
-//! ways, then the reply.
+//! ways, then the reply in pieces, too.
 
 use std::io;
 use std::path::Path;
@@ -70,8 +70,9 @@ async fn receive(mut read: OwnedReadHalf, to: Option<Writer>) -> io::Result<Vec<
         to.write_all(buffer.get(..count).unwrap_or_default()).await?;
     }
     to.shutdown().await?;
+    // Not to the end of the connection: where it did not read all that we sent, that end is an error.
     let mut reply = Vec::new();
-    read.read_to_end(&mut reply).await?;
+    Pieces::new(&mut read).read_to_end(&mut reply).await?;
     Ok(reply)
 }
 
@@ -111,6 +112,6 @@ async fn request(read: &mut OwnedReadHalf) -> io::Result<Request> {
 
 async fn finish(write: &mut OwnedWriteHalf, reply: &Reply) -> io::Result<()> {
     let text = serde_json::to_vec(reply).map_err(io::Error::other)?;
-    timed(PASS_MAX, write.write_all(&text)).await?;
+    timed(PASS_MAX, send_pieces(&mut text.as_slice(), write)).await?;
     timed(PASS_MAX, write.shutdown()).await
 }

@@ -29,7 +29,7 @@ CREATE INDEX hook_run_ended ON hook_run (ended_at) WHERE ended_at IS NOT NULL;
 
 -- only SQLite:
 CREATE TRIGGER hook_step AFTER INSERT ON transfer_step
-  WHEN NEW.to_state IN ('E', 'I', 'S', 'C') AND EXISTS (SELECT 1 FROM meta WHERE key = 'hooks')
+  WHEN NEW.to_state IN ('E', 'I', 'S', 'C') AND NEW.from_state <> NEW.to_state AND EXISTS (SELECT 1 FROM meta WHERE key = 'hooks')
 BEGIN
   INSERT INTO hook_event (transfer_id, kind, at)
     SELECT id, CASE WHEN direction = 'I' THEN CASE NEW.to_state WHEN 'E' THEN 'RECEIVED' ELSE 'INTERRUPTED' END
@@ -71,7 +71,7 @@ BEGIN
 END $$;
 
 CREATE TRIGGER hook_step AFTER INSERT ON transfer_step FOR EACH ROW
-  WHEN (NEW.to_state IN ('E', 'I', 'S', 'C'))
+  WHEN (NEW.to_state IN ('E', 'I', 'S', 'C') AND NEW.from_state <> NEW.to_state)
   EXECUTE FUNCTION hook_step();
 
 CREATE TRIGGER hook_routed AFTER UPDATE OF route_state ON transfer FOR EACH ROW

@@ -34,6 +34,11 @@ impl Engine {
             return Ok(Reloaded { revision: before.revision, problems, snapshot: before });
         }
         let loaded = load(&self.db).await?;
+        // Before the change counts as done: what happens from now on is told.
+        let told = |s: &Snapshot| s.hooks().any(|hook| hook.is_told());
+        if told(&before) != told(&loaded.snapshot) {
+            self.db.hooks().listen(told(&loaded.snapshot)).await?;
+        }
         self.model.store(Arc::new((loaded.snapshot.clone(), loaded.problems.clone())));
         self.events.emit(Event::ConfigChanged { revision: loaded.revision, problems: loaded.problems.len() });
         self.queue.configuration_changed(&before, &loaded.snapshot);

@@ -129,8 +129,8 @@ def test_a_full_store_loses_nothing(tmp_path):
     try:
         with Gateway(folder) as gateway:
             drop(gateway, "OUT", out, "-ready", "RENAME")
-            content = os.urandom(70_000_000)
-            (data / "ballast").write_bytes(bytes(40_000_000))
+            content = os.urandom(40_000_000)
+            (data / "ballast").write_bytes(bytes(30_000_000))
             put(out, "large.bin", content)
             until("it is told", lambda: "space" in gateway.log() or "full" in gateway.log(), limit=60)
             assert received(gateway, "large.bin") == []

@@ -102,7 +102,7 @@ def test_programs_of_others_are_refused(fresh, tmp_path):
     # LESSONS: no folder whose content is executed
     out = tmp_path / "out"
     drop(fresh, "OUT", out)
-    for folder, words in [(out, "drop folder"), (fresh.data, "own folder")]:
+    for folder, words in [(out, "drop folder"), (fresh.data / "bin", "own folder")]:
         done = hook(fresh, "EVIL", folder, "true", check=False)
         assert done.returncode == 1 and words in done.stderr, done
     (tmp_path / "open").mkdir()
