@@ -76,7 +76,7 @@ impl Running {
         let (stop, stopped) = watch::channel(false);
         let again = Arc::new(Notify::new());
         let acceptors = tokio::spawn(follow(acceptors, Arc::clone(&engine), tell, (stopped, Arc::clone(&again))));
-        watched.extend([("listeners", acceptors.abort_handle()), ("node", node.abort_handle()), admin.watched()]);
+        watched.extend([("listeners", acceptors.abort_handle()), admin.watched()]);
         Ok(Self { engine, listening, stop, sessions, again, acceptors, tasks, watched, node, admin, instance })
     }
 

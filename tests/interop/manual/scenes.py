@@ -4,7 +4,9 @@ A page that is not in `SCENES` gets a gateway with the partners ALICE and BOB. N
 by those of the test: folders, the port 2222, numbers of transfers, the keys that wait in quarantine.
 """
 
-from peers import HOST, Key, OpenSsh, free_port, listens, make_file, until
+import subprocess
+
+from peers import HOST, Key, OpenSsh, free_port, listens, make_file, need, until
 
 
 class Scene:
@@ -130,4 +132,52 @@ class Care(Scene):
         return super().words(words)
 
 
-SCENES = {"start.md": Start, "keys.md": Keys, "sftp-client.md": Routing, "care.md": Care}
+class Certificates(Scene):
+    """Files as an authority and a partner send them, made by openssl."""
+
+    def prepare(self):
+        self.openssl("req", "-x509", "-newkey", "rsa:2048", "-noenc", "-days", "900", "-subj", "/C=RO/O=Example/CN=ca",
+                     "-keyout", "ca.key", "-out", "ca.pem")
+        for name in ("partner", "ours", "boxed"):
+            self.openssl("req", "-x509", "-newkey", "rsa:2048", "-noenc", "-days", "900", "-subj", f"/CN={name}", "-keyout",
+                         f"{name}.clear", "-out", f"{name}.cer")
+        self.openssl("pkcs8", "-topk8", "-in", "ours.clear", "-passout", "file:password", "-outform", "DER", "-out", "ours.key")
+        self.openssl("pkcs12", "-export", "-in", "boxed.cer", "-inkey", "boxed.clear", "-passout", "file:password", "-out", "ours.p12")
+        (self.folder / "index").write_text("")
+        (self.folder / "ca.conf").write_text(
+            "[ca]\ndefault_ca = one\n[one]\ndatabase = index\ndefault_md = sha256\ndefault_crl_days = 30\ncrl_extensions = more\n"
+            "[more]\nauthorityKeyIdentifier = keyid:always\n"
+        )
+        self.openssl("ca", "-gencrl", "-config", "ca.conf", "-keyfile", "ca.key", "-cert", "ca.pem", "-out", "ca.crl")
+
+    def files(self):
+        super().files()
+        (self.folder / "password").write_text("four words in a row\n")
+
+    def openssl(self, *words):
+        program = need("openssl")
+        subprocess.run([program, *words], cwd=self.folder, check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
+
+    def words(self, words):
+        """The manual calls three certificates OURS, and asks for passwords."""
+        words = super().words(words)
+        if "import_reply" in words:
+            self.openssl("x509", "-req", "-in", "ours.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "365",
+                         "-out", "reply.cer")
+            self.openssl("crl2pkcs7", "-nocrl", "-certfile", "reply.cer", "-out", "reply.p7b")
+        names = {"ours.p12": "OURS_BOXED", "ours.cer": "OURS_BESIDE"} if "import_cert" in words else {"": ""}
+        own = next((name for file, name in names.items() if file in words), None)
+        words = [own if own and word == "OURS" else word for word in words]
+        if "delete_cert" in words:
+            # What follows still shows it.
+            words = ["PARTNER_X" if word == "OURS" else word for word in words]
+        if "CR_PKCS8" in words:
+            words += ["-private_key_password_from_file", "password"]
+        elif "ours.p12" in words:
+            words += ["-certificate_password_from_file", "password"]
+        elif "pelencpass" in words:
+            words += ["-password_to_encrypt_from_file", "password"] if "encrypt_pass" in words else []
+        return words
+
+
+SCENES = {"certificates.md": Certificates, "start.md": Start, "keys.md": Keys, "sftp-client.md": Routing, "care.md": Care}

@@ -14,7 +14,9 @@ from scenes import SCENES, Scene
 # Pages whose commands another test runs.
 ELSEWHERE = {
     "configuration.md": "commands/test_configuration.py",
+    "handoff.md": "handoff/test_handoff_manual.py",
     "install.md": "system/test_package.py",
+    "watching.md": "watch/test_manual.py",
 }
 
 

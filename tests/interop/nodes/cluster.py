@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -57,7 +58,9 @@ class Cluster:
     def __init__(self, folder, shared=True, store="", database=Postgres):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.database = database(self.folder / "pg", Direct)
+        # The server runs as a user of its own, who cannot look into the folders of the tests.
+        self.place = Path(tempfile.mkdtemp(prefix="gatehouse-nodes-"))
+        self.database = database(self.place / "pg", Direct)
         self.base = self.database.settings("begin")
         self.payloads = self.folder / "payloads"
         self.payloads.mkdir(mode=0o700)
@@ -74,6 +77,7 @@ class Cluster:
                 node.wake()
                 codes[node.name] = node.stop()
         self.database.stop()
+        shutil.rmtree(self.place, ignore_errors=True)
         if kind is None:
             told = "".join(f"--- {node.name}\n{node.log()[-3000:]}" for node in self.nodes)
             assert not any(codes.values()), f"{codes}\n{told}"

@@ -119,7 +119,7 @@ def mail_server(tls=None, implicit=False, login=None):
     if login:
         def check(_server, _session, _envelope, _mechanism, data):
             good = isinstance(data, LoginPassword) and (data.login, data.password) == tuple(t.encode() for t in login)
-            return AuthResult(success=good)
+            return AuthResult(success=good, handled=False)
 
         options |= {"authenticator": check, "auth_required": True}
     loop = asyncio.new_event_loop()

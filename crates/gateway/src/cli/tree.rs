@@ -180,6 +180,7 @@ pub(super) fn family(word: &str) -> &'static str {
         "vfdbase" => "Export and import virtual folders as text, a line for each field",
         "partner" => "Partners as one thing: add, show, test, export, remove",
         "probe" => "Look at a server of a partner before it is one",
+        "node" => "Gateways that share one database",
         "listener" => "Addresses and ports that the gateway listens on",
         "quarantine" => "Keys that unknown partners showed, waiting for a person",
         "route" => "Where received files go",
