@@ -176,7 +176,7 @@ class Certificates(Scene):
         elif "ours.p12" in words:
             words += ["-certificate_password_from_file", "password"]
         elif "pelencpass" in words:
-            words += ["-password_to_encrypt_from_file", "password"] if "encrypt_pass" in words else []
+            words += ["-password_to_encrypt_from_file", "password", "-encrypt_input_string_from_file", "password"] if "encrypt_pass" in words else []
         return words
 
 

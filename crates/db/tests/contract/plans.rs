@@ -162,8 +162,8 @@ async fn fill(house: &House) {
          SELECT n / 9, n % 9, n, '', 'UPDATE', 'KEY', 'k' || n / 9, '', 'V', '{}' FROM generate_series(100001, 130000) AS n",
         "INSERT INTO seen (site, protocol, key_hash, transfer_id, until)
          SELECT 's', 'AS2', decode(md5(n::text), 'hex'), n, n FROM generate_series(100001, 130000) AS n",
-        "INSERT INTO event_out (seq, at, kind, json, sent_at)
-         SELECT n, n, '', '', CASE WHEN n % 99 <> 0 THEN n END FROM generate_series(100001, 130000) AS n",
+        "INSERT INTO event_out (seq, webhook, at, code, subject, json, parked)
+         SELECT n, 'w' || n % 9, n, 'SE', n, '', n % 2 FROM generate_series(100001, 130000) AS n",
         "INSERT INTO login_block (gate, source, fails, last_at, until)
          SELECT 'g', 's' || n, 1, n, n FROM generate_series(100001, 130000) AS n",
         "ANALYZE",
