@@ -142,7 +142,8 @@ fn check_contents(row: &Row, contents: &Contents) {
         let all: Vec<String> = contents.certificates.iter().map(|found| sha256(&found.der)).collect();
         assert!(all.contains(&row.cert_sha256), "{}", row.file);
     }
-    if row.spki_sha256 != "-" {
+    // Where either answer will do, the list has the key as a tool wrote it anew, not as it stands in the file.
+    if row.spki_sha256 != "-" && row.expect == "accept" {
         let keys = contents.keys.iter().map(|found| sha256(found.key.public().spki_der()));
         let all: Vec<String> = contents.certificates.iter().map(|found| spki_sha256(&found.der)).chain(keys).collect();
         assert!(all.contains(&row.spki_sha256), "{}: {all:?}", row.file);

@@ -152,6 +152,8 @@ class Certificates(Scene):
 
     def files(self):
         super().files()
+        # This page makes its own.
+        (self.folder / "export.key").unlink()
         (self.folder / "password").write_text("four words in a row\n")
 
     def openssl(self, *words):
@@ -176,7 +178,8 @@ class Certificates(Scene):
         elif "ours.p12" in words:
             words += ["-certificate_password_from_file", "password"]
         elif "pelencpass" in words:
-            words += ["-password_to_encrypt_from_file", "password", "-encrypt_input_string_from_file", "password"] if "encrypt_pass" in words else []
+            words += ["-encrypt_input_string_from_file", "password"]
+            words += ["-password_to_encrypt_from_file", "password"] if "encrypt_pass" in words else []
         return words
 
 
