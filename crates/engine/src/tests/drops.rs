@@ -17,12 +17,16 @@ struct Out {
 
 impl Out {
     async fn new(fields: &[(&str, &str)]) -> Self {
+        Self::on(&db::Faults::default(), fields).await
+    }
+
+    async fn on(faults: &db::Faults, fields: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_str().unwrap();
         let mut all = vec![("real_path", path), ("ready", "RENAME"), ("period_s", "1"), ("dest_alias", "B")];
         all.retain(|(name, _)| !fields.iter().any(|(given, _)| given == name));
         all.extend(fields);
-        let house = House::with(&[(Kind::DropFolder, "OUT", &all)]).await;
+        let house = House::with_faults(faults, &[(Kind::DropFolder, "OUT", &all)]).await;
         let mut out = Self { house, folder, task: None };
         out.start();
         out
@@ -88,6 +92,23 @@ async fn a_file_is_received_and_gone() {
     out.house.engine.route_due().await.unwrap();
     let made = out.house.engine.db().transfers().routed_to(t.id).await.unwrap();
     assert_eq!(out.house.get(made[0]).await.site, "B", "where no rule decides, dest_alias does");
+}
+
+#[tokio::test]
+async fn a_database_that_fails_refuses_no_file() {
+    let faults = db::Faults::default();
+    let out = Out::on(&faults, &[]).await;
+    out.put("first", b"x");
+    out.until_files(&[]).await;
+    for n in 0..20 {
+        faults.away(true);
+        out.put(&format!("f{n}"), b"x");
+        until("it is claimed, or left", async || !out.files().is_empty()).await;
+        tokio::task::yield_now().await;
+        faults.away(false);
+        out.until_files(&[]).await;
+    }
+    assert_eq!(out.received().await.len(), 21, "each once, none refused");
 }
 
 #[tokio::test]

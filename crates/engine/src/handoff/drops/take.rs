@@ -92,8 +92,11 @@ impl Taker<'_> {
             match self.receive(&claim, &file, partial).await {
                 Ok(true) => {}
                 Ok(false) => return self.give_back(&claim).await,
-                Err(e) if e.kind == ErrorKind::Retry || e.cause == Cause::Integrity => return Err(e),
-                Err(e) => return self.refuse_claim(&claim, &e.text).await,
+                // Only what is wrong with the file itself refuses it: a record that a failing database lost does not.
+                Err(e) if e.kind == ErrorKind::Refuse && matches!(e.cause, Cause::Invalid | Cause::Quota) => {
+                    return self.refuse_claim(&claim, &e.text).await;
+                }
+                Err(e) => return Err(e),
             }
         }
         self.finish(claim).await
