@@ -155,6 +155,7 @@ def scene(tmp_path):
         carrier=CARRIERS["sftp"], server=types.SimpleNamespace(files=files), arrivals=Watch(files),
     )
     scene = object.__new__(Scene)
+    scene.others = []
     scene.lane, scene.findings = lane, []
     scene.gateway = types.SimpleNamespace(log=lambda: "")
     scene.files = [File("f", "alpha", make_file(tmp_path / "f", 5000), 5000)]
