@@ -62,7 +62,8 @@ class Folders:
 
     def upload(self, folder, _port, login, name, path, _again):
         words = [sys.executable, "-c", SENDER, str(path), str(self.drops[login]), name, str(folder / "put")]
-        return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        # A group of its own, which a trouble can cut with all that it started.
+        return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
 
     def command(self, folder, *words):
         command = [os.environ["GATEHOUSE_PROGRAM"], *words, "--data", str(folder.parent / "data")]
