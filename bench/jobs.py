@@ -10,6 +10,7 @@ from pathlib import Path
 
 import asyncssh
 
+from measure import sync_rate
 from peers import HOST, make_file, sha256, until
 
 GIB = 1 << 30
@@ -103,26 +104,13 @@ def small(subject, scale, memory):
         folder.mkdir()
         for i in range(scale.files):
             make_file(folder / f"f{i:05}.bin", 4096)
-    syncs = sync_rate()
+    syncs = sync_rate(".", 0.5)
     with Spent(subject) as up:
         subject.sftp(f"mput {folder}/*")
     return {
         "cpu_ms/file": up.cpu * 1000 / scale.files, "wall_ms/file": up.wall * 1000 / scale.files,
         "files/s": scale.files / up.wall, "disk syncs/s": syncs,
     }
-
-
-def sync_rate(seconds=0.5):
-    """How often the disk of this moment makes 4 KiB durable: what durable small files are bound by."""
-    path = Path("bench-sync.tmp")
-    done, begun = 0, time.monotonic()
-    with path.open("wb", buffering=0) as file:
-        while time.monotonic() - begun < seconds:
-            file.write(bytes(4096))
-            os.fdatasync(file.fileno())
-            done += 1
-    path.unlink()
-    return done / seconds
 
 
 def idle(subject, scale, memory):

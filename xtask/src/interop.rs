@@ -19,8 +19,8 @@ pub(crate) fn run_tests(place: &Workplace, arguments: &[&str]) -> Result<Count, 
     pytest.args(["-m", "pytest", "-c", "tests/interop/pytest.ini", "--rootdir", "tests/interop"]);
     pytest.env("GATEHOUSE_PROGRAM", place.target.join("debug/gatehouse"));
     pytest.env("PYTHONDONTWRITEBYTECODE", "1");
-    // Tests of the package build it.
-    pytest.env("GATEHOUSE_XTASK", std::env::current_exe()?);
+    // Tests of the package build it. This very program may have been replaced by the build of the workspace.
+    pytest.env("GATEHOUSE_XTASK", place.target.join("debug/xtask"));
     let (names, options): (Vec<&str>, Vec<&str>) = arguments.iter().partition(|word| !word.starts_with('-'));
     if names.is_empty() {
         pytest.arg("tests/interop");

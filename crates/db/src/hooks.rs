@@ -149,13 +149,12 @@ impl HookRuns<'_> {
         self.0.write(move |conn| conn.run_later(END, args)).await
     }
 
-    /// After a start: what this node ran when it stopped waits again.
+    /// What a node ran that is no longer there waits again.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn recover(self, node: &str) -> Result<(), DbError> {
-        let args = args![node];
-        self.0.write(move |conn| conn.run_later(RECOVER, args)).await
+    pub async fn recover(self) -> Result<(), DbError> {
+        self.0.write(|conn| conn.run_later(RECOVER, Vec::new())).await
     }
 
     /// Runs that a transfer led to, oldest first.
@@ -206,5 +205,6 @@ const DUE: &str =
 const BEGIN: &str = "UPDATE hook_run SET state = 'P', node_id = $2, tries = tries + 1 WHERE id = $1 AND state = 'W'";
 const END: &str = "UPDATE hook_run SET state = $2, next_at = $3, exit = $4, output = $5, ended_at = $6, node_id = NULL \
     WHERE id = $1";
-const RECOVER: &str = "UPDATE hook_run SET state = 'W', node_id = NULL WHERE state = 'P' AND node_id = $1";
+pub(crate) const RECOVER: &str = "UPDATE hook_run SET state = 'W', node_id = NULL WHERE state IN ('W', 'P') AND state = 'P' \
+    AND NOT EXISTS (SELECT 1 FROM node WHERE node.id = hook_run.node_id AND node.state = 'U')";
 const OF: &str = concat!(columns!(), "WHERE transfer_id = $1 ORDER BY id LIMIT 200");

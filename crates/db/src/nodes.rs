@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use base::{TransferId, UtcMicros};
 
+use crate::hooks;
 use crate::sql::{Columns, Conn, Sql, args};
 use crate::transfer_rows::letter;
 use crate::transfer_writes as writes;
@@ -416,6 +417,7 @@ async fn take_over(conn: &mut Conn, me: String, now: UtcMicros) -> Result<TakenO
         taken.nodes.push(row.text()?);
     }
     taken.transfers = writes::recover(conn, now, "its node was lost, another one goes on").await?;
+    conn.run(hooks::RECOVER, Vec::new()).await?;
     free_places(conn).await?;
     Ok(taken)
 }
@@ -482,8 +484,9 @@ const LIST: &str = "SELECT n.id, n.name, n.host, n.version, n.state, n.started_a
 const HELD: &str = "SELECT id FROM transfer WHERE state <> 'E' AND state IN ('P', 'V', 'T') AND node_id = $1";
 const ASK: &str = "INSERT INTO transfer_ask (transfer_id, action, at) VALUES ($1, $2, $3) \
     ON CONFLICT (transfer_id) DO UPDATE SET action = excluded.action, at = excluded.at";
-const ASKED: &str = "SELECT a.transfer_id, a.action FROM transfer_ask AS a JOIN transfer AS t ON t.id = a.transfer_id \
-    WHERE t.node_id = $1";
+/// A few requests are asked for their records, never the records for their requests.
+const ASKED: &str = "SELECT a.transfer_id, a.action FROM transfer_ask AS a \
+    WHERE (SELECT t.node_id FROM transfer AS t WHERE t.id = a.transfer_id) = $1";
 /// The lowest place that is free. Two nodes that want the same one wait for each other; the second gets none, and looks
 /// again soon.
 const PLACE: &str = "WITH RECURSIVE p (n) AS (SELECT CAST(0 AS BIGINT) UNION ALL SELECT n + 1 FROM p WHERE n + 1 < $3) \

@@ -19,7 +19,7 @@ use crate::node::{Node, Recorded};
 use crate::queue::Queue;
 use crate::route::Settling;
 use crate::store::Store;
-use crate::sync::RecordLocks;
+use crate::sync::{NameLocks, RecordLocks};
 use crate::transfer::{Downloads, Uploads};
 
 /// Settings of an engine.
@@ -144,10 +144,9 @@ pub struct Engine {
     pub(crate) settling: Settling,
     pub(crate) queue: Queue,
     pub(crate) records: RecordLocks,
+    pub(crate) opening: NameLocks,
     pub(crate) node: Arc<Node>,
     pub(crate) clock_seen: crate::clock::Seen,
-    /// Certificates whose end was told of.
-    pub(crate) expiry_told: std::sync::Mutex<crate::expiry::Told>,
     pub(crate) alarms: Mutex<crate::admit::Told>,
     pub(crate) logins: Mutex<crate::admit::Noted>,
     /// Held while an upload that has a limit is committed, so that no two of them take the same room.
@@ -207,13 +206,13 @@ impl Engine {
             settling: Settling::default(),
             queue: Queue::default(),
             records: RecordLocks::default(),
+            opening: NameLocks::default(),
             limited: tokio::sync::Mutex::default(),
             frost,
             tending: tokio::sync::Mutex::default(),
             node,
             clock_seen: crate::clock::Seen::default(),
             pulse: crate::pulse::Pulse::default(),
-            expiry_told: std::sync::Mutex::default(),
             gateway_id,
             recovered,
             stop: watch::Sender::new(false),

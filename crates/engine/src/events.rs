@@ -57,8 +57,6 @@ pub enum Event {
     CaptureAlarm { site: String, fingerprint: String, text: String },
     /// Captures are at their cap: unknown keys are no longer stored.
     CaptureFull { text: String },
-    /// An enabled certificate has come within so many days of its end; 0 says that it has ended.
-    CertificateExpiring { name: String, subject: String, days: u16, until: String },
     /// A new configuration is in use.
     ConfigChanged { revision: i64, problems: usize },
     /// What was under way at the last stop was put in order.
@@ -91,7 +89,6 @@ impl Event {
             Self::Captured { .. } => "captured",
             Self::CaptureAlarm { .. } => "capture_alarm",
             Self::CaptureFull { .. } => "capture_full",
-            Self::CertificateExpiring { .. } => "certificate_expiring",
             Self::ConfigChanged { .. } => "config_changed",
             Self::Recovered { .. } => "recovered",
             Self::ClockSetBack { .. } => "clock_set_back",
@@ -126,10 +123,6 @@ impl Event {
             | Self::Captured { .. }
             | Self::CaptureAlarm { .. }
             | Self::CaptureFull { .. } => self.log_login(),
-            Self::CertificateExpiring { name, subject, days, until } => {
-                let (event, subject) = (self.name(), shown(subject));
-                tracing::warn!(target: TARGET, event, certificate = %name, %subject, days, until);
-            }
             Self::ConfigChanged { revision, problems } => {
                 tracing::info!(target: TARGET, event = self.name(), revision, problems);
             }

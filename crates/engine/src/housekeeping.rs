@@ -34,6 +34,8 @@ pub struct Tidied {
     pub retired: u64,
 }
 
+/// How long runs of hooks that ended are kept.
+const HOOK_RUNS_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Time between two looks at what `/metrics` shows.
 const LOOK: Duration = Duration::from_secs(30);
 
@@ -62,7 +64,6 @@ pub async fn run_housekeeping(engine: Arc<Engine>) {
             if let Err(error) = engine.db.usage().fold().await {
                 tracing::warn!(%error, "usage could not be summed up");
             }
-            engine.look_for_expiry();
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
                 _ = stopping.changed() => {}
@@ -102,6 +103,8 @@ impl Engine {
 
     async fn tidy_all(&self, now: UtcMicros) -> Result<Tidied, TransferError> {
         let retired = self.retire().await?.values().fold(0_u64, |sum, one| sum.saturating_add(one.transfers));
+        let before = UtcMicros(now.0.saturating_sub(UtcMicros(0).plus(HOOK_RUNS_KEPT).0));
+        self.db.hooks().forget(before).await.map_err(|e| db_error(&e))?;
         let mut purged = 0;
         loop {
             let unused = self.db.payloads().purge(now, PURGE_MAX).await.map_err(|e| db_error(&e))?;

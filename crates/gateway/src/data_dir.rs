@@ -88,14 +88,7 @@ impl DataDir {
         let path = self.0.display().to_string();
         let io = |source| DataDirError::Io { path: path.clone(), source };
         check_owner(&self.0, &fs::metadata(&self.0).map_err(io)?)?;
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(self.0.join("lock"))
-            .map_err(io)?;
+        let mut file = open_own(&self.0.join("lock")).map_err(io)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
@@ -116,14 +109,7 @@ impl DataDir {
     pub(crate) fn mark(&self) -> Result<String, DataDirError> {
         let path = self.0.join("node.mark");
         let io = |source| DataDirError::Io { path: path.display().to_string(), source };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(io)?;
+        let mut file = open_own(&path).map_err(io)?;
         let mut text = String::new();
         (&mut file).take(64).read_to_string(&mut text).map_err(io)?;
         if text.trim().is_empty() {
@@ -177,6 +163,11 @@ impl DataDir {
             Err(e) => Err(e),
         }
     }
+}
+
+/// A small file of the folder, made if it is not there, closed to others, with what it holds.
+fn open_own(path: &Path) -> std::io::Result<fs::File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
 fn check_owner(path: &Path, meta: &fs::Metadata) -> Result<(), DataDirError> {

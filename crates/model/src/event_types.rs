@@ -53,7 +53,6 @@ pub const EVENT_TYPES: &[EventType] = &[
     other("key.captured", "an unknown key was stored in quarantine"),
     other("key.changed", "a known partner shows another key than its own"),
     other("key.captures_full", "captures are at their cap"),
-    other("certificate.expiring", "a certificate comes near its end, or has ended"),
     other("config.changed", "a new configuration is in use"),
     other("alarm.opened", "something needs a person"),
     other("alarm.closed", "that is over"),

@@ -65,17 +65,23 @@ def test_a_change_made_through_one_node_is_in_force_at_the_other(pair, keys, tmp
     a.run("audit", "verify")
 
 
+def under_way(pair, end, sent, keys, trouble):
+    """A delivery that a line holds up in its middle: the node that is at work on it, and the other one."""
+    (cluster, a, b), (peer, line) = pair, end
+    line.arm([trouble])
+    sender(a, sent.parent / "client", "alpha", keys("alpha")).sftp(f"put {sent} order.bin")
+    until("the file is on its way", lambda: halfway(peer, trouble.at // 3))
+    owner = cluster.sql("SELECT n.name FROM transfer t JOIN node n ON n.id = t.node_id WHERE t.state = 'P'")
+    return (a, b) if owner == "a" else (b, a)
+
+
 def test_a_node_killed_over_a_delivery_is_replaced_within_its_lease(pair, keys, tmp_path, carriers):
     # TRF-4
-    cluster, a, b = pair
+    a = pair[1]
     peer, line = route(a, keys, tmp_path, carriers)
     with peer:
-        line.arm([Trouble("stalled", 3_000_000, length=600)])
         sent = make_file(tmp_path / "order.bin", 9_000_000)
-        sender(a, tmp_path / "client", "alpha", keys("alpha")).sftp(f"put {sent} order.bin")
-        until("the file is on its way", lambda: halfway(peer, 1_000_000))
-        owner = cluster.sql("SELECT n.name FROM transfer t JOIN node n ON n.id = t.node_id WHERE t.state = 'P'")
-        first, second = (a, b) if owner == "a" else (b, a)
+        first, second = under_way(pair, (peer, line), sent, keys, Trouble("stalled", 3_000_000, length=600))
         first.kill()
         line.mend()
         until("the file is at the partner", lambda: arrived(peer) == {"order.bin": sha256(sent)})
@@ -90,15 +96,11 @@ def test_a_node_killed_over_a_delivery_is_replaced_within_its_lease(pair, keys, 
 
 
 def test_a_node_that_was_paused_does_not_finish_what_another_took_over(pair, keys, tmp_path, carriers):
-    cluster, a, b = pair
+    a = pair[1]
     peer, line = route(a, keys, tmp_path, carriers)
     with peer:
-        line.arm([Trouble("stalled", 3_000_000, length=600)])
         sent = make_file(tmp_path / "order.bin", 9_000_000)
-        sender(a, tmp_path / "client", "alpha", keys("alpha")).sftp(f"put {sent} order.bin")
-        until("the file is on its way", lambda: halfway(peer, 1_000_000))
-        owner = cluster.sql("SELECT n.name FROM transfer t JOIN node n ON n.id = t.node_id WHERE t.state = 'P'")
-        first, second = (a, b) if owner == "a" else (b, a)
+        first, second = under_way(pair, (peer, line), sent, keys, Trouble("stalled", 3_000_000, length=600))
         first.pause()
         # The paused one's connection stays as it is; the other one's is a new one.
         until("the other one has delivered it", lambda: arrived(peer) == {"order.bin": sha256(sent)}, limit=60)
@@ -162,15 +164,11 @@ def test_an_upload_staged_elsewhere_begins_anew_and_says_so(keys, tmp_path):
 
 def test_an_operator_at_one_node_stops_a_delivery_of_the_other(pair, keys, tmp_path, carriers):
     # TRF-3
-    cluster, a, b = pair
+    a = pair[1]
     peer, line = route(a, keys, tmp_path, carriers)
     with peer:
-        line.arm([Trouble("slow", 100_000, length=600)])
         sent = make_file(tmp_path / "order.bin", 30_000_000)
-        sender(a, tmp_path / "client", "alpha", keys("alpha")).sftp(f"put {sent} order.bin")
-        until("the file is on its way", lambda: halfway(peer, 1))
-        owner = cluster.sql("SELECT n.name FROM transfer t JOIN node n ON n.id = t.node_id WHERE t.state = 'P'")
-        other = b if owner == "a" else a
+        _, other = under_way(pair, (peer, line), sent, keys, Trouble("slow", 100_000, length=600))
         ident = other.deliveries("order.bin")[0]["Ident"]
         other.run("pelctl", "control_trans", str(ident), "-action", "S")
         assert other.deliveries("order.bin")[0]["State"] == "suspended"

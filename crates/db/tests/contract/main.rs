@@ -8,6 +8,7 @@ mod audit;
 mod captures;
 mod care;
 mod cost;
+mod hooks;
 mod house;
 mod nodes;
 mod objects;

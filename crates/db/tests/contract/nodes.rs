@@ -9,9 +9,9 @@ use crate::house::{House, NOW, actor, on_both};
 
 /// Declared gone with the first look of another node: the database's clock moves in between.
 const NONE: Duration = Duration::ZERO;
-const LONG: Duration = Duration::from_secs(600);
+pub(crate) const LONG: Duration = Duration::from_secs(600);
 
-fn node(id: &str, lease: Duration) -> NewNode {
+pub(crate) fn node(id: &str, lease: Duration) -> NewNode {
     NewNode {
         id: id.to_owned(),
         name: id.to_owned(),
@@ -32,7 +32,7 @@ async fn begun(db: &Db, owner: &str) -> TransferId {
     id
 }
 
-async fn coming(db: &Db, owner: &str) -> TransferId {
+pub(crate) async fn coming(db: &Db, owner: &str) -> TransferId {
     let id = db.transfers().next_id().await.unwrap();
     let node = Some(owner.to_owned());
     db.transfers().insert(NewTransfer { node, ..NewTransfer::incoming(id, "SFTP", NOW) }).await.unwrap();
@@ -43,7 +43,7 @@ fn ended(id: TransferId, owner: &str) -> TransferChange {
     TransferChange { owner: Some(owner.to_owned()), ..TransferChange::to(id, State::Ended, NOW) }
 }
 
-fn whole(id: TransferId, owner: &str) -> CommitReceived {
+pub(crate) fn whole(id: TransferId, owner: &str) -> CommitReceived {
     CommitReceived {
         id,
         payload: NewPayload { id: PayloadId(id.0), body: PayloadBody::Inline(vec![1; 40]), size: 12, sha256: None },
@@ -71,6 +71,8 @@ on_both! {
     a_start_finds_what_its_predecessor_had;
     what_was_taken_over_is_not_ended_by_the_one_before;
     nodes_are_listed_with_what_they_have;
+    places_duties_and_requests_are_shared;
+    uploads_into_a_store_are_written_down;
 }
 
 mod bodies {
@@ -129,6 +131,51 @@ mod bodies {
         db.nodes().leave("a1").await.unwrap();
         assert_eq!(db.nodes().list().await.unwrap()[0].state, NodeState::Left);
     }
+
+    pub(super) async fn places_duties_and_requests_are_shared(house: House) {
+        let (a, b) = (house.open().await, house.open().await);
+        a.nodes().register(node("a", NONE)).await.unwrap();
+        b.nodes().register(node("b", LONG)).await.unwrap();
+        assert_eq!(a.nodes().take_place("S", 2, "a").await.unwrap(), Some(0));
+        assert_eq!(b.nodes().take_place("S", 2, "b").await.unwrap(), Some(1));
+        assert_eq!(b.nodes().take_place("S", 2, "b").await.unwrap(), None, "TRF-8 over all nodes");
+        assert_eq!(b.nodes().take_place("T", 1, "b").await.unwrap(), Some(0));
+        b.nodes().leave_place("S", 1, "b").await.unwrap().done().await.unwrap();
+        assert_eq!(a.nodes().take_place("S", 2, "a").await.unwrap(), Some(1));
+        let out = begun(&a, "a").await;
+        assert_eq!((a.nodes().held("a").await.unwrap(), b.nodes().held("b").await.unwrap()), (vec![out], vec![]));
+        b.nodes().ask(out, "S", NOW).await.unwrap();
+        assert_eq!(a.nodes().asked("a").await.unwrap(), [(out, "S".to_owned())]);
+        assert_eq!(b.nodes().asked("b").await.unwrap(), []);
+        b.nodes().switch_site("S", false, "by an operator").await.unwrap();
+        b.nodes().switch_site("S", true, "").await.unwrap();
+        let switch = SiteSwitch { site: "S".to_owned(), active: true, seq: 2, text: String::new() };
+        assert_eq!(a.nodes().switches().await.unwrap(), [switch]);
+        assert_eq!(a.nodes().name_of("b").await.unwrap().as_deref(), Some("b"));
+        assert!(a.nodes().take_duty("tidy", "a", LONG).await.unwrap());
+        if a.nodes().are_possible() {
+            assert!(!b.nodes().take_duty("tidy", "b", LONG).await.unwrap(), "one at a time");
+            b.nodes().take_over("b", NOW).await.unwrap();
+            assert_eq!(b.nodes().take_place("S", 2, "b").await.unwrap(), Some(0), "places of a lost node are free");
+            assert!(b.nodes().take_duty("tidy", "b", LONG).await.unwrap(), "and so are its duties");
+        }
+        a.nodes().answered(out).await.unwrap().done().await.unwrap();
+        assert_eq!(a.nodes().asked("a").await.unwrap(), []);
+    }
+
+    pub(super) async fn uploads_into_a_store_are_written_down(house: House) {
+        let db = house.open().await;
+        db.nodes().register(node("a", LONG)).await.unwrap();
+        for (uuid, by) in [("u1", "a"), ("u2", "one that is gone")] {
+            db.uploads().begin(uuid, by).await.unwrap();
+            db.uploads().begun(uuid, "number").await.unwrap();
+        }
+        assert_eq!(db.uploads().left("a").await.unwrap(), ["u1", "u2"], "its own, and those of nobody");
+        assert_eq!(db.uploads().left("b").await.unwrap(), ["u2"]);
+        db.uploads().ended("u1").await.unwrap();
+        let late = db.uploads().begun("u1", "number").await;
+        assert!(matches!(late, Err(DbError::NotFound { .. })), "another node has given it up: {late:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -158,32 +205,6 @@ async fn two_nodes_of_one_name_do_not_run_together() {
     assert!(matches!(b.nodes().register(again).await, Err(DbError::NodeNamed { .. })));
     a.nodes().leave("a").await.unwrap();
     b.nodes().register(other).await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn places_duties_and_requests_are_shared() {
-    let Some((_house, a, b)) = on_postgres("node_places").await else { return };
-    a.nodes().register(node("a", NONE)).await.unwrap();
-    b.nodes().register(node("b", LONG)).await.unwrap();
-    assert_eq!(a.nodes().take_place("S", 2, "a").await.unwrap(), Some(0));
-    assert_eq!(b.nodes().take_place("S", 2, "b").await.unwrap(), Some(1));
-    assert_eq!(b.nodes().take_place("S", 2, "b").await.unwrap(), None, "TRF-8 over all nodes");
-    assert_eq!(b.nodes().take_place("T", 1, "b").await.unwrap(), Some(0));
-    b.nodes().leave_place("S", 1, "b").await.unwrap().done().await.unwrap();
-    assert_eq!(a.nodes().take_place("S", 2, "a").await.unwrap(), Some(1));
-    assert!(a.nodes().take_duty("tidy", "a", LONG).await.unwrap());
-    assert!(!b.nodes().take_duty("tidy", "b", LONG).await.unwrap(), "one at a time");
-    let out = begun(&a, "a").await;
-    b.nodes().ask(out, "S", NOW).await.unwrap();
-    assert_eq!(a.nodes().asked("a").await.unwrap(), [(out, "S".to_owned())]);
-    assert_eq!(b.nodes().asked("b").await.unwrap(), []);
-    b.nodes().take_over("b", NOW).await.unwrap();
-    assert_eq!(b.nodes().take_place("S", 2, "b").await.unwrap(), Some(0), "places of a lost node are free");
-    assert!(b.nodes().take_duty("tidy", "b", LONG).await.unwrap(), "and so are its duties");
-    b.nodes().switch_site("S", false, "by an operator").await.unwrap();
-    b.nodes().switch_site("S", true, "").await.unwrap();
-    let switch = SiteSwitch { site: "S".to_owned(), active: true, seq: 2, text: String::new() };
-    assert_eq!(a.nodes().switches().await.unwrap(), [switch]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -208,6 +208,7 @@ mod bodies {
         assert_eq!((t.state, t.route_state, t.full_state()), (State::Ended, RouteState::ToRoute, "ended routing"));
         assert_eq!((t.size, t.done_octets, t.payload, t.revision), (Some(12), 12, Some(payload), 2));
         assert_eq!((t.ended_at, t.node.as_deref(), t.listed), (Some(NOW), Some("n1"), true), "its node routes it");
+        assert_eq!(db.payloads().committed_behind(PayloadId(0), 9).await.unwrap(), [payload]);
         let p = db.payloads().get(payload).await.unwrap().unwrap();
         assert_eq!((p.state, p.size, p.refs, p.sha256), (PayloadState::Committed, 12, 1, Some([3; 32])));
         assert_eq!(p.inline_sealed, Some(vec![5; 40]));

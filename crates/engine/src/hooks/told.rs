@@ -30,14 +30,13 @@ const WAITS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs
 const PAUSE: Duration = Duration::from_secs(1);
 /// Shortest time from one look to the next, so that many events share it.
 const GATHER: Duration = Duration::from_millis(50);
-/// How long runs that ended are kept.
-const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Tells hooks what happened until the engine stops. Runs that are under way then are killed and made again later.
 pub async fn run_hooks(engine: Arc<Engine>) {
     let (mut events, mut stopping) = (engine.events(), engine.stopping());
     let mut teller = Teller { engine: engine.clone(), running: HashMap::new(), tasks: JoinSet::new(), listening: None };
-    while let Err(error) = teller.begin().await {
+    // What the last stop left under way waits again.
+    while let Err(error) = engine.db.hooks().recover().await {
         tracing::error!(%error, "hooks have to wait");
         tokio::select! {
             () = tokio::time::sleep(PAUSE) => {}
@@ -80,16 +79,6 @@ struct Teller {
 }
 
 impl Teller {
-    /// What the last stop left under way waits again.
-    async fn begin(&self) -> Result<(), TransferError> {
-        let hooks = self.engine.db.hooks();
-        hooks.recover(&self.engine.options.node).await.map_err(|e| db_error(&e))?;
-        hooks
-            .forget(base::UtcMicros(self.engine.clock.now().0.saturating_sub(micros(KEPT))))
-            .await
-            .map_err(|e| db_error(&e))
-    }
-
     fn ended(&mut self, ended: Result<String, tokio::task::JoinError>) {
         match ended {
             Ok(hook) => {
@@ -153,7 +142,7 @@ impl Teller {
         if *now >= most || self.tasks.len() >= AT_ONCE_MAX {
             return Ok(());
         }
-        let node = self.engine.options.node.clone();
+        let node = self.engine.node.id();
         if self.engine.db.hooks().begin(run.id, &node).await.map_err(|e| db_error(&e))? {
             *now += 1;
             let engine = self.engine.clone();
@@ -222,8 +211,4 @@ async fn attempt(engine: &Arc<Engine>, hook: &Hook, run: &HookRun) -> (Exit, Str
         ("x_last_end_err", record.err.clone()),
     ];
     Run { hook, event: &run.kind, facts: &facts, more }.run().await
-}
-
-fn micros(time: Duration) -> i64 {
-    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }

@@ -9,6 +9,7 @@
 //! the two left over.
 
 mod body;
+mod committed;
 mod disk;
 mod error;
 mod finish;

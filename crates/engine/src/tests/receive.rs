@@ -94,6 +94,38 @@ async fn a_second_session_takes_an_upload_over() {
     assert_eq!(house.all().await.len(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread")] // DESIGN 1.2, TRF-20
+async fn of_sessions_that_send_one_file_at_once_each_is_told_the_truth() {
+    let house = House::new().await;
+    let a = partner("A");
+    for round in 0..30 {
+        let name = format!("/in/f{round}");
+        let sessions = (0..4).map(async |n| {
+            let mut file = house.begin(&a, &name, NEW).await?;
+            file.write_at(0, Bytes::from(content(1000 + n))).await?;
+            file.commit().await
+        });
+        let done = futures_util::future::join_all(sessions).await;
+        assert!(done.iter().any(Result::is_ok));
+        assert!(done.iter().flat_map(|done| done.as_ref().err()).all(|e| e.cause == Cause::Busy), "{done:?}");
+        house.advance(3);
+        house.engine.route_due().await.unwrap();
+        for id in done.into_iter().flatten().map(|done| done.transfer.unwrap()) {
+            assert_eq!(house.get(id).await.route_state, RouteState::Routed, "{:?}", house.get(id).await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_is_whole_meanwhile_is_not_given_up_as_a_partial_one() {
+    let house = House::new().await;
+    let id = house.put(&partner("A"), "/in/x", b"whole").await.transfer.unwrap();
+    house.engine.give_up_partial(id, "begun anew").await.unwrap();
+    assert_eq!(house.get(id).await.route_state, RouteState::ToRoute);
+    house.engine.give_up(id, "removed").await.unwrap();
+    assert_eq!(house.get(id).await.route_state, RouteState::NotRouted);
+}
+
 #[tokio::test] // DESIGN 1.2
 async fn settle_time_is_reset_by_rename_and_by_opening_again() {
     let house = House::new().await;

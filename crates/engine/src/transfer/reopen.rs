@@ -1,7 +1,7 @@
 //! The content that an upload begins with: nothing, what an interrupted one left, or a whole file that is opened again.
 
 use base::{PayloadId, TransferId, UtcMicros};
-use db::{PayloadState, RouteState, State, Transfer, TransferChange};
+use db::{DbError, PayloadState, RouteState, State, Transfer, TransferChange};
 
 use crate::engine::Engine;
 use crate::error::{Cause, TransferError};
@@ -34,7 +34,7 @@ impl Engine {
                 let body = self.partial_body(partial).await;
                 if body.as_ref().is_err_and(|e| e.cause == Cause::Integrity) {
                     // Its size is no longer true: the next look finds nothing, and the partner sends the whole file.
-                    self.give_up(partial.id, "what was received is no longer there").await?;
+                    self.give_up_partial(partial.id, "what was received is no longer there").await?;
                 }
                 body
             }
@@ -62,7 +62,7 @@ impl Engine {
         }
         let why =
             "its beginning lies in the staging folder of another node: the partner began the file anew at this one";
-        self.give_up(partial.id, why).await?;
+        self.give_up_partial(partial.id, why).await?;
         named.partial = None;
         Ok(true)
     }
@@ -139,27 +139,48 @@ impl Engine {
     /// An upload that its partner removed or replaced: kept as a record, no longer shown to it, never routed.
     pub(crate) async fn give_up(&self, id: TransferId, why: &str) -> Result<(), TransferError> {
         let _alone = self.records.of(id).await;
-        let Some(old) = self.db.transfers().get(id).await.map_err(|e| db_error(&e))? else {
-            return Ok(());
-        };
+        let Some(old) = self.end_partial(id, why).await? else { return Ok(()) };
         let now = self.clock.now();
-        // One that is still received by its record has lost its session while the database failed: whoever gives an upload
-        // up has ended its open one before.
-        if matches!(old.state, State::Interrupted | State::Created | State::Servicing) {
-            let mut change = TransferChange::to(id, State::Deleted, now);
-            change.note = why.to_owned();
-            change.listed = Some(false);
-            self.db.transfers().apply(change).await.map_err(|e| db_error(&e))?;
-            if let Some(payload) = old.payload {
-                self.drop_payload(payload).await;
-            }
-            return Ok(());
-        }
         let mut change = not_routed(&old, now, why);
         change.extra_json = Some(Extra { gone: true, ..Extra::of(&old) }.json());
         change.listed = Some(false);
         change.unrouted = true;
         self.db.transfers().apply(change).await.map(drop).map_err(|e| db_error(&e))
+    }
+
+    /// Gives up an upload that is not whole. One that became whole meanwhile was acknowledged: it stays, and goes its way.
+    pub(crate) async fn give_up_partial(&self, id: TransferId, why: &str) -> Result<(), TransferError> {
+        let _alone = self.records.of(id).await;
+        self.end_partial(id, why).await.map(drop)
+    }
+
+    /// Ends an upload that is not whole, and gives the record if it is another one.
+    ///
+    /// One that is still received by its record has lost its session while the database failed, or is open at another
+    /// node: that one's commit then finds its record ended.
+    async fn end_partial(&self, id: TransferId, why: &str) -> Result<Option<Transfer>, TransferError> {
+        const PARTIAL: [State; 3] = [State::Interrupted, State::Created, State::Servicing];
+        let old = self.db.transfers().get(id).await.map_err(|e| db_error(&e))?;
+        let old = match old {
+            Some(old) if PARTIAL.contains(&old.state) => old,
+            other => return Ok(other),
+        };
+        let mut change = TransferChange::to(id, State::Deleted, self.clock.now());
+        change.expected = PARTIAL.to_vec();
+        change.note = why.to_owned();
+        change.listed = Some(false);
+        match self.db.transfers().apply(change).await {
+            Ok(_) => {}
+            // It ended between the two statements.
+            Err(DbError::Unexpected { .. } | DbError::Transition { .. }) => {
+                return self.db.transfers().get(id).await.map_err(|e| db_error(&e));
+            }
+            Err(e) => return Err(db_error(&e)),
+        }
+        if let Some(payload) = old.payload {
+            self.drop_payload(payload).await;
+        }
+        Ok(None)
     }
 
     /// Keeps a whole upload from being routed while it is open again.

@@ -70,7 +70,7 @@ impl Engine {
         (to, overwrite): (&VPath, bool),
     ) -> Result<(), TransferError> {
         if let Some(partial) = &taken.partial {
-            self.give_up(partial.id, "another file was renamed to its name").await?;
+            self.give_up_partial(partial.id, "another file was renamed to its name").await?;
         }
         let Some(older) = &taken.whole else { return Ok(()) };
         let exists = || TransferError::refuse(Cause::Exists, format!("{to} is there already"));

@@ -56,6 +56,7 @@ impl Engine {
             return Err(denied("write", path));
         }
         self.ask_hooks("UPLOAD", &crate::hooks::facts(who, &folder.path, &name), who).await?;
+        let _alone = self.opening.of(&who.site, &folder.file(&name)).await;
         self.take_over(&who.site, &folder.file(&name)).await;
         let mut named = self.named(&view, &folder, &name).await?;
         let begun_elsewhere = self.leave_elsewhere(&mut named).await?;
@@ -111,7 +112,7 @@ impl Engine {
         if let Some(partial) = &named.partial
             && !matches!(base, Base::Partial(_))
         {
-            self.give_up(partial.id, "the partner began the file anew").await?;
+            self.give_up_partial(partial.id, "the partner began the file anew").await?;
         }
         Ok(replaces)
     }

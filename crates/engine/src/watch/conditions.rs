@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use base::{Shown, UtcMicros};
 use db::{NewAlarm, Outbox, Overview, Transfer};
-use model::Kind;
 
 use super::ledger::Failing;
 use super::limits::REFUSED_MINUTES;
@@ -79,8 +78,8 @@ pub(super) struct Facts {
     pub(super) failing: BTreeMap<String, Failing>,
     pub(super) refused: u64,
     pub(super) webhooks: Vec<(String, Outbox)>,
-    /// Enabled objects that are valid until some moment.
-    pub(super) valid: Vec<(Kind, String, UtcMicros)>,
+    /// Enabled certificates, and until when they are valid.
+    pub(super) valid: Vec<(String, UtcMicros)>,
     pub(super) troubles: BTreeMap<&'static str, String>,
 }
 
@@ -266,26 +265,25 @@ fn disk(facts: &Facts, all: &mut Vec<NewAlarm>) {
     all.push(NewAlarm { node: facts.node.clone(), ..alarm });
 }
 
-/// Days before its end on which an object is told anew.
+/// Days before its end on which a certificate is told anew.
 const ENDS_IN_DAYS: [u64; 5] = [1, 7, 14, 30, 60];
 
 fn ending(facts: &Facts, all: &mut Vec<NewAlarm>) {
-    for (kind, name, until) in &facts.valid {
+    for (name, until) in &facts.valid {
         let over = *until <= facts.now;
         let left = until.since(facts.now).as_secs().div_ceil(86_400);
         let Some(stage) = ENDS_IN_DAYS.iter().find(|days| left <= **days) else { continue };
         let (severity, text) = match (over, left) {
-            (true, _) => (Severity::Error, format!("{kind} {name} is valid no more, since {until}")),
-            (false, ..=7) => (Severity::Error, format!("{kind} {name} is valid until {until}, {left} days")),
-            (false, _) => (Severity::Warning, format!("{kind} {name} is valid until {until}, less than {stage} days")),
+            (true, _) => (Severity::Error, format!("certificate {name} is valid no more, since {until}")),
+            (false, ..=7) => (Severity::Error, format!("certificate {name} is valid until {until}, {left} days")),
+            (false, _) => {
+                (Severity::Warning, format!("certificate {name} is valid until {until}, less than {stage} days"))
+            }
         };
         // Each stage is an alarm of its own, so that it is told.
-        let subject = format!("{kind} {name} {}", if over { 0 } else { *stage });
+        let subject = format!("{name} {}", if over { 0 } else { *stage });
         let effect = "connections that need it fail from then on";
-        let next = match *kind {
-            Kind::Certificate => format!("gatehouse secdsp display_cert {name}"),
-            _ => format!("gatehouse history {kind} {name}"),
-        };
+        let next = format!("gatehouse secdsp display_cert {name}");
         all.push(new(("expiring", &subject), severity, text, effect, next));
     }
 }
@@ -403,12 +401,12 @@ mod tests {
             [(61, None), (60, Some("60")), (30, Some("30")), (8, Some("14")), (7, Some("7")), (1, Some("1"))]
         {
             let until = facts().now.plus(Duration::from_secs(days * 86_400));
-            let valid = vec![(Kind::Key, "K".to_owned(), until)];
+            let valid = vec![("K".to_owned(), until)];
             let told = of(&Facts { valid, ..facts() }, &Thresholds::default());
             let stage = told.first().map(|alarm| alarm.subject.rsplit(' ').next().unwrap());
             assert_eq!(stage, expected, "{days} days");
         }
-        let over = Facts { valid: vec![(Kind::Key, "K".to_owned(), facts().now)], ..facts() };
-        assert_eq!(of(&over, &Thresholds::default())[0].subject, "KEY K 0");
+        let over = Facts { valid: vec![("K".to_owned(), facts().now)], ..facts() };
+        assert_eq!(of(&over, &Thresholds::default())[0].subject, "K 0");
     }
 }

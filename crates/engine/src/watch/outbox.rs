@@ -308,10 +308,6 @@ pub(super) fn code_of(event: &Event) -> Option<(&'static str, String, serde_json
         Event::CaptureAlarm { site, fingerprint, text } => {
             ("key.changed", site.clone(), json!({ "site": site, "fingerprint": fingerprint, "text": text }))
         }
-        Event::CertificateExpiring { name, subject, days, until } => {
-            let data = json!({ "certificate": name, "subject": subject, "days": days, "until": until });
-            ("certificate.expiring", name.clone(), data)
-        }
         Event::CaptureFull { text } => ("key.captures_full", String::new(), json!({ "text": text })),
         Event::ConfigChanged { revision, problems } => {
             ("config.changed", String::new(), json!({ "revision": revision, "problems": problems }))

@@ -2,7 +2,7 @@
 
 use base::{TransferId, UtcMicros};
 use db::{Counted, DbError, NewAlarm, Outbox, Overview, State, Transfer};
-use model::{Kind, Severity as ProblemSeverity, Snapshot, Value};
+use model::{ObjectState, Severity as ProblemSeverity, Snapshot};
 use serde::Serialize;
 
 use super::conditions::{self, Facts};
@@ -336,17 +336,10 @@ impl Engine {
     }
 }
 
-/// The field by which objects say until when they are valid.
-const VALID_UNTIL: &str = "valid_until";
-
-/// Enabled objects that are valid until some moment.
-fn valid(snapshot: &Snapshot) -> Vec<(Kind, String, UtcMicros)> {
-    let enabled = Kind::ALL.into_iter().flat_map(|kind| snapshot.objects(kind));
-    let until = |object: &std::sync::Arc<model::Object>| match object.body.get(VALID_UNTIL) {
-        Some(Value::Text(text)) => UtcMicros::parse(text).ok().map(|at| (object.kind, object.name.clone(), at)),
-        _ => None,
-    };
-    enabled.filter(|object| object.state == model::ObjectState::Enabled).filter_map(until).collect()
+/// Enabled certificates, and until when they are valid.
+fn valid(snapshot: &Snapshot) -> Vec<(String, UtcMicros)> {
+    let enabled = snapshot.certificates().filter(|entry| entry.state == ObjectState::Enabled);
+    enabled.filter_map(|entry| Some((entry.name.clone(), entry.valid_until?))).collect()
 }
 
 fn back(now: UtcMicros) -> UtcMicros {

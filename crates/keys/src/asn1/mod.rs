@@ -27,6 +27,11 @@ pub(crate) struct Values<'a> {
     rest: std::vec::IntoIter<Value<'a>>,
 }
 
+/// An object identifier of its dotted form.
+pub(crate) const fn id(text: &'static str) -> ObjectIdentifier {
+    ObjectIdentifier::new_unwrap(text)
+}
+
 /// The values of the SEQUENCE that `der` is, with nothing behind it. `what` names the whole in errors.
 pub(crate) fn sequence<'a>(what: &'static str, der: &'a [u8]) -> Result<Values<'a>, KeyError> {
     let value = Values::only(what, der)?;

@@ -7,7 +7,7 @@ use base::{UtcMicros, random};
 use der::asn1::ObjectIdentifier;
 use thiserror::Error;
 
-use crate::asn1::{OCTET_STRING, SEQUENCE, ZERO, bits, oid, value};
+use crate::asn1::{OCTET_STRING, SEQUENCE, ZERO, bits, id, oid, value};
 use crate::{KeyAlgorithm, KeyError, PrivateKey, PublicKey};
 
 pub use subject::{AlternativeName, Subject};
@@ -158,10 +158,6 @@ fn key_usage(key: &PublicKey, authority: bool) -> &'static [u8] {
         (false, KeyAlgorithm::Rsa) if !key.is_pss_only() => &[3, 2, 5, 0xa0],
         (false, _) => &[3, 2, 7, 0x80],
     }
-}
-
-const fn id(text: &'static str) -> ObjectIdentifier {
-    ObjectIdentifier::new_unwrap(text)
 }
 
 const BASIC_CONSTRAINTS: ObjectIdentifier = id("2.5.29.19");

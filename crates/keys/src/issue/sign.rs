@@ -7,7 +7,7 @@ use aws_lc_rs::signature::{
 };
 use der::asn1::ObjectIdentifier;
 
-use crate::asn1::{NULL, SEQUENCE, oid, value};
+use crate::asn1::{NULL, SEQUENCE, id, oid, value};
 use crate::parts::{Curve, PrivateParts};
 use crate::{KeyError, PrivateKey};
 
@@ -65,10 +65,6 @@ const fn ecdsa(curve: Curve) -> &'static EcdsaSigningAlgorithm {
 
 fn unsupported(what: &str) -> KeyError {
     KeyError::Unsupported { what: format!("{what} signs no certificate") }
-}
-
-const fn id(text: &'static str) -> ObjectIdentifier {
-    ObjectIdentifier::new_unwrap(text)
 }
 
 const RSA_SHA256: ObjectIdentifier = id("1.2.840.113549.1.1.11");

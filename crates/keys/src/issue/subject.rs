@@ -8,7 +8,7 @@ use base::brief;
 use der::asn1::ObjectIdentifier;
 
 use super::IssueError;
-use crate::asn1::{SEQUENCE, Values, oid, value};
+use crate::asn1::{SEQUENCE, Values, id, oid, value};
 
 /// Who a certificate is for: a distinguished name. Its parts keep the order in which they were written.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -161,10 +161,6 @@ impl FromStr for AlternativeName {
             _ => Err(wrong()),
         }
     }
-}
-
-const fn id(text: &'static str) -> ObjectIdentifier {
-    ObjectIdentifier::new_unwrap(text)
 }
 
 const SET: u8 = 0x31;

@@ -9,7 +9,7 @@ use super::cipher::encrypt_aes256;
 use super::kdf::{derive_pbkdf1, derive_pbkdf2};
 use super::{Cipher, Hash, Opening, Purpose, bmp_password, derive_pkcs12};
 use crate::KeyError;
-use crate::asn1::{NULL, OCTET_STRING, SEQUENCE, Value, Values, integer, oid, value};
+use crate::asn1::{NULL, OCTET_STRING, SEQUENCE, Value, Values, id, integer, oid, value};
 use crate::error::damaged;
 use crate::limits::{DERIVATION_KIB_MAX, SALT_OCTETS_MAX};
 use crate::parts::Number;
@@ -333,10 +333,6 @@ struct OldScheme {
 fn old_scheme(name: ObjectIdentifier) -> Option<OldScheme> {
     let (_, hash, cipher, pkcs12) = *OLD.iter().find(|(id, ..)| *id == name)?;
     Some(OldScheme { hash, cipher, pkcs12 })
-}
-
-const fn id(text: &'static str) -> ObjectIdentifier {
-    ObjectIdentifier::new_unwrap(text)
 }
 
 const PBES2: ObjectIdentifier = id("1.2.840.113549.1.5.13");

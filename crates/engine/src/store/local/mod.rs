@@ -12,11 +12,12 @@ use async_trait::async_trait;
 use base::hex;
 
 use crate::store::body::{Body, Staging, remove_if_there};
+use crate::store::committed::{open_as_told, resume_or_whole};
 use crate::store::disk::{Disk, DiskFile, Entry};
 use crate::store::error::Part;
 use crate::store::format::{HEADER, Header, SLOT_AT, encode_slot, wide};
-use crate::store::resume::{read_header, resume};
-use crate::store::staged::{Finished, blocking};
+use crate::store::resume::read_header;
+use crate::store::staged::blocking;
 use crate::store::stored::SealedFile;
 use crate::store::{
     FileUuid, Found, InlinePayload, KeyWrap, Resumed, Saved, Sealed, Space, Staged, Store, StoreError, StoreParts,
@@ -115,39 +116,19 @@ impl Store for LocalStore {
     }
 
     async fn resume(&self, uuid: FileUuid, saved: &Saved) -> Result<Resumed, StoreError> {
-        let (staging, shelves, told) = (self.staging.clone(), self.shelves.clone(), saved.clone());
-        let found = blocking(move || {
-            match shelves.open(&staging, uuid) {
-                Ok(whole) => return Ok(Err(whole.info)),
-                Err(StoreError::Absent { .. }) => {}
-                Err(e) => return Err(e),
-            }
-            resume(&staging, uuid, &told)?.map(Ok).ok_or(StoreError::Absent { uuid })
-        });
-        Ok(match found.await? {
-            Ok(again) => Resumed::Staged(Staged::again(self.staging.clone(), again)),
-            Err(info) => Resumed::Complete(info),
-        })
+        let shelves = self.shelves.clone();
+        resume_or_whole(&self.staging, uuid, saved, move |staging| shelves.open(staging, uuid)).await
     }
 
     async fn commit(&self, staged: Staged) -> Result<Sealed, StoreError> {
         let shelves = self.shelves.clone();
         let place = Box::new(move |body: &Body| shelves.place(&*body.staging.parts.disk, body.uuid, &body.path));
-        Ok(match staged.finish(place).await? {
-            Finished::Inline(payload, info) => Sealed::Inline(payload, info),
-            Finished::Placed(info) => Sealed::File(info),
-        })
+        staged.finish(place).await.map(Sealed::from)
     }
 
     async fn open(&self, uuid: FileUuid, info: &StoredInfo) -> Result<Stored, StoreError> {
-        let (staging, shelves, told) = (self.staging.clone(), self.shelves.clone(), *info);
-        let step = self.staging.parts.limits.read_octets;
-        let sealed = blocking(move || shelves.open(&staging, uuid)).await?;
-        let digest_differs = matches!((told.sha256, sealed.info.sha256), (Some(a), Some(b)) if a != b);
-        if digest_differs || told.size != sealed.info.size {
-            return Err(StoreError::corrupt(uuid, Part::Whole));
-        }
-        Ok(Stored::in_file(sealed, step))
+        let shelves = self.shelves.clone();
+        open_as_told(&self.staging, uuid, info, move |staging| shelves.open(staging, uuid)).await
     }
 
     fn open_inline(&self, uuid: FileUuid, payload: &InlinePayload, info: &StoredInfo) -> Result<Stored, StoreError> {

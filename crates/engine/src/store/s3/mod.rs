@@ -21,12 +21,13 @@ use async_trait::async_trait;
 pub use options::{S3Credentials, S3Options};
 
 use super::body::{Body, Staging, remove_if_there};
+use super::committed::{open_as_told, resume_or_whole};
 use super::disk::DiskFile;
 use super::error::Part;
 use super::format::HEADER_OCTETS;
 use super::local::{self, check_folder, list_staged, mark, rewrap};
-use super::resume::{read_header, resume};
-use super::staged::{Finished, blocking};
+use super::resume::read_header;
+use super::staged::blocking;
 use super::stored::SealedFile;
 use super::{
     FileUuid, Found, InlinePayload, Resumed, Saved, Sealed, Space, Staged, Store, StoreError, StoreParts, Stored,
@@ -182,19 +183,8 @@ impl Store for S3Store {
     }
 
     async fn resume(&self, uuid: FileUuid, saved: &Saved) -> Result<Resumed, StoreError> {
-        let (staging, inner, told) = (self.staging.clone(), self.inner.clone(), saved.clone());
-        let found = blocking(move || {
-            match inner.open(&staging, uuid) {
-                Ok(whole) => return Ok(Err(whole.info)),
-                Err(StoreError::Absent { .. }) => {}
-                Err(e) => return Err(e),
-            }
-            resume(&staging, uuid, &told)?.map(Ok).ok_or(StoreError::Absent { uuid })
-        });
-        Ok(match found.await? {
-            Ok(again) => Resumed::Staged(Staged::again(self.staging.clone(), again)),
-            Err(info) => Resumed::Complete(info),
-        })
+        let inner = self.inner.clone();
+        resume_or_whole(&self.staging, uuid, saved, move |staging| inner.open(staging, uuid)).await
     }
 
     async fn commit(&self, staged: Staged) -> Result<Sealed, StoreError> {
@@ -206,20 +196,12 @@ impl Store for S3Store {
             // If it stays it is swept: its row no longer wants it.
             remove_if_there(&body.staging, &body.path)
         });
-        Ok(match staged.finish(place).await? {
-            Finished::Inline(payload, info) => Sealed::Inline(payload, info),
-            Finished::Placed(info) => Sealed::File(info),
-        })
+        staged.finish(place).await.map(Sealed::from)
     }
 
     async fn open(&self, uuid: FileUuid, info: &StoredInfo) -> Result<Stored, StoreError> {
-        let (staging, inner, told) = (self.staging.clone(), self.inner.clone(), *info);
-        let sealed = blocking(move || inner.open(&staging, uuid)).await?;
-        let digest_differs = matches!((told.sha256, sealed.info.sha256), (Some(a), Some(b)) if a != b);
-        if digest_differs || told.size != sealed.info.size {
-            return Err(StoreError::corrupt(uuid, Part::Whole));
-        }
-        Ok(Stored::in_file(sealed, self.staging.parts.limits.read_octets))
+        let inner = self.inner.clone();
+        open_as_told(&self.staging, uuid, info, move |staging| inner.open(staging, uuid)).await
     }
 
     fn open_inline(&self, uuid: FileUuid, payload: &InlinePayload, info: &StoredInfo) -> Result<Stored, StoreError> {

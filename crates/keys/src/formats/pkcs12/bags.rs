@@ -4,7 +4,7 @@ use der::Tag;
 use der::asn1::ObjectIdentifier;
 
 use super::WHAT;
-use crate::asn1::{SEQUENCE, Value, Values, sequence, to_der, value};
+use crate::asn1::{SEQUENCE, Value, Values, id, sequence, to_der, value};
 use crate::error::damaged;
 use crate::formats::certificates::{
     CertificateFileError, Contents, FoundCertificate, FoundKey, SignedKind, signed_kind,
@@ -122,10 +122,6 @@ impl Tags {
         }
         Ok(tags)
     }
-}
-
-const fn id(text: &'static str) -> ObjectIdentifier {
-    ObjectIdentifier::new_unwrap(text)
 }
 
 pub(super) const KEY: ObjectIdentifier = id("1.2.840.113549.1.12.10.1.1");

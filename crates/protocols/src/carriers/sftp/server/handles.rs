@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use engine::VPath;
+use engine::{Cause, TransferError, VPath};
 
 use crate::carriers::sftp::folder::{Download, Upload};
 use crate::carriers::sftp::wire::{Attrs, NameEntry, Pieces};
@@ -13,6 +13,16 @@ pub(super) enum Open {
     Upload(OpenUpload),
     Download(Box<dyn Download>),
     Listing(VecDeque<NameEntry>),
+}
+
+impl Open {
+    /// Keeps what the session was told of the file's size before it was opened.
+    pub(super) fn told(mut self, size: Option<u64>) -> Self {
+        if let Self::Upload(OpenUpload { append: Append::Open { told }, .. }) = &mut self {
+            *told = size;
+        }
+        self
+    }
 }
 
 /// A file open for writing.
@@ -26,27 +36,41 @@ pub(super) struct OpenUpload {
 /// Where writes of a file opened with APPEND go.
 ///
 /// The draft puts them at the end, whatever their offset; OpenSSH's `reput` and others give offsets that count from the
-/// end as they saw it, and send several at once. Both are served: the first write decides by how much all are shifted.
+/// end as STAT told it, and send several at once. Both are served: the first write decides by how much all are shifted.
+/// One that goes on at an end that has moved since is refused, because the file would get some of its content twice.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Append {
     /// Not opened with APPEND: offsets as they come.
     No,
-    /// Opened with APPEND, nothing written yet.
-    Open,
+    /// Opened with APPEND, nothing written yet; the size that the session was told before, if it asked.
+    Open { told: Option<u64> },
     /// By so much.
     Shift(u64),
+    /// Refused: somebody else has written to the file.
+    Moved,
 }
 
 impl Append {
     /// Where a write at `offset` goes, if the file has `size` octets now.
-    pub(super) fn place(&mut self, offset: u64, size: u64) -> Option<u64> {
-        if *self == Self::Open {
-            *self = Self::Shift(size.saturating_sub(offset));
+    pub(super) fn place(&mut self, offset: u64, size: u64) -> Result<u64, TransferError> {
+        if let Self::Open { told } = *self {
+            let leaves_it_to_us = offset == 0 && told.is_none_or(|told| told > 0);
+            *self = match size.saturating_sub(offset) {
+                by if by == 0 || leaves_it_to_us => Self::Shift(by),
+                _ => Self::Moved,
+            };
         }
-        match self {
-            Self::Shift(by) => offset.checked_add(*by),
-            _ => Some(offset),
+        match *self {
+            Self::No | Self::Open { .. } => Ok(offset),
+            Self::Shift(by) => Ok(offset.saturating_add(by)),
+            Self::Moved => Err(Self::moved()),
         }
+    }
+
+    /// Why nothing is appended.
+    pub(super) fn moved() -> TransferError {
+        let text = "another session has written to the file: ask for its size and go on from there";
+        TransferError::refuse(Cause::Busy, text)
     }
 }
 
@@ -262,21 +286,25 @@ mod tests {
     #[test]
     fn appended_writes_go_behind_what_is_there() {
         // DESIGN 1.1: `reput` opens with APPEND and gives offsets from the end it saw.
-        for (offsets, size, expected) in [
-            ([100, 132, 164], 100, [100, 132, 164]), // OpenSSH reput
-            ([0, 32, 64], 100, [100, 132, 164]),     // a client that leaves it to the server
-            ([40, 72, 8], 100, [100, 132, 68]),
-            ([200, 232, 264], 100, [200, 232, 264]),
+        for (offsets, told, expected) in [
+            ([100, 132, 164], Some(100), Some([100, 132, 164])), // OpenSSH reput
+            ([100, 132, 164], None, Some([100, 132, 164])),
+            ([0, 32, 64], None, Some([100, 132, 164])), // a client that leaves it to the server
+            ([0, 32, 64], Some(100), Some([100, 132, 164])),
+            ([200, 232, 264], None, Some([200, 232, 264])), // refused by the engine: a gap
+            ([68, 100, 132], Some(68), None),               // reput, and the file has grown
+            ([68, 100, 132], None, None),
+            ([0, 32, 100], Some(0), None),
         ] {
-            let mut append = Append::Open;
-            let mut now = size;
-            for (offset, expected) in offsets.into_iter().zip(expected) {
-                let place = append.place(offset, now).unwrap();
-                assert_eq!(place, expected);
-                now = now.max(place + 32);
+            let mut append = Append::Open { told };
+            let mut now = 100;
+            for at in 0..3 {
+                let place = append.place(offsets[at], now).ok();
+                assert_eq!(place, expected.map(|e| e[at]), "{offsets:?} {told:?}");
+                now = now.max(place.unwrap_or(0) + 32);
             }
         }
-        assert_eq!(Append::Shift(9).place(u64::MAX, 0), None);
-        assert_eq!(Append::No.place(3, 100), Some(3));
+        assert_eq!(Append::Shift(9).place(u64::MAX, 0).unwrap(), u64::MAX, "is beyond any file");
+        assert_eq!(Append::No.place(3, 100).unwrap(), 3);
     }
 }

@@ -88,7 +88,7 @@ async fn open(folder: &dyn Folder, path: &VPath, flags: OpenFlags) -> Result<Ope
         exclusive: flags.has(OpenFlags::CREATE.and(OpenFlags::EXCLUSIVE)),
     };
     let file = folder.open_write(path, how).await?;
-    let append = if append { Append::Open } else { Append::No };
+    let append = if append { Append::Open { told: None } } else { Append::No };
     Ok(Open::Upload(OpenUpload { file, readable: flags.has(OpenFlags::READ), append }))
 }
 
@@ -96,9 +96,9 @@ async fn on_upload(up: &mut OpenUpload, verb: Verb, folder: &Arc<dyn Folder>) ->
     match verb {
         Verb::Write { data, .. } if data.is_empty() => Ok(replies::ok()),
         Verb::Write { offset, data } => {
-            let place = up.append.place(offset, up.file.size()).filter(|at| end_of(*at, data.len()).is_some());
-            match place {
-                Some(at) => write(up, at, data).await.map(|()| replies::ok()),
+            let at = up.append.place(offset, up.file.size())?;
+            match end_of(at, data.len()) {
+                Some(_) => write(up, at, data).await.map(|()| replies::ok()),
                 None => Ok(replies::invalid("offset is beyond any file")),
             }
         }
@@ -154,6 +154,10 @@ fn data(wanted: u32, data: Bytes) -> Reply {
 /// Ends a handle. An upload is committed in a task of its own, so that it is finished even if the session is cut short.
 async fn close(open: Open) -> Result<Reply, TransferError> {
     match open {
+        Open::Upload(up) if up.append == Append::Moved => {
+            up.file.interrupt().await;
+            Err(Append::moved())
+        }
         Open::Upload(up) => match tokio::spawn(up.file.commit()).await {
             Ok(committed) => committed.map(|proof| {
                 tracing::debug!(octets = proof.size(), "upload is durable");

@@ -18,7 +18,7 @@ use crate::carriers::sftp::folder::Folder;
 use crate::carriers::sftp::line::{LineInput, LineOutput, PARTS_OCTETS_MIN};
 use crate::carriers::sftp::replies;
 use crate::carriers::sftp::wire::{
-    ClientPacket, Extended, Framer, Limits, NameEntry, PACKET_OCTETS_MAX, Pieces, Reply, Request, ServerPacket,
+    Attrs, ClientPacket, Extended, Framer, Limits, NameEntry, PACKET_OCTETS_MAX, Pieces, Reply, Request, ServerPacket,
     VERSION, WireError, data_head, extension,
 };
 
@@ -59,6 +59,8 @@ pub(super) struct Session {
     octets_waiting: usize,
     /// Octets that running reads may add to the output.
     octets_being_read: usize,
+    /// The path that the peer last asked about, and the size it was told.
+    told: Option<(VPath, u64)>,
     malformed: u32,
     /// The peer is gone: nothing is read for it any more.
     ending: bool,
@@ -82,6 +84,7 @@ impl Session {
             requests_waiting: 0,
             octets_waiting: 0,
             octets_being_read: 0,
+            told: None,
             malformed: 0,
             ending: false,
             served: Served::default(),
@@ -367,8 +370,13 @@ impl Session {
             Origin::Path { job, opens, opened, path } => {
                 self.paths.done(job);
                 self.opening -= usize::from(opens);
-                if let Some(open) = opened {
-                    reply = Reply::Handle(self.handles.insert(open, path));
+                match (opened, &reply) {
+                    (Some(open), _) => {
+                        let open = open.told(self.told.take_if(|(told, _)| *told == path).map(|(_, size)| size));
+                        reply = Reply::Handle(self.handles.insert(open, path));
+                    }
+                    (None, Reply::Attrs(Attrs { size: Some(size), .. })) => self.told = Some((path, *size)),
+                    _ => {}
                 }
             }
         }

@@ -221,6 +221,33 @@ async fn reput_of_openssh_goes_on_at_the_end() {
 }
 
 #[tokio::test]
+async fn reput_of_openssh_does_not_append_to_a_file_that_has_grown() {
+    // Two sessions send one file: the second asks for its size, and then the first goes on for a while.
+    for told in [0, 4] {
+        let folder = MemoryFolder::new();
+        let set = |octets: &[u8]| folder.state.lock().unwrap().partial.insert(b"/in/f".to_vec(), octets.to_vec());
+        set(&b"0123"[..told]);
+        let mut raw = Raw::greeted(start(&folder, ServerLimits::default()).0).await;
+        let asked = raw.ask(1, Request::Stat { path: Bytes::from_static(b"f") }).await;
+        assert!(matches!(asked, Reply::Attrs(attrs) if attrs.size == Some(told as u64)));
+        set(b"012345");
+        let handle = raw.open("f", 2 | 4 | 8).await;
+        let write = |offset, data: &'static [u8]| Request::Write {
+            handle: handle.clone(),
+            offset,
+            data: Bytes::from_static(data).into(),
+        };
+        let told = told as u64;
+        let requests = [write(told, b"45"), write(6, b"67"), Request::Close { handle: handle.clone() }];
+        for (id, request) in (2u32..).zip(requests) {
+            let reply = raw.ask(id, request).await;
+            assert!(matches!(reply, Reply::Status { code: StatusCode::Failure, .. }), "{told}: {reply:?}");
+        }
+        assert_eq!((folder.file("/in/f"), folder.log()), (None, vec!["interrupt /in/f 6".to_owned()]));
+    }
+}
+
+#[tokio::test]
 async fn a_download_goes_on_where_it_ended() {
     // SFTP-10
     let data = pattern(500_000);
