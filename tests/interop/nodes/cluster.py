@@ -94,4 +94,4 @@ class Cluster:
         return node
 
     def sql(self, text):
-        return self.database.sql(text, "begin")
+        return self.database.sql(text, "begin").strip()

@@ -26,11 +26,11 @@ def sender(node, folder, login, key):
 
 
 def arrived(peer):
-    return {path.name: sha256(path) for path in peer.files.rglob("*") if path.is_file() and not path.name.startswith(".")}
+    return {path.name: sha256(path) for path in peer.files.rglob("*") if path.is_file() and path.suffix != ".part"}
 
 
 def halfway(peer, octets):
-    return any(path.name.startswith(".") and path.stat().st_size >= octets for path in peer.files.rglob("*"))
+    return any(path.stat().st_size >= octets for path in peer.files.rglob("*.part"))
 
 
 def route(a, keys, tmp_path, carriers, name="bravo"):

@@ -119,10 +119,10 @@ def test_an_upload_that_was_begun_but_not_written_down_is_found(store, keys, tmp
     with contextlib.closing(sqlite3.connect(gateway.data / "gatehouse.db")) as base:
         base.execute(sql, (uuid,))
         base.commit()
-    foreign = f"prod/payload/ff/{'f' * 32}.ghp"
-    store.client.create_multipart_upload(Bucket=BUCKET, Key=foreign)
+    # Nobody wrote this one down: it goes by its age, and this store dates all of them to 2010.
+    store.client.create_multipart_upload(Bucket=BUCKET, Key=f"prod/payload/ff/{'f' * 32}.ghp")
     with gateway:
-        until("it is given up", lambda: [one["Key"] for one in store.unfinished()] == [foreign])
+        until("both are given up", lambda: store.unfinished() == [])
 
 
 def test_a_store_that_is_away_acknowledges_nothing(store, keys, tmp_path):

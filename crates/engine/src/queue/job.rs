@@ -64,6 +64,8 @@ pub(crate) struct Running {
     begun: Mutex<Option<StepTimer>>,
     lost: AtomicBool,
     over: watch::Sender<bool>,
+    /// It was asked to stop, or lost.
+    stop: watch::Sender<bool>,
 }
 
 impl Default for Running {
@@ -73,6 +75,7 @@ impl Default for Running {
             begun: Mutex::new(Some(StepTimer::begin("deliver"))),
             lost: AtomicBool::new(false),
             over: watch::Sender::new(false),
+            stop: watch::Sender::new(false),
         }
     }
 }
@@ -81,6 +84,7 @@ impl Running {
     /// Asks the job to stop.
     pub(crate) fn ask(&self, action: Control) {
         *lock(&self.asked) = Some(action);
+        self.stop.send_replace(true);
     }
 
     /// What it is asked for.
@@ -98,11 +102,23 @@ impl Running {
     /// It is no longer this node's: it has to stop.
     pub(crate) fn lose(&self) {
         self.lost.store(true, Ordering::Relaxed);
+        self.stop.send_replace(true);
     }
 
     /// Whether it is no longer this node's.
     pub(crate) fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Waits until it was asked to stop, or lost.
+    pub(crate) fn stop(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut stop = self.stop.subscribe();
+        async move {
+            if stop.wait_for(|stop| *stop).await.is_err() {
+                // It is over, and nobody can ask any more.
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     /// Its end is recorded.

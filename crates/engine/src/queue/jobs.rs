@@ -8,6 +8,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use base::{TransferId, UtcMicros};
 use db::{DbError, DueQuery, Pending, State, Transfer, TransferChange};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use model::RemoteSite;
 use tokio::task::JoinHandle;
 
@@ -17,7 +19,7 @@ use super::job::{JobOutcome, OutgoingJob, Running};
 use super::outcome::{Ended, ended};
 use crate::engine::Engine;
 use crate::error::{Cause, TransferError};
-use crate::limits::PROGRESS_EVERY;
+use crate::limits::{PROGRESS_EVERY, STOP_GRACE};
 use crate::sync::lock;
 use crate::transfer::{Extra, db_error};
 use crate::vfd::octets_of;
@@ -323,6 +325,16 @@ impl JobSource for Jobs {
             false => engine.db.transfers().apply(change).await,
         };
         ending.told(recorded.map(drop)).and(before)
+    }
+
+    fn cut(&self, id: TransferId) -> BoxFuture<'static, ()> {
+        match self.held.as_ref().filter(|held| held.taken.record.id == id) {
+            Some(held) => {
+                let stop = held.taken.running.stop();
+                Box::pin(stop.then(|()| tokio::time::sleep(STOP_GRACE)))
+            }
+            None => Box::pin(std::future::pending()),
+        }
     }
 
     fn stopping(&self) -> bool {

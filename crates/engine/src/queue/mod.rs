@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use base::TransferId;
+use futures_util::future::BoxFuture;
 use model::{RemoteSite, Snapshot};
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -73,6 +74,10 @@ pub trait JobSource: Send {
     /// # Errors
     /// If it, or the end of the job before, could not be stored yet: end the connection. The queue goes on trying.
     async fn finish(&mut self, id: TransferId, outcome: JobOutcome) -> Result<(), TransferError>;
+
+    /// Becomes ready when the job was told to stop, and has had its time for it: the partner is waited for no longer, and
+    /// the connection ends. Until then [`JobSource::progress`] is how it learns of that.
+    fn cut(&self, id: TransferId) -> BoxFuture<'static, ()>;
 
     /// Whether to come to an end soon.
     fn stopping(&self) -> bool;

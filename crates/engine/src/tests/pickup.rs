@@ -7,6 +7,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use base::{TransferId, UtcMicros};
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use model::{Kind, RemoteSite};
 
 use super::house::*;
@@ -42,6 +43,9 @@ impl JobSource for Queue {
     async fn finish(&mut self, _id: TransferId, outcome: JobOutcome) -> Result<(), TransferError> {
         self.ends.push(outcome);
         Ok(())
+    }
+    fn cut(&self, _id: TransferId) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::pending())
     }
     fn stopping(&self) -> bool {
         false

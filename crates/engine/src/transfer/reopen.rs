@@ -54,7 +54,8 @@ impl Engine {
         Ok(row.and_then(|row| row.holder).is_none_or(|holder| holder == self.store.holder()))
     }
 
-    /// Gives up an interrupted upload that lies at another node: its partner begins the file anew at this one.
+    /// Gives up an interrupted upload that lies at another node: its partner begins the file anew at this one. Says whether
+    /// that upload was the newest of the name.
     pub(crate) async fn leave_elsewhere(&self, named: &mut Named) -> Result<bool, TransferError> {
         let Some(partial) = &named.partial else { return Ok(false) };
         if self.can_go_on_here(partial).await? {
@@ -63,8 +64,9 @@ impl Engine {
         let why =
             "its beginning lies in the staging folder of another node: the partner began the file anew at this one";
         self.give_up_partial(partial.id, why).await?;
+        let is_newest = named.whole.as_ref().is_none_or(|whole| whole.id < partial.id);
         named.partial = None;
-        Ok(true)
+        Ok(is_newest)
     }
 
     pub(crate) async fn fresh_body(&self) -> Result<Body, TransferError> {

@@ -48,10 +48,11 @@ impl Engine {
             return Ok(entry);
         }
         let mut named = self.named(view, folder, name).await?;
-        if let Some(partial) = &named.partial
+        if let Some(partial) = &mut named.partial
             && !self.can_go_on_here(partial).await?
         {
-            named.partial = None;
+            // Whoever resumes begins anew; that there is nothing at all would make its client give up.
+            partial.done_octets = 0;
         }
         let rights = view.file_rights(folder, name);
         let whole = named.readable();

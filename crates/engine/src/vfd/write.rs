@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use base::TransferId;
-use db::{NewTransfer, State, TransferChange};
+use db::{NewTransfer, State, Transfer, TransferChange};
 use model::DuplicatePolicy;
 
 use crate::admit::Admitted;
@@ -60,11 +60,12 @@ impl Engine {
         self.take_over(&who.site, &folder.file(&name)).await;
         let mut named = self.named(&view, &folder, &name).await?;
         let begun_elsewhere = self.leave_elsewhere(&mut named).await?;
-        let older = named.whole.as_ref().filter(|w| named.partial.as_ref().is_none_or(|p| p.id < w.id));
+        let newer = |w: &&Transfer| !begun_elsewhere && named.partial.as_ref().is_none_or(|p| p.id < w.id);
+        let older = named.whole.as_ref().filter(newer);
         if older.is_some() && how.exclusive {
             return Err(TransferError::refuse(Cause::Exists, format!("{path} is there already")));
         }
-        if !how.create && older.is_none() && named.partial.is_none() {
+        if !how.create && older.is_none() && named.partial.is_none() && !begun_elsewhere {
             return Err(nothing(path));
         }
         let base = match (older, named.partial.as_ref()) {

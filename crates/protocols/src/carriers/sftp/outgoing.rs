@@ -35,6 +35,7 @@ pub(super) async fn deliver_all(
     while let Some(mut job) = jobs.next().await {
         let errand = errand(policies, &job);
         let id = job.id;
+        client.cut_when(jobs.cut(id));
         let result = client.deliver(&errand, &mut job.source, &mut Told { jobs, id }).await;
         let lost = result.as_ref().err().filter(|e| e.is_fatal()).cloned();
         match &result {
@@ -121,6 +122,7 @@ mod tests {
     use base::SystemClock;
     use engine::Cause;
     use engine::store::{FileUuid, Sealed, Store, StoreParts, open_store};
+    use futures_util::future::BoxFuture;
     use keys::MasterKey;
     use model::{RenamePolicy, VerifyPolicy};
 
@@ -136,6 +138,7 @@ mod tests {
         reached: Vec<u64>,
         last_steps: Vec<i64>,
         stop_at: Option<u64>,
+        is_cut: bool,
     }
 
     #[async_trait]
@@ -161,6 +164,12 @@ mod tests {
         async fn finish(&mut self, id: TransferId, outcome: JobOutcome) -> Result<(), TransferError> {
             self.ends.push((id.0, outcome));
             Ok(())
+        }
+        fn cut(&self, _id: TransferId) -> BoxFuture<'static, ()> {
+            match self.is_cut {
+                true => Box::pin(std::future::ready(())),
+                false => Box::pin(std::future::pending()),
+            }
         }
         fn stopping(&self) -> bool {
             false
@@ -248,6 +257,19 @@ mod tests {
         };
         assert_eq!(stopped.text, "an operator stopped it");
         assert_eq!(folder.file("/in/f1"), None);
+    }
+
+    #[tokio::test]
+    async fn a_partner_that_does_not_answer_keeps_no_job_from_stopping() {
+        let (files, folder) = (Files::new(), MemoryFolder::new());
+        let mut queue = Queue { is_cut: true, ..Queue::default() };
+        queue.jobs.push_back(files.job(1, b"x").await);
+        queue.jobs.push_back(files.job(2, b"x").await);
+        let client = connect(&folder, ClientOptions::default()).await.unwrap();
+        let cut = deliver_all(client, as_a_site_says(), &mut queue).await.unwrap_err();
+        assert_eq!((cut.cause, cut.kind), (Cause::Stopping, ErrorKind::Retry));
+        assert!(matches!(&queue.ends[..], [(1, JobOutcome::Retry(_))]), "{:?}", queue.ends);
+        assert_eq!(queue.jobs.len(), 1, "the other job waits for the next connection");
     }
 
     #[tokio::test]

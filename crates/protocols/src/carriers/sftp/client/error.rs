@@ -12,6 +12,9 @@ pub enum ClientError {
     /// The channel ended.
     #[error("the partner's server ended the channel")]
     Closed,
+    /// We ended the channel: the operation had to stop, and the server's answer did not come in time.
+    #[error("it had to stop, and the partner's server did not answer in time: the connection was cut")]
+    Cut,
     /// No answer came.
     #[error("the partner's server sent nothing for {seconds} s")]
     Silent {
@@ -125,7 +128,7 @@ impl ClientError {
     /// Whether the channel is of no use any more.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
-        let is_over = matches!(self, Self::Closed | Self::Silent { .. } | Self::EndUnknown { .. });
+        let is_over = matches!(self, Self::Closed | Self::Cut | Self::Silent { .. } | Self::EndUnknown { .. });
         is_over || matches!(self, Self::Version { .. } | Self::Protocol { .. })
     }
 }
@@ -136,6 +139,7 @@ impl From<ClientError> for TransferError {
         let text = error.to_string();
         match error {
             ClientError::Local(error) => error,
+            ClientError::Cut => Self::retry(Cause::Stopping, text),
             ClientError::Closed | ClientError::Silent { .. } | ClientError::EndUnknown { .. } => {
                 Self::retry(Cause::Connection, text)
             }

@@ -18,6 +18,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use channel::Pipe;
 use engine::TransferError;
+use futures_util::future::BoxFuture;
 
 pub use deliver::{Delivered, Errand, Found, Naming};
 pub use error::ClientError;
@@ -78,6 +79,8 @@ impl Progress for NoProgress {
 /// A session with a server.
 pub struct SftpClient {
     input: Box<dyn LineInput>,
+    /// When nothing is waited for any more.
+    cut: BoxFuture<'static, ()>,
     output: Arc<dyn LineOutput>,
     framer: Framer,
     options: ClientOptions,
@@ -111,6 +114,7 @@ impl SftpClient {
         let Line { input, output } = line;
         let mut client = Self {
             input,
+            cut: Box::pin(std::future::pending()),
             output,
             framer: Framer::default(),
             block_octets: options.block_octets.clamp(1, BLOCK_OCTETS_MAX),
@@ -131,6 +135,11 @@ impl SftpClient {
             client.take_limits().await?;
         }
         Ok(client)
+    }
+
+    /// When this is ready no answer is waited for any more: operations fail with [`ClientError::Cut`].
+    pub fn cut_when(&mut self, cut: BoxFuture<'static, ()>) {
+        self.cut = cut;
     }
 
     /// Whether the server named this extension.
@@ -221,10 +230,17 @@ impl SftpClient {
                 return ServerPacket::decode(&packet.joined()).map_err(ClientError::wire);
             }
             let wait_max = self.options.reply_wait_max;
-            match tokio::time::timeout(wait_max, self.input.next()).await {
-                Ok(Some(piece)) => self.framer.push(piece),
-                Ok(None) => return Err(ClientError::Closed),
-                Err(_) => return Err(ClientError::Silent { seconds: wait_max.as_secs() }),
+            tokio::select! {
+                biased;
+                () = &mut self.cut => {
+                    self.cut = Box::pin(std::future::ready(()));
+                    return Err(ClientError::Cut);
+                }
+                came = tokio::time::timeout(wait_max, self.input.next()) => match came {
+                    Ok(Some(piece)) => self.framer.push(piece),
+                    Ok(None) => return Err(ClientError::Closed),
+                    Err(_) => return Err(ClientError::Silent { seconds: wait_max.as_secs() }),
+                }
             }
         }
     }

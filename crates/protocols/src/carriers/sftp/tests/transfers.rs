@@ -223,13 +223,13 @@ async fn reput_of_openssh_goes_on_at_the_end() {
 #[tokio::test]
 async fn reput_of_openssh_does_not_append_to_a_file_that_has_grown() {
     // Two sessions send one file: the second asks for its size, and then the first goes on for a while.
-    for told in [0, 4] {
+    for told in [0_u64, 4] {
         let folder = MemoryFolder::new();
         let set = |octets: &[u8]| folder.state.lock().unwrap().partial.insert(b"/in/f".to_vec(), octets.to_vec());
-        set(&b"0123"[..told]);
+        set(&b"0123"[..idx(told)]);
         let mut raw = Raw::greeted(start(&folder, ServerLimits::default()).0).await;
         let asked = raw.ask(1, Request::Stat { path: Bytes::from_static(b"f") }).await;
-        assert!(matches!(asked, Reply::Attrs(attrs) if attrs.size == Some(told as u64)));
+        assert!(matches!(asked, Reply::Attrs(attrs) if attrs.size == Some(told)));
         set(b"012345");
         let handle = raw.open("f", 2 | 4 | 8).await;
         let write = |offset, data: &'static [u8]| Request::Write {
@@ -237,7 +237,6 @@ async fn reput_of_openssh_does_not_append_to_a_file_that_has_grown() {
             offset,
             data: Bytes::from_static(data).into(),
         };
-        let told = told as u64;
         let requests = [write(told, b"45"), write(6, b"67"), Request::Close { handle: handle.clone() }];
         for (id, request) in (2u32..).zip(requests) {
             let reply = raw.ask(id, request).await;
