@@ -18,8 +18,9 @@ fn opened(algorithm: &[u8], content: &[u8], password: Option<&str>) -> Result<Ve
 fn a_password_opens_what_it_protected() {
     let (algorithm, content) = encrypt(b"a secret", "open sesame", 1000).unwrap();
     assert_eq!(opened(&algorithm, &content, Some("open sesame")).unwrap(), b"a secret");
-    assert_eq!(opened(&algorithm, &content, Some("open Sesame")).unwrap_err(), KeyError::PasswordWrong);
-    assert_eq!(opened(&algorithm, &content, Some("")).unwrap_err(), KeyError::PasswordWrong);
+    // One wrong password in 256 leaves what looks like padding: then it is for the reader of the content to say so.
+    let wrong = ["open Sesame", "", "x", "open sesame "].map(|password| opened(&algorithm, &content, Some(password)));
+    assert!(wrong.contains(&Err(KeyError::PasswordWrong)) && !wrong.contains(&Ok(b"a secret".to_vec())), "{wrong:?}");
     assert_eq!(opened(&algorithm, &content, None).unwrap_err(), KeyError::PasswordNeeded);
     let (_, again) = encrypt(b"a secret", "open sesame", 1000).unwrap();
     assert_ne!(content, again, "salt and initial vector are fresh (STO-4)");
