@@ -62,12 +62,12 @@ def measure(count, files, octets):
     with tempfile.TemporaryDirectory(prefix="gatehouse-nodes-") as folder:
         folder = Path(folder)
         folder.chmod(0o711)
-        key = Key(folder / "key")
+        key, other = Key(folder / "key"), Key(folder / "other")
         with Cluster(folder / "cluster", database=Durable) as cluster:
             nodes = [cluster.add(f"n{number}", lease_s=30) for number in range(count)]
             first = nodes[0]
             first.partner("alpha", key=key, settle_s=0)
-            first.partner("keeper", key=key, key_name="K_ALPHA")
+            first.partner("keeper", key=other)
             with Sshd(folder / "bravo", [first.own_key()]) as bravo:
                 first.remote("bravo", bravo)
                 first.run("peladm", "update_site", "-alias", "bravo", "-init_conn_max", "8")
@@ -80,7 +80,7 @@ def measure(count, files, octets):
 
                 def send(session, login, path, times):
                     port = nodes[session % count].ports["key"]
-                    client = OpenSsh(folder / f"{login}{session}", port, login, key)
+                    client = OpenSsh(folder / f"{login}{session}", port, login, key if login == "alpha" else other)
                     client.sftp(*(f"put {path} s{session}.{n}" for n in range(times)), options=("-q",), limit=900)
 
                 each = files // SESSIONS

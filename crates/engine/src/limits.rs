@@ -29,7 +29,7 @@ pub const ROUTE_BY_OTHERS_AFTER: Duration = Duration::from_secs(5);
 /// Time between two records of how far a running delivery is.
 pub const PROGRESS_EVERY: Duration = Duration::from_secs(60);
 /// Time that a job that was told to stop may still wait for its partner: then its connection is cut.
-pub const STOP_GRACE: Duration = Duration::from_secs(3);
+pub const CUT_AFTER: Duration = Duration::from_secs(3);
 /// Longest pause of the scheduler between two looks, if no one wakes it.
 pub const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// Shortest pause of the scheduler between two looks by timer.

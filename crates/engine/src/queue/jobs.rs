@@ -19,7 +19,7 @@ use super::job::{JobOutcome, OutgoingJob, Running};
 use super::outcome::{Ended, ended};
 use crate::engine::Engine;
 use crate::error::{Cause, TransferError};
-use crate::limits::{PROGRESS_EVERY, STOP_GRACE};
+use crate::limits::{PROGRESS_EVERY, CUT_AFTER};
 use crate::sync::lock;
 use crate::transfer::{Extra, db_error};
 use crate::vfd::octets_of;
@@ -331,7 +331,7 @@ impl JobSource for Jobs {
         match self.held.as_ref().filter(|held| held.taken.record.id == id) {
             Some(held) => {
                 let stop = held.taken.running.stop();
-                Box::pin(stop.then(|()| tokio::time::sleep(STOP_GRACE)))
+                Box::pin(stop.then(|()| tokio::time::sleep(CUT_AFTER)))
             }
             None => Box::pin(std::future::pending()),
         }
