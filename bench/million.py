@@ -9,7 +9,7 @@ import time
 
 COLUMNS = """id, type, mode, direction, protocol, local_site, site, gate, login, appli, dir_name, file_name, state, route_state,
     trade_state, priority, listed, created_at, next_try_at, ended_at, retries, size, done_octets, payload_id, route_from,
-    rule_id, dest_gen, message_id, reason, diag, err, why_json, extra_json, node_id, lease_until, revision, not_after"""
+    rule_id, dest_gen, message_id, reason, diag, err, why_json, extra_json, node_id, revision, not_after"""
 
 # Numbers that look random: h1 to h3 are from 0 to 999 and do not follow each other. `site` has the skew of a cube.
 FACTS = """
@@ -52,7 +52,7 @@ TRANSFERS = f"""
     CASE WHEN state IN ('S', 'X') THEN 3 ELSE 0 END, 0,
     CASE WHEN state IN ('R', 'S', 'X') THEN 'the partner did not answer: connection refused' ELSE '' END,
     CASE WHEN is_in = 1 THEN {{why}} ELSE '' END, CASE WHEN is_in = 1 THEN {{extra}} ELSE '{{{{}}}}' END,
-    CASE WHEN state IN ('P', 'V') THEN 'main' END, CASE WHEN state IN ('P', 'V') THEN at END, 3,
+    CASE WHEN state IN ('P', 'V') THEN 'main' END, 3,
     CASE WHEN state = 'B' AND h2 < 300 THEN at + 90000000000 END
   FROM ({WAYS}) AS ways
 """
