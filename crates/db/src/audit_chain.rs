@@ -130,15 +130,21 @@ pub(crate) fn octets(octets: Vec<u8>) -> Result<[u8; 32], DbError> {
 pub(crate) fn page(filter: &AuditFilter, limit: u32) -> (String, Args) {
     let mut sql = format!("SELECT {COLUMNS} FROM audit WHERE seq > $1");
     let mut args = args![filter.above];
-    // The first of these that is asked for finds the entries by its index, in order; the others only look at them.
-    let mut found = false;
+    // The first of these that is asked for finds the entries by its index, in order; the others only look at them. It is
+    // written as a range: of a column that has to be equal PostgreSQL guesses how many entries it names, and rather reads
+    // the whole audit by number, where an actor who did little is never found.
+    let mut by = "";
     for (column, value) in
-        [("name", &filter.name), ("actor", &filter.actor), ("action", &filter.action), ("kind", &filter.kind)]
+        [("name, ", &filter.name), ("actor, ", &filter.actor), ("action, ", &filter.action), ("kind, ", &filter.kind)]
     {
         if let Some(value) = value {
             args.push(Value::from(value));
-            sql.push_str(&format!(" AND {column}{} = ${}", if found { " || ''" } else { "" }, args.len()));
-            found = true;
+            let (name, at) = (column.trim_end_matches(", "), args.len());
+            match by {
+                "" => sql.push_str(&format!(" AND ({name}, seq) > (${at}, $1) AND {name} <= ${at}")),
+                _ => sql.push_str(&format!(" AND {name} || '' = ${at}")),
+            }
+            by = if by.is_empty() { column } else { by };
         }
     }
     for (condition, value) in [
@@ -152,7 +158,8 @@ pub(crate) fn page(filter: &AuditFilter, limit: u32) -> (String, Args) {
         }
     }
     let order = if filter.newest { "DESC" } else { "ASC" };
-    sql.push_str(&format!(" ORDER BY seq {order} LIMIT {limit}"));
+    let by = by.replace(',', &format!(" {order},"));
+    sql.push_str(&format!(" ORDER BY {by}seq {order} LIMIT {limit}"));
     (sql, args)
 }
 

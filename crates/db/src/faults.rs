@@ -40,6 +40,7 @@ async fn hot_queries_use_their_index() {
         limit: 9,
     };
     let site = TransferFilter { site: Some("A".to_owned()), ..Default::default() };
+    let received = TransferFilter { direction: Some(Direction::In), ..Default::default() };
     let waiting = TransferFilter { states: vec![State::ToBegin], ..Default::default() };
     let file = TransferFilter { file_name: Some("f".to_owned()), direction: Some(Direction::In), ..site.clone() };
     let commit: Vec<&str> = transfer_writes::COMMIT_RECEIVED.split(';').collect();
@@ -58,6 +59,7 @@ async fn hot_queries_use_their_index() {
             "transfer_listed (gate=? AND dir_name=? AND file_name=?)",
         ),
         (transfer_rows::page(&site, 9).0, "transfer_site (site=?)"),
+        (transfer_rows::page(&received, 9).0, "transfer_way (direction=? AND mode=?)"),
         (transfer_rows::page(&waiting, 9).0, "transfer_state (state=? AND direction=? AND mode=?)"),
         (
             transfer_rows::page(&TransferFilter { site: site.site.clone(), ..waiting }, 9).0,

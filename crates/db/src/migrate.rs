@@ -17,6 +17,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (6, include_str!("../migrations/0006_hooks.sql")),
     (7, include_str!("../migrations/0007_watch.sql")),
     (8, include_str!("../migrations/0008_indexes.sql")),
+    (9, include_str!("../migrations/0009_ways.sql")),
 ];
 
 /// Lines that begin a part for one database, to the end or the next such line.

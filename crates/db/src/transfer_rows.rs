@@ -98,9 +98,10 @@ impl Conditions {
 
 /// The query of a page, newest first.
 ///
-/// What names few transfers (a file, what they forward) has an index that gives the order; the rest is looked at row by row,
-/// and kept from being taken for an index (`|| ''`, `+ 0`). States, directions and modes name many and have few values: the page is
-/// put together from the newest of each combination that is asked for, all found in one index.
+/// What names few transfers (a file, what they forward) has an index that gives the order; the rest is looked at in that
+/// index or row by row, and kept from being taken for another one (`|| ''`, `+ 0`). States, directions and modes name many: the
+/// page is put together from the newest of each combination that is asked for, all found in one index. In both cases the
+/// numbers come first, then their records.
 pub(crate) fn page(filter: &TransferFilter, limit: u32) -> (String, Args) {
     let mut c = Conditions::default();
     c.add_if("route_from =", filter.route_from);
@@ -116,31 +117,34 @@ pub(crate) fn page(filter: &TransferFilter, limit: u32) -> (String, Args) {
     let ways = ways(filter);
     let asks_ways = !filter.states.is_empty() || filter.direction.is_some() || filter.mode.is_some();
     if is_narrow && asks_ways {
+        let columns =
+            if ways.iter().all(|way| way.0.is_none()) { "direction || mode" } else { "state || direction || mode" };
         let list = ways.iter().map(|way| format!("'{way}'")).collect::<Vec<_>>().join(", ");
-        c.sql.push(format!("state || direction || mode IN ({list})"));
+        c.sql.push(format!("{columns} IN ({list})"));
     }
     let rest = c.all();
-    let sql = match asks_ways && !is_narrow {
-        false => format!("SELECT {} FROM transfer WHERE {rest} ORDER BY id DESC LIMIT {limit}", columns!()),
-        true => {
-            let newest = ways.iter().map(|way| way.newest(&rest, limit)).collect::<Vec<_>>().join(" UNION ALL ");
-            // SQLite takes the tables of a CROSS JOIN in this order.
-            format!(
-                "SELECT {} FROM (SELECT found FROM ({newest}) AS each_way ORDER BY found DESC LIMIT {limit}) AS newest \
-                 CROSS JOIN transfer WHERE id = found ORDER BY id DESC",
-                columns!()
-            )
-        }
+    let found = if is_narrow {
+        format!("SELECT id AS found FROM transfer WHERE {rest} ORDER BY id DESC LIMIT {limit}")
+    } else if asks_ways {
+        let newest = ways.iter().map(|way| way.newest(&rest, limit)).collect::<Vec<_>>().join(" UNION ALL ");
+        format!("SELECT found FROM ({newest}) AS each_way ORDER BY found DESC LIMIT {limit}")
+    } else {
+        let sql = format!("SELECT {} FROM transfer WHERE {rest} ORDER BY id DESC LIMIT {limit}", columns!());
+        return (sql, c.args);
     };
+    // SQLite takes the tables of a CROSS JOIN in this order.
+    let sql =
+        format!("SELECT {} FROM ({found}) AS newest CROSS JOIN transfer WHERE id = found ORDER BY id DESC", columns!());
     (sql, c.args)
 }
 
-/// A combination of the three.
-struct Way(State, Direction, Mode);
+/// A combination of the three; without a state, of all states.
+struct Way(Option<State>, Direction, Mode);
 
 impl std::fmt::Display for Way {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}{}{}", self.0.letter(), self.1.letter(), self.2.letter())
+        let state = self.0.map(|state| state.letter().to_string()).unwrap_or_default();
+        write!(f, "{state}{}{}", self.1.letter(), self.2.letter())
     }
 }
 
@@ -148,23 +152,29 @@ impl Way {
     /// The query of its newest numbers.
     fn newest(&self, rest: &str, limit: u32) -> String {
         let Self(state, direction, mode) = self;
-        let (state, direction, mode) = (state.letter(), direction.letter(), mode.letter());
+        let state = state.map(|state| format!("state = '{}' AND ", state.letter())).unwrap_or_default();
+        let (direction, mode) = (direction.letter(), mode.letter());
         format!(
-            "SELECT found FROM (SELECT id AS found FROM transfer WHERE state = '{state}' AND direction = '{direction}' \
-             AND mode = '{mode}' AND {rest} ORDER BY id DESC LIMIT {limit}) AS way_{state}{direction}{mode}"
+            "SELECT found FROM (SELECT id AS found FROM transfer WHERE {state}direction = '{direction}' \
+             AND mode = '{mode}' AND {rest} ORDER BY id DESC LIMIT {limit}) AS way_{self}"
         )
     }
 }
 
 /// The combinations that a filter asks for.
 fn ways(filter: &TransferFilter) -> Vec<Way> {
-    let states = State::ALL.iter().filter(|s| filter.states.is_empty() || filter.states.contains(s));
+    let asked = |state: &&State| filter.states.is_empty() || filter.states.contains(state);
+    let states = match filter.states.is_empty() && (filter.site.is_none() || filter.file_name.is_some()) {
+        true => vec![None],
+        // Of one site there is an index with the state only.
+        false => State::ALL.iter().filter(asked).map(|state| Some(*state)).collect::<Vec<_>>(),
+    };
     let directions = filter.direction.map_or_else(|| vec![Direction::In, Direction::Out], |only| vec![only]);
     let modes = filter.mode.map_or_else(|| vec![Mode::Initiator, Mode::Responder], |only| vec![only]);
     let mut ways = Vec::new();
     for state in states {
         for direction in &directions {
-            ways.extend(modes.iter().map(|mode| Way(*state, *direction, *mode)));
+            ways.extend(modes.iter().map(|mode| Way(state, *direction, *mode)));
         }
     }
     ways

@@ -19,7 +19,7 @@ use super::job::{JobOutcome, OutgoingJob, Running};
 use super::outcome::{Ended, ended};
 use crate::engine::Engine;
 use crate::error::{Cause, TransferError};
-use crate::limits::{PROGRESS_EVERY, CUT_AFTER};
+use crate::limits::{CUT_AFTER, PROGRESS_EVERY};
 use crate::sync::lock;
 use crate::transfer::{Extra, db_error};
 use crate::vfd::octets_of;
