@@ -2,7 +2,8 @@
 
 Files of 4 KiB go up over 32 connections of OpenSSH's `sftp`, each of which sends its next file when the one before is
 acknowledged: 32 are in flight. Each is recorded and on the disk before it is acknowledged. Beside it, in the same folder and
-by turns: how often the disk makes 4 KiB durable, one after the other. Goal: four times as often. Logging in is not counted.
+by turns: how often the disk makes 4 KiB durable, one after the other. Goal: four times as often. Then the same clients send to
+OpenSSH's server, which syncs nothing: no server can do much more on that machine. Logging in is not counted.
 """
 
 import argparse
@@ -19,18 +20,35 @@ sys.path[:0] = [str(ROOT / "tests/interop"), str(ROOT / "bench")]
 
 from gateway import Gateway  # noqa: E402
 from measure import load, sync_rate  # noqa: E402
-from peers import Key, OpenSsh, make_file, until  # noqa: E402
+from peers import Key, OpenSsh, Sshd, make_file, until  # noqa: E402
 
 GOAL = 4.0
 OCTETS = 4096
 
 
-def clients(gateway, key, options, turn):
+class Ours:
+    """The gateway: each file is recorded and on the disk before it is acknowledged."""
+
+    def __init__(self, gateway, key):
+        self.name, self.folder, self.login, self.key = "gateway", gateway.folder, "bench", key
+        self.port, self.pid = gateway.port("key"), gateway.process.pid
+
+
+class Peer:
+    """OpenSSH's server, which syncs nothing: what the machine does with such clients at all."""
+
+    def __init__(self, folder, key):
+        self.name, self.folder, self.key, self.pid = "sshd", folder, key, None
+        self.server = Sshd(folder / "peer", [key])
+        self.port, self.login = self.server.port, self.server.login
+
+
+def clients(server, options, turn):
     """Clients that are logged in and wait for the file `go`, each with its files to send."""
-    each, go = options.files // options.flight, gateway.folder / f"go{turn}"
-    source, running, ready = gateway.folder / "source.bin", [], []
+    each, go = options.files // options.flight, server.folder / f"go{turn}"
+    source, running, ready = server.folder / "source.bin", [], []
     for n in range(options.flight):
-        client = OpenSsh(gateway.folder / f"client{n}", gateway.port("key"), "bench", key)
+        client = OpenSsh(server.folder / f"{server.name}{n}", server.port, server.login, server.key)
         ready.append(client.folder / f"ready{turn}")
         lines = ["pwd", f"!touch {ready[-1]}; while [ ! -e {go} ]; do sleep 0.02; done"]
         lines += [f"put {source} r{turn}c{n}-{i}.bin" for i in range(each)]
@@ -39,32 +57,34 @@ def clients(gateway, key, options, turn):
     return running, go, each * options.flight
 
 
-def rounds(gateway, key, options):
+def rounds(server, options):
     ratios = []
-    make_file(gateway.folder / "source.bin", OCTETS)
-    print(f"{options.flight} in flight, files of {OCTETS} octets; {load()}")
+    make_file(server.folder / "source.bin", OCTETS)
+    print(f"{server.name}: {options.flight} in flight, files of {OCTETS} octets; {load()}")
     for turn in range(-1, options.rounds):
-        running, go, files = clients(gateway, key, options, turn)
-        before = sync_rate(gateway.folder)
-        cpu, begun = cpu_s(gateway.process.pid), time.monotonic()
+        running, go, files = clients(server, options, turn)
+        before = sync_rate(server.folder)
+        cpu, begun = cpu_s(server.pid), time.monotonic()
         go.touch()
         for client in running:
             said = client.communicate()[0]
             if client.returncode != 0:
                 raise AssertionError(said.decode(errors="replace"))
         seconds = time.monotonic() - begun
-        cpu = cpu_s(gateway.process.pid) - cpu
-        disk = statistics.fmean([before, sync_rate(gateway.folder)])
+        cpu = cpu_s(server.pid) - cpu
+        disk = statistics.fmean([before, sync_rate(server.folder)])
         rate = files / seconds
         if turn >= 0:
             ratios.append(rate / disk)
+        spent = f", {cpu * 1000 / files:.2f} ms CPU a file" if server.pid else ""
         print(f"  {'warm-up' if turn < 0 else f'round {turn + 1}':8}{rate:7.0f} files/s, disk {disk:6.0f} syncs/s, ratio "
-              f"{rate / disk:5.2f}, {cpu * 1000 / files:.2f} ms CPU a file; {load()}", flush=True)
-    ratio = statistics.median(ratios)
-    print(f"median ratio {ratio:.2f}, goal {GOAL:g}: {'reached' if ratio >= GOAL else 'NOT reached'}")
+              f"{rate / disk:5.2f}{spent}; {load()}", flush=True)
+    return statistics.median(ratios)
 
 
 def cpu_s(pid):
+    if pid is None:
+        return 0
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return sum(int(field) for field in fields[11:13]) / os.sysconf("SC_CLK_TCK")
 
@@ -80,7 +100,12 @@ def main():
         key = Key(scratch / "user")
         with Gateway(scratch / "gateway", '[log]\nlevel = "warn"\n') as gateway:
             gateway.partner("bench", key=key, settle_s=0)
-            rounds(gateway, key, options)
+            ratio = rounds(Ours(gateway, key), options)
+        peer = Peer(scratch, key)
+        with peer.server:
+            most = rounds(peer, options)
+        print(f"median ratio {ratio:.2f}, goal {GOAL:g}: {'reached' if ratio >= GOAL else 'NOT reached'}; "
+              f"a server that syncs nothing: {most:.2f}")
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
