@@ -59,6 +59,7 @@ async fn hot_queries_use_their_index() {
             "transfer_listed (gate=? AND dir_name=? AND file_name=?)",
         ),
         (transfer_rows::page(&site, 9).0, "transfer_site (site=?)"),
+        (transfer_rows::OVERDUE.to_owned(), "transfer_not_after (not_after>? AND not_after<?)"),
         (transfer_rows::page(&received, 9).0, "transfer_way (direction=? AND mode=?)"),
         (transfer_rows::page(&waiting, 9).0, "transfer_state (state=? AND direction=? AND mode=?)"),
         (

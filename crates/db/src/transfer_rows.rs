@@ -246,11 +246,11 @@ pub(crate) const TO_ROUTE: &str = concat!(
     "ORDER BY next_try_at, id LIMIT $2"
 );
 
-/// Waiting, and past the latest date.
+/// Waiting, and past the latest date. (`direction || ''` keeps SQLite from the index of directions, which finds half of all.)
 pub(crate) const OVERDUE: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM transfer WHERE not_after IS NOT NULL AND ended_at IS NULL AND not_after <= $1 AND direction = 'O' \
+    " FROM transfer WHERE not_after IS NOT NULL AND ended_at IS NULL AND not_after <= $1 AND direction || '' = 'O' \
      AND state || '' IN ('F', 'D', 'B', 'R', 'S') ORDER BY not_after, id LIMIT $2"
 );
 
