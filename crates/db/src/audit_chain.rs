@@ -133,18 +133,18 @@ pub(crate) fn page(filter: &AuditFilter, limit: u32) -> (String, Args) {
     // The first of these that is asked for finds the entries by its index, in order; the others only look at them. It is
     // written as a range: of a column that has to be equal PostgreSQL guesses how many entries it names, and rather reads
     // the whole audit by number, where an actor who did little is never found.
-    let mut by = "";
+    let mut by = None;
     for (column, value) in
-        [("name, ", &filter.name), ("actor, ", &filter.actor), ("action, ", &filter.action), ("kind, ", &filter.kind)]
+        [("name", &filter.name), ("actor", &filter.actor), ("action", &filter.action), ("kind", &filter.kind)]
     {
         if let Some(value) = value {
             args.push(Value::from(value));
-            let (name, at) = (column.trim_end_matches(", "), args.len());
-            match by {
-                "" => sql.push_str(&format!(" AND ({name}, seq) > (${at}, $1) AND {name} <= ${at}")),
-                _ => sql.push_str(&format!(" AND {name} || '' = ${at}")),
-            }
-            by = if by.is_empty() { column } else { by };
+            let at = args.len();
+            sql.push_str(&match by {
+                None => format!(" AND ({column}, seq) > (${at}, $1) AND {column} <= ${at}"),
+                Some(_) => format!(" AND {column} || '' = ${at}"),
+            });
+            by = by.or(Some(column));
         }
     }
     for (condition, value) in [
@@ -158,7 +158,7 @@ pub(crate) fn page(filter: &AuditFilter, limit: u32) -> (String, Args) {
         }
     }
     let order = if filter.newest { "DESC" } else { "ASC" };
-    let by = by.replace(',', &format!(" {order},"));
+    let by = by.map(|column| format!("{column} {order}, ")).unwrap_or_default();
     sql.push_str(&format!(" ORDER BY {by}seq {order} LIMIT {limit}"));
     (sql, args)
 }
