@@ -246,7 +246,8 @@ class Scene:
         if set(arrived) != sent:
             self.finding("double" if set(arrived) - sent else "loss", f"{file.name}: {arrived} arrived, {sent} are recorded")
         if len(sent) != len(received):
-            self.finding("loss", f"{file.name}: {len(received)} whole uploads, {len(sent)} deliveries")
+            told = "\n".join(self.gateway.run("why", str(row["Ident"])).stdout for row in received)
+            self.finding("loss", f"{file.name}: {len(received)} whole uploads, {len(sent)} deliveries\n{told}")
 
     def check_kept(self, file):
         folder, port = self.folder / f"client_{file.name}", self.lane.inward.port

@@ -84,15 +84,17 @@ mod asked {
     struct Plan {
         /// Statements to go, and what happens to the last of them.
         next: Option<(u64, Fault)>,
+        /// Only statements that begin so are counted.
+        word: &'static str,
         struck: Option<String>,
         commits: u64,
         is_away: bool,
     }
 
     impl Faults {
-        /// Strikes at the statement number `n` from now.
-        pub fn strike(&self, n: u64, fault: Fault) {
-            self.plan(|plan| *plan = Plan { next: Some((n, fault)), commits: plan.commits, ..Plan::default() });
+        /// Strikes at the statement number `n` from now of those that begin with `word`.
+        pub fn strike(&self, word: &'static str, n: u64, fault: Fault) {
+            self.plan(|plan| *plan = Plan { next: Some((n, fault)), word, commits: plan.commits, ..Plan::default() });
         }
 
         /// The database is away: every connection is cut, until it is told to be back.
@@ -125,6 +127,7 @@ mod asked {
                 return Some(Fault::Cut);
             }
             match &mut self.next {
+                Some(_) if !statement.starts_with(self.word) => None,
                 Some((1, fault)) => {
                     let fault = *fault;
                     self.struck = Some(statement.to_owned());

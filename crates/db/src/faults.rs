@@ -240,12 +240,12 @@ async fn told_is_what_happened_whatever_fails() {
                     [new(&db, String::new()).await, new(&db, String::new()).await, new(&db, String::new()).await];
                 let ids = three.clone().map(|new| new.id);
                 let [a, b, c] = three;
-                faults.strike(n, fault);
+                faults.strike("", n, fault);
                 let (a, b) =
                     (db.transfers().insert_lazy(a).await.unwrap(), db.transfers().insert_lazy(b).await.unwrap());
                 let told = [db.transfers().insert(c).await.is_ok(), a.done().await.is_ok(), b.done().await.is_ok()];
                 let struck = faults.struck();
-                faults.strike(u64::MAX, fault);
+                faults.strike("", u64::MAX, fault);
                 for (id, told) in [(ids[2], told[0]), (ids[0], told[1]), (ids[1], told[2])] {
                     let there = db.transfers().get(id).await.unwrap().is_some();
                     assert_eq!(there, told, "{fault:?} at {n}: {struck:?}, {id}");

@@ -16,6 +16,8 @@ pub const EVENTS_QUEUED_MAX: usize = 4096;
 pub const CHECKPOINT_OCTETS: u64 = 8 * 1024 * 1024;
 /// Time between two durable checkpoints of an upload.
 pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+/// Time that a whole upload rests whose partner opened it again, if nothing ends that sooner.
+pub const REOPENED_REST: Duration = Duration::from_secs(3600);
 /// Uploads routed in one go before the task looks at its timers again.
 pub const ROUTE_BATCH_MAX: u32 = 256;
 /// Links followed upwards to find how deep a chain of forwarded transfers is (OBJ-29).

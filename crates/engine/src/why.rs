@@ -263,7 +263,7 @@ fn received(t: &Transfer) -> String {
         _ if Extra::of(t).gone => "removed or replaced by the partner".to_owned(),
         RouteState::Empty => "received".to_owned(),
         RouteState::ToRoute | RouteState::Processing => {
-            "rests until its settle time is over, then it is routed".to_owned()
+            "rests until its settle time is over, longer if its partner opened it again, then it is routed".to_owned()
         }
         RouteState::NotRouted => {
             "nothing matched: make a rule with gatehouse route add, then route it again".to_owned()

@@ -147,7 +147,8 @@ def test_an_upload_staged_elsewhere_begins_anew_and_says_so(keys, tmp_path):
         sent = make_file(tmp_path / "big.bin", 40_000_000)
         client = sender(a, tmp_path / "client", "alpha", keys("alpha"))
         upload = client.start_sftp(f"put {sent} big.bin", options=("-l", "60000"))
-        until("some of it is durable", lambda: a.staged_octets() > 9_000_000)
+        recorded = "SELECT COALESCE(MAX(done_octets), 0) FROM transfer"
+        until("some of it is durable, and recorded", lambda: int(cluster.sql(recorded)) > 0)
         a.kill()
         cut(upload)
         until("it is interrupted", lambda: [row["State"] for row in b.transfers()] == ["interrupted"])

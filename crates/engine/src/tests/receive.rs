@@ -4,7 +4,7 @@ use bytes::Bytes;
 use db::{RouteState, State};
 
 use super::house::*;
-use crate::{Cause, OpenWrite};
+use crate::{Cause, Control, OpenWrite};
 
 #[tokio::test] // TRF-1, TRF-20
 async fn an_upload_is_recorded_hashed_and_seen_until_routed() {
@@ -177,6 +177,75 @@ async fn a_whole_file_opened_and_lost_without_a_change_is_routed_all_the_same() 
     house.advance(3);
     assert_eq!(house.engine.route_due().await.unwrap(), 1);
     assert_eq!(house.get(id).await.route_state, RouteState::Routed);
+}
+
+#[tokio::test] // DESIGN 1.2: what was acknowledged goes its way, whatever becomes of what was made of it
+async fn a_whole_file_opened_and_changed_is_routed_once_however_that_ends() {
+    let house = House::new().await;
+    let a = partner("A");
+    // Opens the whole file again, adds to it, and loses the session: its number and that of the rest.
+    let torn = async |name: &str| {
+        let whole = house.put(&a, name, b"whole").await.transfer.unwrap();
+        let mut again = house.begin(&a, name, RESUME).await.unwrap();
+        let part = again.id().unwrap();
+        again.write_at(5, Bytes::from_static(b" and")).await.unwrap();
+        again.interrupt().await;
+        house.advance(60);
+        assert_eq!(house.engine.route_due().await.unwrap(), 0, "its partner may go on");
+        (whole, part)
+    };
+    let routed = async |id| house.get(id).await.route_state == RouteState::Routed;
+
+    let (whole, part) = torn("/in/gone_on").await;
+    let mut rest = house.begin(&a, "/in/gone_on", RESUME).await.unwrap();
+    assert_eq!((rest.id(), rest.size()), (Some(part), 9));
+    rest.write_at(9, Bytes::from_static(b" more")).await.unwrap();
+    rest.commit().await.unwrap();
+    house.advance(7200);
+    house.engine.route_due().await.unwrap();
+    assert_eq!((routed(whole).await, routed(part).await), (false, true), "one file of two uploads");
+
+    let (whole, part) = torn("/in/torn_twice").await;
+    house.begin(&a, "/in/torn_twice", RESUME).await.unwrap().interrupt().await;
+    assert_eq!((house.get(part).await.state, house.get(part).await.done_octets), (State::Interrupted, 9));
+    house.advance(3601);
+    house.engine.route_due().await.unwrap();
+    assert!(routed(whole).await, "nobody came back");
+
+    let (whole, _) = torn("/in/begun_anew").await;
+    let new = house.put(&a, "/in/begun_anew", b"another").await.transfer.unwrap();
+    house.advance(3);
+    house.engine.route_due().await.unwrap();
+    assert_eq!((routed(whole).await, routed(new).await), (true, true));
+
+    let (whole, part) = torn("/in/cancelled").await;
+    house.engine.control(part, Control::Cancel, &actor()).await.unwrap();
+    house.engine.route_due().await.unwrap();
+    assert!(routed(whole).await);
+
+    let (whole, _) = torn("/in/removed").await;
+    house.engine.remove(&a, &at("/in/removed")).await.unwrap();
+    house.advance(7200);
+    house.engine.route_due().await.unwrap();
+    assert!(!routed(whole).await);
+    assert!(house.engine.stat(&a, &at("/in/removed")).await.is_err());
+}
+
+#[tokio::test] // DESIGN 1.2
+async fn a_file_with_a_name_on_its_way_is_not_routed_because_it_was_opened_again() {
+    let house = House::new().await;
+    let a = partner("A");
+    house.put(&a, "/in/x.filepart", b"half").await;
+    house.begin(&a, "/in/x.filepart", RESUME).await.unwrap().interrupt().await;
+    house.advance(7200);
+    assert_eq!(house.engine.route_due().await.unwrap(), 0);
+}
+
+#[tokio::test] // a gap of zeros would stand for content
+async fn who_appends_leaves_no_gap() {
+    let house = House::new().await;
+    let mut file = house.begin(&partner("A"), "/in/x", RESUME).await.unwrap();
+    assert_eq!(file.write_at(10, Bytes::from_static(b"rest")).await.unwrap_err().cause, Cause::Invalid);
 }
 
 #[tokio::test] // SFTP-13, quota

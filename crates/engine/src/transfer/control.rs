@@ -217,6 +217,9 @@ impl Engine {
             // Nobody can go on with it: its octets make room at once.
             self.drop_payload(part).await;
         }
+        if let (State::Cancelled, Direction::In, Some(whole)) = (to, t.direction, t.dup_from) {
+            self.route_again(whole, Duration::ZERO).await?;
+        }
         let text = format!("{} by {}", control_word(action), actor.name);
         match to {
             State::Cancelled => self.events.emit(Event::Cancelled { transfer: t.id, text }),

@@ -1,15 +1,17 @@
 //! The content that an upload begins with: nothing, what an interrupted one left, or a whole file that is opened again.
 
+use std::time::Duration;
+
 use base::{PayloadId, TransferId, UtcMicros};
 use db::{DbError, PayloadState, RouteState, State, Transfer, TransferChange};
 
 use crate::engine::Engine;
 use crate::error::{Cause, TransferError};
-use crate::limits::COPY_OCTETS;
+use crate::limits::{COPY_OCTETS, REOPENED_REST};
 use crate::store::{FileUuid, Resumed, Saved, StoredInfo};
 use crate::transfer::source::payload_uuid;
 use crate::transfer::{Body, Extra, Source, db_error, store_error};
-use crate::vfd::Named;
+use crate::vfd::{Named, is_temporary};
 
 /// What an upload begins with.
 #[derive(Clone, Copy, Debug)]
@@ -156,7 +158,8 @@ impl Engine {
         self.end_partial(id, why).await.map(drop)
     }
 
-    /// Ends an upload that is not whole, and gives the record if it is another one.
+    /// Ends an upload that is not whole, and gives the record if it is another one. A whole upload that it began with goes
+    /// its way.
     ///
     /// One that is still received by its record has lost its session while the database failed, or is open at another
     /// node: that one's commit then finds its record ended.
@@ -182,30 +185,44 @@ impl Engine {
         if let Some(payload) = old.payload {
             self.drop_payload(payload).await;
         }
+        if let Some(base) = old.dup_from {
+            self.route_again(base, Duration::ZERO).await?;
+        }
         Ok(None)
     }
 
-    /// Keeps a whole upload from being routed while it is open again.
-    pub(crate) async fn hold(&self, whole: &Transfer, why: &str) -> Result<(), TransferError> {
-        let _alone = self.records.of(whole.id).await;
-        let now = self.db.transfers().get(whole.id).await.map_err(|e| db_error(&e))?;
-        let now = now.filter(is_unrouted).ok_or_else(|| {
-            TransferError::refuse(Cause::Busy, "the file has been passed on already: send it again as a new one")
-        })?;
-        let mut change = not_routed(&now, self.clock.now(), why);
-        change.unrouted = true;
-        self.db.transfers().apply(change).await.map(drop).map_err(|e| db_error(&e))
+    /// Keeps a whole upload from being routed while it is open again. Nobody has to let it go: what is forgotten over it
+    /// goes its way after [`REOPENED_REST`].
+    pub(crate) async fn hold(&self, whole: TransferId) -> Result<(), TransferError> {
+        match self.rest(whole, REOPENED_REST).await? {
+            true => Ok(()),
+            false => Err(TransferError::refuse(
+                Cause::Busy,
+                "the file has been passed on already: send it again as a new one",
+            )),
+        }
     }
 
-    /// Lets an upload be routed after `settle`.
-    pub(crate) async fn route_again(&self, id: TransferId, settle: std::time::Duration) -> Result<(), TransferError> {
-        let at = self.clock.now().plus(settle);
+    /// Lets a whole upload that was held be routed after `settle`, if it has not been.
+    pub(crate) async fn route_again(&self, id: TransferId, settle: Duration) -> Result<(), TransferError> {
+        self.rest(id, settle).await.map(drop)
+    }
+
+    /// Has a whole upload routed after `time` from now, and not before. Says whether it was still here.
+    async fn rest(&self, id: TransferId, time: Duration) -> Result<bool, TransferError> {
+        let _alone = self.records.of(id).await;
+        let found = self.db.transfers().get(id).await.map_err(|e| db_error(&e))?;
+        let Some(whole) = found.filter(is_unrouted) else { return Ok(false) };
+        let at = self.clock.now().plus(time);
         let mut change = TransferChange::fields(id, self.clock.now());
-        change.route_state = Some(RouteState::ToRoute);
         change.next_try_at = Some(at);
+        change.unrouted = true;
+        if whole.route_state.may_become(RouteState::ToRoute) && !is_temporary(&whole.file_name) {
+            change.route_state = Some(RouteState::ToRoute);
+        }
         self.db.transfers().apply(change).await.map_err(|e| db_error(&e))?;
         self.settling.at(at);
-        Ok(())
+        Ok(true)
     }
 }
 

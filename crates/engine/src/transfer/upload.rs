@@ -126,7 +126,8 @@ pub(crate) struct Offer {
     pub(crate) extra: Extra,
     /// Older uploads of the name that are given up when this one is whole.
     pub(crate) replaces: Vec<TransferId>,
-    /// The whole upload that it began with: it comes back if nothing is changed and the session is lost.
+    /// The whole upload that it began with: it rests meanwhile, and comes back if nothing is changed and the session is
+    /// lost.
     pub(crate) base: Option<TransferId>,
     /// Number of this node when it began.
     pub(crate) owner: String,
@@ -198,8 +199,10 @@ impl Upload {
         let uuid = body.staged.uuid();
         let durable_to = if body.recorded { body.staged.size() } else { 0 };
         let log = Log { offer, uuid, payload: body.payload, recorded: body.recorded, durable_to };
-        let resumed = log.recorded || log.offer.base.is_some() || log.offer.begun_elsewhere;
-        Self { staged: body.staged, log, resumed, changed: false, stamped: false, failed: None }
+        let Offer { append, base, begun_elsewhere, .. } = &log.offer;
+        let resumed = log.recorded || *append || base.is_some() || *begun_elsewhere;
+        let changed = log.recorded;
+        Self { staged: body.staged, log, resumed, changed, stamped: false, failed: None }
     }
 
     fn within(&self, size: u64) -> Result<(), TransferError> {

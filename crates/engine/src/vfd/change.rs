@@ -147,6 +147,12 @@ impl Engine {
         let current = self.db.transfers().get(file.id).await.map_err(|e| db_error(&e))?;
         match current {
             Some(t) if is_unrouted(&t) || t.state == State::Interrupted => {
+                if let Some(began_with) = t.dup_from {
+                    let base = self.db.transfers().get(began_with).await.map_err(|e| db_error(&e))?;
+                    if let Some(base) = base.filter(is_unrouted) {
+                        self.give_up(base.id, "removed by the partner").await?;
+                    }
+                }
                 self.give_up(t.id, "removed by the partner").await
             }
             Some(t) if t.state == State::Deleted => Ok(()),

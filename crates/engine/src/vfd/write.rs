@@ -9,6 +9,7 @@ use model::DuplicatePolicy;
 use crate::admit::Admitted;
 use crate::engine::Engine;
 use crate::error::{Cause, TransferError};
+use crate::limits::REOPENED_REST;
 use crate::transfer::{Base, Extra, Incoming, Offer, db_error};
 use crate::vfd::files::{Named, scope};
 use crate::vfd::mount::{self, Spot};
@@ -105,7 +106,12 @@ impl Engine {
             (Base::Fresh, Some(whole), DuplicatePolicy::Override) => replaces.push(whole.id),
             (Base::Whole(whole), ..) => {
                 replaces.push(whole.id);
-                self.hold(whole, "opened again by the partner").await?;
+                self.hold(whole.id).await?;
+            }
+            // What was made of a whole upload goes on.
+            (Base::Partial(Transfer { dup_from: Some(whole), .. }), ..) => {
+                replaces.push(*whole);
+                self.route_again(*whole, REOPENED_REST).await?;
             }
             _ => {}
         }
@@ -130,6 +136,7 @@ impl Engine {
         match base {
             Base::Partial(partial) => {
                 offer.id = partial.id;
+                offer.base = partial.dup_from;
                 offer.extra.modified = Extra::of(partial).modified;
                 if partial.state == State::Interrupted {
                     let mut change = TransferChange::to(partial.id, State::Servicing, now);

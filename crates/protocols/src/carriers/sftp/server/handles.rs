@@ -18,7 +18,7 @@ pub(super) enum Open {
 impl Open {
     /// Keeps what the session was told of the file's size before it was opened.
     pub(super) fn told(mut self, size: Option<u64>) -> Self {
-        if let Self::Upload(OpenUpload { append: Append::Open { told }, .. }) = &mut self {
+        if let Self::Upload(OpenUpload { append: Append::Open { told } | Append::Kept { told }, .. }) = &mut self {
             *told = size;
         }
         self
@@ -33,15 +33,18 @@ pub(super) struct OpenUpload {
     pub(super) append: Append,
 }
 
-/// Where writes of a file opened with APPEND go.
+/// Where writes of a file go whose content was kept when it was opened.
 ///
 /// The draft puts them at the end, whatever their offset; OpenSSH's `reput` and others give offsets that count from the
 /// end as STAT told it, and send several at once. Both are served: the first write decides by how much all are shifted.
-/// One that goes on at an end that has moved since is refused, because the file would get some of its content twice.
+/// One that goes on at an end that has moved since is refused: the file would get some of its content twice, or zeros
+/// where another session began it anew.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Append {
-    /// Not opened with APPEND: offsets as they come.
+    /// Offsets as they come.
     No,
+    /// Opened neither with APPEND nor with TRUNCATE, nothing written yet; the size that the session was told before.
+    Kept { told: Option<u64> },
     /// Opened with APPEND, nothing written yet; the size that the session was told before, if it asked.
     Open { told: Option<u64> },
     /// By so much.
@@ -53,23 +56,33 @@ pub(super) enum Append {
 impl Append {
     /// Where a write at `offset` goes, if the file has `size` octets now.
     pub(super) fn place(&mut self, offset: u64, size: u64) -> Result<u64, TransferError> {
-        if let Self::Open { told } = *self {
-            let leaves_it_to_us = offset == 0 && told.is_none_or(|told| told > 0);
-            *self = match size.saturating_sub(offset) {
-                by if by == 0 || leaves_it_to_us => Self::Shift(by),
-                _ => Self::Moved,
-            };
-        }
+        *self = match *self {
+            Self::Open { told } => {
+                let leaves_it_to_us = offset == 0 && told.is_none_or(|told| told > 0);
+                match size.checked_sub(offset) {
+                    Some(by) if by == 0 || leaves_it_to_us => Self::Shift(by),
+                    _ => Self::Moved,
+                }
+            }
+            Self::Kept { told: Some(told) } if told > size => Self::Moved,
+            Self::Kept { .. } => Self::No,
+            decided => decided,
+        };
         match *self {
-            Self::No | Self::Open { .. } => Ok(offset),
             Self::Shift(by) => Ok(offset.saturating_add(by)),
             Self::Moved => Err(Self::moved()),
+            Self::No | Self::Kept { .. } | Self::Open { .. } => Ok(offset),
         }
+    }
+
+    /// A file that somebody else has changed is not made shorter either.
+    pub(super) fn may_cut(self) -> Result<(), TransferError> {
+        if self == Self::Moved { Err(Self::moved()) } else { Ok(()) }
     }
 
     /// Why nothing is appended.
     pub(super) fn moved() -> TransferError {
-        let text = "another session has written to the file: ask for its size and go on from there";
+        let text = "another session has changed the file: ask for its size and go on from there";
         TransferError::refuse(Cause::Busy, text)
     }
 }
@@ -291,8 +304,9 @@ mod tests {
             ([100, 132, 164], None, Some([100, 132, 164])),
             ([0, 32, 64], None, Some([100, 132, 164])), // a client that leaves it to the server
             ([0, 32, 64], Some(100), Some([100, 132, 164])),
-            ([200, 232, 264], None, Some([200, 232, 264])), // refused by the engine: a gap
-            ([68, 100, 132], Some(68), None),               // reput, and the file has grown
+            ([200, 232, 264], Some(200), None), // reput, and the file was begun anew
+            ([200, 232, 264], None, None),
+            ([68, 100, 132], Some(68), None), // reput, and the file has grown
             ([68, 100, 132], None, None),
             ([0, 32, 100], Some(0), None),
         ] {
@@ -303,6 +317,12 @@ mod tests {
                 assert_eq!(place, expected.map(|e| e[at]), "{offsets:?} {told:?}");
                 now = now.max(place.unwrap_or(0) + 32);
             }
+        }
+        for (told, expected) in [(None, Some(50)), (Some(0), Some(50)), (Some(100), Some(50)), (Some(101), None)] {
+            let mut kept = Append::Kept { told };
+            assert_eq!(kept.place(50, 100).ok(), expected, "{told:?}");
+            assert_eq!(kept.place(300, 100).ok(), expected.map(|_| 300), "{told:?}: decided by the first write");
+            assert_eq!(kept.may_cut().is_ok(), expected.is_some(), "{told:?}");
         }
         assert_eq!(Append::Shift(9).place(u64::MAX, 0).unwrap(), u64::MAX, "is beyond any file");
         assert_eq!(Append::No.place(3, 100).unwrap(), 3);

@@ -88,7 +88,11 @@ async fn open(folder: &dyn Folder, path: &VPath, flags: OpenFlags) -> Result<Ope
         exclusive: flags.has(OpenFlags::CREATE.and(OpenFlags::EXCLUSIVE)),
     };
     let file = folder.open_write(path, how).await?;
-    let append = if append { Append::Open { told: None } } else { Append::No };
+    let append = match (append, how.truncate) {
+        (true, _) => Append::Open { told: None },
+        (false, false) => Append::Kept { told: None },
+        (false, true) => Append::No,
+    };
     Ok(Open::Upload(OpenUpload { file, readable: flags.has(OpenFlags::READ), append }))
 }
 
@@ -108,6 +112,8 @@ async fn on_upload(up: &mut OpenUpload, verb: Verb, folder: &Arc<dyn Folder>) ->
         Verb::Stat => Ok(Reply::Attrs(listing::file_attrs(up.file.size(), None))),
         Verb::SetStat(attrs) => {
             if let Some(size) = attrs.size {
+                // OpenSSH's client does this after a write that was refused.
+                up.append.may_cut()?;
                 up.file.truncate(size).await?;
             }
             if let Some(modified) = modified(&attrs) {
