@@ -4,6 +4,8 @@ Files of 4 KiB go up over 32 connections of OpenSSH's `sftp`, each of which send
 acknowledged: 32 are in flight. Each is recorded and on the disk before it is acknowledged. Beside it, in the same folder and
 by turns: how often the disk makes 4 KiB durable, one after the other. Goal: four times as often. Then the same clients send to
 OpenSSH's server, which syncs nothing: no server can do much more on that machine. Logging in is not counted.
+
+`--sync_ms N`: each sync of the gateway takes N ms longer (strace), as on a slower disk: shows how many files share one.
 """
 
 import argparse
@@ -29,7 +31,8 @@ OCTETS = 4096
 class Ours:
     """The gateway: each file is recorded and on the disk before it is acknowledged."""
 
-    def __init__(self, gateway, key):
+    def __init__(self, gateway, key, sync_ms):
+        self.sync_ms = sync_ms
         self.name, self.folder, self.login, self.key = "gateway", gateway.folder, "bench", key
         self.port, self.pid = gateway.port("key"), gateway.process.pid
 
@@ -39,8 +42,21 @@ class Peer:
 
     def __init__(self, folder, key):
         self.name, self.folder, self.key, self.pid = "sshd", folder, key, None
+        self.sync_ms = 0
         self.server = Sshd(folder / "peer", [key])
         self.port, self.login = self.server.port, self.server.login
+
+
+class SlowSync(Gateway):
+    """A gateway whose syncs take longer."""
+
+    def __init__(self, folder, settings, sync_ms):
+        super().__init__(folder, settings)
+        slow = f"-e trace=fdatasync,fsync -e inject=fdatasync,fsync:delay_exit={sync_ms * 1000}"
+        wrapper = self.folder / "slow"
+        wrapper.write_text(f'#!/bin/sh\nexec strace -D -f --seccomp-bpf -qq -o /dev/null {slow} {self.program} "$@"\n')
+        wrapper.chmod(0o700)
+        self.program = str(wrapper)
 
 
 def clients(server, options, turn):
@@ -73,6 +89,7 @@ def rounds(server, options):
         seconds = time.monotonic() - begun
         cpu = cpu_s(server.pid) - cpu
         disk = statistics.fmean([before, sync_rate(server.folder)])
+        disk = 1 / (1 / disk + server.sync_ms / 1000)
         rate = files / seconds
         if turn >= 0:
             ratios.append(rate / disk)
@@ -94,13 +111,16 @@ def main():
     words.add_argument("--files", type=int, default=6400, help="of one round")
     words.add_argument("--flight", type=int, default=32)
     words.add_argument("--rounds", type=int, default=5)
+    words.add_argument("--sync_ms", type=int, default=0, help="each sync of the gateway takes so much longer")
     options = words.parse_args()
     scratch = Path(tempfile.mkdtemp(prefix="gatehouse-durable-", dir=os.environ.get("GATEHOUSE_BENCH_SCRATCH")))
     try:
         key = Key(scratch / "user")
-        with Gateway(scratch / "gateway", '[log]\nlevel = "warn"\n') as gateway:
+        quiet = '[log]\nlevel = "warn"\n'
+        folder, slow = scratch / "gateway", options.sync_ms
+        with SlowSync(folder, quiet, slow) if slow else Gateway(folder, quiet) as gateway:
             gateway.partner("bench", key=key, settle_s=0)
-            ratio = rounds(Ours(gateway, key), options)
+            ratio = rounds(Ours(gateway, key, slow), options)
         peer = Peer(scratch, key)
         with peer.server:
             most = rounds(peer, options)

@@ -24,8 +24,9 @@ use crate::unanswered::{Numbers, Ticket};
 const QUEUE_MAX: usize = 1024;
 /// Operations of one batch.
 const BATCH_MAX: usize = 256;
-/// How long a batch gathers operations.
-const BATCH_TIME: Duration = Duration::from_millis(5);
+/// How long a batch takes operations, at least and at most: between, four times as long as the last commit took, so that
+/// a slow disk is asked less often, and a fast one keeps nobody waiting.
+const BATCH_TIME: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(50));
 /// How long a lazy operation waits for an urgent one.
 const LAZY_TIME: Duration = Duration::from_millis(200);
 
@@ -89,8 +90,16 @@ pub(crate) fn start(address: Address) -> io::Result<(Queue, oneshot::Receiver<()
         runtime.block_on(async {
             match address.writer() {
                 Ok(pool) => {
-                    let (waiting, waiting_since, numbers) = (VecDeque::new(), Instant::now(), Numbers::default());
-                    Writer { pool, conn: None, queue, waiting, waiting_since, numbers }.work().await;
+                    let writer = Writer {
+                        pool,
+                        conn: None,
+                        queue,
+                        waiting: VecDeque::new(),
+                        waiting_since: Instant::now(),
+                        commit_took: Duration::ZERO,
+                        numbers: Numbers::default(),
+                    };
+                    writer.work().await;
                 }
                 Err(error) => tracing::error!(%error, "the database cannot be written"),
             }
@@ -161,6 +170,8 @@ struct Writer {
     queue: mpsc::Receiver<Box<dyn Job>>,
     waiting: VecDeque<Box<dyn Job>>,
     waiting_since: Instant,
+    /// The last commit.
+    commit_took: Duration,
     numbers: Numbers,
 }
 
@@ -226,7 +237,7 @@ impl Writer {
 
     /// Runs one transaction; `jobs` receives those that share its fate.
     async fn run(&mut self, jobs: &mut Vec<Box<dyn Job>>) -> Result<(), Broken> {
-        let until = Instant::now() + BATCH_TIME;
+        let until = Instant::now() + self.commit_took.saturating_mul(4).clamp(BATCH_TIME.0, BATCH_TIME.1);
         if let Err(error) = self.begin().await {
             jobs.extend(self.waiting.drain(..));
             return Err(error.into());
@@ -256,7 +267,9 @@ impl Writer {
         // A beginning that nothing followed needs no end.
         if conn.take_first() != Some(IMMEDIATE) {
             let ticket = self.numbers.next(conn).await?;
+            let begun = Instant::now();
             conn.script("COMMIT", Vec::new()).await.map_err(|error| Broken { error, unanswered: ticket })?;
+            self.commit_took = begun.elapsed();
         }
         Ok(())
     }

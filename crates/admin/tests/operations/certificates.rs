@@ -285,3 +285,44 @@ async fn broken_and_foreign_files_are_refused_with_a_sentence() {
     let audit = house.run("audit list", &[("last", "1000")]).await.unwrap().json().to_string();
     assert!(audit.contains("secadm import_cert") && !audit.contains("wrong\""), "CERT-16");
 }
+
+// CERT-24, OBJ-3: what a date changes is seen before it comes, and what is named is not deleted
+#[tokio::test]
+async fn a_date_tells_which_certificate_serves_and_what_breaks() {
+    let house = House::new().await;
+    for (name, days) in [("OLD", "10"), ("NEW", "40")] {
+        let values = [(NAME, name), ("subject_name", "CN=gw"), ("algorithm", "ECDSA_NISTP256"), ("days", days)];
+        house.run("secadm create_cert", &values).await.unwrap();
+    }
+    let profile = [("sprof_name", "IN"), ("type", "SERVER"), ("user_local_certificate", "OLD NEW")];
+    house.run("secadm create_sprof", &profile).await.unwrap();
+    let disabled = [("sprof_name", "OFF"), ("type", "SERVER"), ("user_local_certificate", "OLD"), ("state", "D")];
+    house.run("secadm create_sprof", &disabled).await.unwrap();
+
+    let turns = house.run("certs timeline", &[]).await.unwrap().json();
+    let turn = |n: usize, field: &str| turns[n][field].as_str().unwrap_or_default().to_owned();
+    assert_eq!(turns.as_array().unwrap().len(), 2, "{turns}");
+    assert_eq!(
+        (turn(0, "place"), turn(0, "before"), turn(0, "after")),
+        ("TLS_PROFILE IN".into(), "OLD serves".into(), "NEW serves".into())
+    );
+    assert_eq!((turn(1, "state"), turn(1, "before")), ("broken".into(), "NEW serves".into()));
+    let near = house.run("certs timeline", &[("within", "20")]).await.unwrap().json();
+    assert_eq!(near.as_array().unwrap().len(), 1);
+
+    for (on, state, alias) in
+        [("+000001", "served", "OLD"), (&turn(0, "at"), "served", "NEW"), ("2999-12-31", "broken", "")]
+    {
+        let told = house.run("certs simulate", &[("on", on)]).await.unwrap().json();
+        assert_eq!((&told[0]["state"], &told[0]["certificate_name"]), (&state.into(), &alias.into()), "{on}: {told}");
+    }
+    let told = house.run("certs simulate", &[("on", "2999-12-31")]).await.unwrap().json().to_string();
+    assert!(told.contains("OLD: ") && told.contains("NEW: ") && told.contains("valid"), "{told}");
+    assert!(text(house.run("certs simulate", &[("on", "soon")]).await).contains("2026-11-23T14:05:00Z"));
+
+    let kept = text(house.run("secadm delete_cert", &[(NAME, "NEW")]).await);
+    assert!(kept.contains("TLS_PROFILE IN"), "{kept}");
+    house.run("secadm update_cert", &[(NAME, "NEW"), ("new_name", "NEXT")]).await.unwrap();
+    let shown = house.run("secdsp display_sprof", &[("sprof_name", "IN")]).await.unwrap().json();
+    assert_eq!(shown["user_local_certificate"], serde_json::json!(["OLD", "NEXT"]), "the reference follows");
+}

@@ -102,7 +102,7 @@ fn followed(context: &Context, name: &str, input: &Input) -> Result<OwnChain, Op
 }
 
 /// Every certificate of the store, as verification wants it.
-fn trust_store(snapshot: &Snapshot) -> Result<TrustStore, OpError> {
+pub(super) fn trust_store(snapshot: &Snapshot) -> Result<TrustStore, OpError> {
     let entry = |entry: &std::sync::Arc<CertificateEntry>| {
         Ok::<_, OpError>(StoredCertificate {
             alias: entry.name.clone(),

@@ -4,6 +4,7 @@ mod export;
 mod import;
 mod make;
 mod show;
+mod turns;
 
 use model::{Field, FieldKind, Kind};
 
@@ -96,6 +97,22 @@ pub(super) static OPERATIONS: &[Operation] = &[
         effect: Effect::Read,
         params: show::expiring_params,
         run: |context, input| Box::pin(show::expiring(context, input)),
+    },
+    Operation {
+        name: "certs simulate",
+        title: "Tell which certificate serves each profile on a date, and what would break",
+        right: right('R'),
+        effect: Effect::Read,
+        params: turns::simulate_params,
+        run: |context, input| Box::pin(turns::on_date(context, input)),
+    },
+    Operation {
+        name: "certs timeline",
+        title: "List the moments at which another certificate begins to serve a profile, or none does any more",
+        right: right('R'),
+        effect: Effect::Read,
+        params: turns::timeline_params,
+        run: |context, input| Box::pin(turns::turns(context, input)),
     },
     Operation {
         name: "secbase export_cert",

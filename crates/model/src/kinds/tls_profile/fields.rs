@@ -141,7 +141,7 @@ static FIELDS: &[Field] = &[
 
 /// Names of certificates of the store.
 const fn certificates(name: &'static str, max: u16, help: &'static str) -> Field {
-    Field::new(name, FieldKind::List { max, choices: None }, help)
+    Field::new(name, FieldKind::RefList(Kind::Certificate, max), help)
 }
 
 const fn templates(name: &'static str, help: &'static str) -> Field {
