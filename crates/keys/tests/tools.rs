@@ -15,6 +15,8 @@ use std::path::Path;
 use std::process::Command;
 
 use base::Secret;
+use keys::certificate::{Certificate, CertificateState, CertificateType};
+use keys::verify::{Algorithms, Crl, PathPolicy, PathRequest, Purpose, StoredCertificate, TrustStore, find_path};
 use keys::{KeyAlgorithm, KeyError, KeyFileFormat, KeyMaterial, PrivateKey, PublicKey, read_key, write_key};
 
 /// What a program prints; `None` if it is not installed, or cannot do this.
@@ -178,4 +180,56 @@ fn what_we_write_is_read_by_ssh_keygen() {
             );
         }
     }
+}
+
+// RFC 5280 section 5.1.2.1: a list without version and number, as `openssl ca` makes it unless it is told of extensions.
+#[test]
+fn a_revocation_list_of_version_1_counts() {
+    let folder = tempfile::tempdir().expect("folder");
+    let folder = folder.path();
+    fs::write(folder.join("index"), "").expect("index");
+    let settings = "[ca]\ndefault_ca = c\n[c]\ndatabase = index\ndefault_md = sha256\ndefault_crl_days = 30\n";
+    fs::write(folder.join("settings"), settings).expect("settings");
+    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"];
+    let root =
+        ["-keyout", "root.key", "-out", "root.pem", "-subj", "/CN=root", "-addext", "keyUsage=keyCertSign,cRLSign"];
+    let own = ["-keyout", "own.key", "-out", "own.pem", "-subj", "/CN=own", "-CA", "root.pem", "-CAkey", "root.key"];
+    let by = ["-config", "settings", "-keyfile", "root.key", "-cert", "root.pem"];
+    for arguments in [
+        [&["req", "-x509"], &key[..], &root].concat(),
+        [&["req", "-x509"], &key[..], &own, &["-addext", "basicConstraints=CA:false"]].concat(),
+        [&["ca", "-revoke", "own.pem"], &by[..]].concat(),
+        [&["ca", "-gencrl", "-out", "list.pem"], &by[..]].concat(),
+        vec!["crl", "-in", "list.pem", "-outform", "DER", "-out", "list.der"],
+        vec!["x509", "-in", "root.pem", "-outform", "DER", "-out", "root.der"],
+        vec!["x509", "-in", "own.pem", "-outform", "DER", "-out", "own.der"],
+    ] {
+        if output("openssl", folder, &arguments).is_none() {
+            return;
+        }
+    }
+    let shown = output("openssl", folder, &["crl", "-in", "list.pem", "-noout", "-text"]).expect("a list");
+    assert!(shown.contains("Version 1"), "{shown}");
+    let der = |file: &str| fs::read(folder.join(file)).expect(file);
+    let list = Crl::from_der(&der("list.der")).expect("a list");
+    assert_eq!((list.unusable(), list.len(), list.number()), (None, 1, None));
+    let (root, own) = (Certificate::from_der(&der("root.der")), Certificate::from_der(&der("own.der")));
+    let (root, own) = (root.expect("root"), own.expect("own"));
+    list.check_signature(&root, Algorithms::default()).expect("signed by the root");
+
+    let at = own.not_before();
+    let entry = StoredCertificate {
+        alias: "ROOT".to_owned(),
+        certificate: root,
+        state: CertificateState::Enabled,
+        kind: CertificateType::Root,
+    };
+    let judged = |lists: Vec<Crl>| {
+        let (store, policy) = (TrustStore::new(vec![entry.clone()], lists), PathPolicy::new(Purpose::Any));
+        let request = PathRequest { end_entity: &own, sent: &[], store: &store, at, policy: &policy };
+        find_path(&request).map(drop).map_err(|report| report.to_string())
+    };
+    assert_eq!(judged(Vec::new()), Ok(()));
+    let refused = judged(vec![list]).expect_err("it is revoked");
+    assert!(refused.contains("revoked"), "{refused}");
 }

@@ -8,14 +8,17 @@ use ::der::asn1::{AnyRef, ObjectIdentifier};
 use ::der::{Decode, Encode, SliceReader};
 use base::UtcMicros;
 use x509_cert::certificate::Raw;
-use x509_cert::crl::{CertificateList, RevokedCert};
+use x509_cert::crl::{CertificateList, RevokedCert, TbsCertList};
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::CrlReason;
 use x509_cert::ext::pkix::crl::IssuingDistributionPoint;
 use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 
+use zeroize::Zeroizing;
+
 use super::policy::Algorithms;
 use super::signature::{allowed, verify};
+use crate::asn1;
 use crate::certificate::{Certificate, CertificateError, KeyUsage, Name, SignatureAlgorithm, damaged, moment};
 
 /// Longest revocation list that is read, in octets. Those of the largest public authorities have some 10 MiB.
@@ -76,7 +79,9 @@ impl Crl {
         if der.len() > CRL_OCTETS_MAX {
             return Err(CertificateError::ListTooLarge { len: der.len(), max: CRL_OCTETS_MAX });
         }
-        let raw = CertificateList::<Raw>::from_der(der).map_err(|e| damaged(WHAT, e))?;
+        let first = with_version(der).map_err(|e| damaged(WHAT, e))?;
+        let raw = CertificateList::<Raw>::from_der(first.as_ref().map_or(der, |list| list.as_slice()))
+            .map_err(|e| damaged(WHAT, e))?;
         let list = raw.tbs_cert_list;
         let mut parts = Parts {
             signed: signed_range(der).map_err(|e| damaged(WHAT, e))?,
@@ -104,8 +109,10 @@ impl Crl {
         for extension in list.crl_extensions.iter().flatten() {
             parts.read(extension);
         }
-        if parts.number.is_none() {
-            parts.refuse("it has no number (RFC 5280 section 5.2.3)".to_owned());
+        match (first, &parts.number) {
+            (None, None) => parts.refuse("it has no number (RFC 5280 section 5.2.3)".to_owned()),
+            (Some(_), _) if has_extensions(&list) => parts.refuse("it is of version 1 and has extensions".to_owned()),
+            _ => {}
         }
         Ok(Self(Arc::new(parts)))
     }
@@ -292,6 +299,25 @@ impl Parts {
             None => {}
         }
     }
+}
+
+/// A list of version 1 with the version that a reader of lists of version 2 wants; nothing if it has one. RFC 5280 asks
+/// for version 2; `openssl ca` makes the first one unless it is told of extensions.
+fn with_version(der: &[u8]) -> ::der::Result<Option<Zeroizing<Vec<u8>>>> {
+    let content = AnyRef::from_der(der)?.value();
+    let signed = ::der::Reader::tlv_bytes(&mut SliceReader::new(content)?)?;
+    let fields = AnyRef::from_der(signed)?.value();
+    if fields.first() != Some(&asn1::SEQUENCE) {
+        return Ok(None);
+    }
+    let signed_now = asn1::value(asn1::SEQUENCE, &[asn1::ONE, fields]);
+    let rest = content.get(signed.len()..).unwrap_or_default();
+    Ok(Some(asn1::value(asn1::SEQUENCE, &[&signed_now, rest])))
+}
+
+fn has_extensions(list: &TbsCertList<Raw>) -> bool {
+    let of_entries = || list.revoked_certificates.iter().flatten().any(|entry| entry.crl_entry_extensions.is_some());
+    list.crl_extensions.is_some() || of_entries()
 }
 
 /// Where the signed part is.
