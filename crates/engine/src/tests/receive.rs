@@ -231,6 +231,27 @@ async fn a_whole_file_opened_and_changed_is_routed_once_however_that_ends() {
     assert!(house.engine.stat(&a, &at("/in/removed")).await.is_err());
 }
 
+#[tokio::test] // records share locks: one may not be waited for while another is held
+async fn a_whole_file_and_what_was_made_of_it_share_a_lock() {
+    let house = House::new().await;
+    let a = partner("A");
+    let whole = house.put(&a, "/in/x", b"whole").await.transfer.unwrap();
+    for n in 1..64 {
+        house.put(&a, &format!("/in/other{n}"), b"x").await;
+    }
+    let mut again = house.begin(&a, "/in/x", RESUME).await.unwrap();
+    assert_eq!(again.id().unwrap().0 - whole.0, 64);
+    again.write_at(5, Bytes::from_static(b" and")).await.unwrap();
+    again.interrupt().await;
+    let anew = async {
+        house.put(&a, "/in/x", b"another").await;
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), anew).await.expect("nobody waits for himself");
+    house.advance(3);
+    house.engine.route_due().await.unwrap();
+    assert_eq!(house.get(whole).await.route_state, RouteState::Routed);
+}
+
 #[tokio::test] // DESIGN 1.2
 async fn a_file_with_a_name_on_its_way_is_not_routed_because_it_was_opened_again() {
     let house = House::new().await;

@@ -24,6 +24,14 @@ pub(crate) enum Base<'a> {
     Whole(&'a Transfer),
 }
 
+/// What became of a record that was to be given up.
+enum Given {
+    /// It was not whole, and is ended. It had begun with `base`.
+    Partial { base: Option<TransferId> },
+    /// It is another one, or not there.
+    Other(Option<Transfer>),
+}
+
 impl Engine {
     /// Prepares the content.
     ///
@@ -142,8 +150,15 @@ impl Engine {
 
     /// An upload that its partner removed or replaced: kept as a record, no longer shown to it, never routed.
     pub(crate) async fn give_up(&self, id: TransferId, why: &str) -> Result<(), TransferError> {
-        let _alone = self.records.of(id).await;
-        let Some(old) = self.end_partial(id, why).await? else { return Ok(()) };
+        let alone = self.records.of(id).await;
+        let old = match self.end_partial(id, why).await? {
+            Given::Partial { base } => {
+                drop(alone);
+                return self.let_go(base).await;
+            }
+            Given::Other(None) => return Ok(()),
+            Given::Other(Some(old)) => old,
+        };
         let now = self.clock.now();
         let mut change = not_routed(&old, now, why);
         change.extra_json = Some(Extra { gone: true, ..Extra::of(&old) }.json());
@@ -154,21 +169,34 @@ impl Engine {
 
     /// Gives up an upload that is not whole. One that became whole meanwhile was acknowledged: it stays, and goes its way.
     pub(crate) async fn give_up_partial(&self, id: TransferId, why: &str) -> Result<(), TransferError> {
-        let _alone = self.records.of(id).await;
-        self.end_partial(id, why).await.map(drop)
+        let alone = self.records.of(id).await;
+        let given = self.end_partial(id, why).await?;
+        drop(alone);
+        match given {
+            Given::Partial { base } => self.let_go(base).await,
+            Given::Other(_) => Ok(()),
+        }
     }
 
-    /// Ends an upload that is not whole, and gives the record if it is another one. A whole upload that it began with goes
-    /// its way.
+    /// A whole upload goes its way, because what was made of it was given up. Not while a record is held: two may share a
+    /// lock.
+    async fn let_go(&self, base: Option<TransferId>) -> Result<(), TransferError> {
+        match base {
+            Some(base) => self.route_again(base, Duration::ZERO).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Ends an upload that is not whole, and gives the record if it is another one.
     ///
     /// One that is still received by its record has lost its session while the database failed, or is open at another
     /// node: that one's commit then finds its record ended.
-    async fn end_partial(&self, id: TransferId, why: &str) -> Result<Option<Transfer>, TransferError> {
+    async fn end_partial(&self, id: TransferId, why: &str) -> Result<Given, TransferError> {
         const PARTIAL: [State; 3] = [State::Interrupted, State::Created, State::Servicing];
         let old = self.db.transfers().get(id).await.map_err(|e| db_error(&e))?;
         let old = match old {
             Some(old) if PARTIAL.contains(&old.state) => old,
-            other => return Ok(other),
+            other => return Ok(Given::Other(other)),
         };
         let mut change = TransferChange::to(id, State::Deleted, self.clock.now());
         change.expected = PARTIAL.to_vec();
@@ -178,17 +206,14 @@ impl Engine {
             Ok(_) => {}
             // It ended between the two statements.
             Err(DbError::Unexpected { .. } | DbError::Transition { .. }) => {
-                return self.db.transfers().get(id).await.map_err(|e| db_error(&e));
+                return self.db.transfers().get(id).await.map(Given::Other).map_err(|e| db_error(&e));
             }
             Err(e) => return Err(db_error(&e)),
         }
         if let Some(payload) = old.payload {
             self.drop_payload(payload).await;
         }
-        if let Some(base) = old.dup_from {
-            self.route_again(base, Duration::ZERO).await?;
-        }
-        Ok(None)
+        Ok(Given::Partial { base: old.dup_from })
     }
 
     /// Keeps a whole upload from being routed while it is open again. Nobody has to let it go: what is forgotten over it
