@@ -29,7 +29,7 @@ enum Given {
     /// It was not whole, and is ended. It had begun with `base`.
     Partial { base: Option<TransferId> },
     /// It is another one, or not there.
-    Other(Option<Transfer>),
+    Other(Option<Box<Transfer>>),
 }
 
 impl Engine {
@@ -196,7 +196,7 @@ impl Engine {
         let old = self.db.transfers().get(id).await.map_err(|e| db_error(&e))?;
         let old = match old {
             Some(old) if PARTIAL.contains(&old.state) => old,
-            other => return Ok(Given::Other(other)),
+            other => return Ok(Given::Other(other.map(Box::new))),
         };
         let mut change = TransferChange::to(id, State::Deleted, self.clock.now());
         change.expected = PARTIAL.to_vec();
@@ -206,7 +206,8 @@ impl Engine {
             Ok(_) => {}
             // It ended between the two statements.
             Err(DbError::Unexpected { .. } | DbError::Transition { .. }) => {
-                return self.db.transfers().get(id).await.map(Given::Other).map_err(|e| db_error(&e));
+                let now = self.db.transfers().get(id).await.map_err(|e| db_error(&e))?;
+                return Ok(Given::Other(now.map(Box::new)));
             }
             Err(e) => return Err(db_error(&e)),
         }
