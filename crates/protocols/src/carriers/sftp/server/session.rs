@@ -376,7 +376,8 @@ impl Session {
                         reply = Reply::Handle(self.handles.insert(open, path));
                     }
                     (None, Reply::Attrs(Attrs { size: Some(size), .. })) => self.told = Some((path, *size)),
-                    _ => {}
+                    // It may have another size now, by the peer's own will.
+                    _ => drop(self.told.take_if(|(told, _)| *told == path)),
                 }
             }
         }

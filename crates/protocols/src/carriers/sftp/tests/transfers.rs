@@ -9,7 +9,7 @@ use crate::carriers::sftp::replies::ok;
 use crate::carriers::sftp::server::ServerLimits;
 use crate::carriers::sftp::settings::ClientOptions;
 use crate::carriers::sftp::testing::{Collected, MemoryFolder, Raw, connect, idx, pair, pattern, start, start_watched};
-use crate::carriers::sftp::wire::{OpenFlags, Reply, Request, StatusCode};
+use crate::carriers::sftp::wire::{Attrs, OpenFlags, Reply, Request, StatusCode};
 
 const WRITE: u32 = 2 | 8;
 
@@ -221,29 +221,50 @@ async fn reput_of_openssh_goes_on_at_the_end() {
 }
 
 #[tokio::test]
-async fn reput_of_openssh_does_not_append_to_a_file_that_has_grown() {
-    // Two sessions send one file: the second asks for its size, and then the first goes on for a while.
-    for told in [0_u64, 4] {
+async fn who_goes_on_does_so_at_the_end_that_he_was_told_of() {
+    // Two sessions send one file: one asks for its size, and then the other goes on for a while, or begins it anew. Flags:
+    // WRITE and CREAT, with APPEND or without.
+    let by_us = Attrs { size: Some(2), ..Attrs::default() };
+    for (told, now, flags) in [(0, 6, 2 | 4 | 8), (4, 6, 2 | 4 | 8), (4, 0, 2 | 4 | 8), (4, 0, 2 | 8)] {
         let folder = MemoryFolder::new();
-        let set = |octets: &[u8]| folder.state.lock().unwrap().partial.insert(b"/in/f".to_vec(), octets.to_vec());
-        set(&b"0123"[..idx(told)]);
+        let set = |size| folder.state.lock().unwrap().partial.insert(b"/in/f".to_vec(), b"012345"[..size].to_vec());
+        set(told);
         let mut raw = Raw::greeted(start(&folder, ServerLimits::default()).0).await;
         let asked = raw.ask(1, Request::Stat { path: Bytes::from_static(b"f") }).await;
+        let told = u64::try_from(told).unwrap();
         assert!(matches!(asked, Reply::Attrs(attrs) if attrs.size == Some(told)));
-        set(b"012345");
-        let handle = raw.open("f", 2 | 4 | 8).await;
+        set(now);
+        let handle = raw.open("f", flags).await;
         let write = |offset, data: &'static [u8]| Request::Write {
             handle: handle.clone(),
             offset,
             data: Bytes::from_static(data).into(),
         };
-        let requests = [write(told, b"45"), write(6, b"67"), Request::Close { handle: handle.clone() }];
+        let cut = Request::Fsetstat { handle: handle.clone(), attrs: by_us.clone() };
+        let requests = [write(told, b"45"), write(6, b"67"), cut, Request::Close { handle: handle.clone() }];
         for (id, request) in (2u32..).zip(requests) {
             let reply = raw.ask(id, request).await;
-            assert!(matches!(reply, Reply::Status { code: StatusCode::Failure, .. }), "{told}: {reply:?}");
+            assert!(matches!(reply, Reply::Status { code: StatusCode::Failure, .. }), "{told} {now}: {reply:?}");
         }
-        assert_eq!((folder.file("/in/f"), folder.log()), (None, vec!["interrupt /in/f 6".to_owned()]));
+        assert_eq!((folder.file("/in/f"), folder.log()), (None, vec![format!("interrupt /in/f {now}")]));
     }
+}
+
+#[tokio::test]
+async fn who_makes_a_file_shorter_himself_may_go_on() {
+    let folder = MemoryFolder::new();
+    folder.state.lock().unwrap().partial.insert(b"/in/f".to_vec(), b"0123".to_vec());
+    let mut raw = Raw::greeted(start(&folder, ServerLimits::default()).0).await;
+    let path = Bytes::from_static(b"f");
+    raw.ask(1, Request::Stat { path: path.clone() }).await;
+    let attrs = Attrs { size: Some(0), ..Attrs::default() };
+    assert_eq!(raw.ask(2, Request::Setstat { path, attrs }).await, ok());
+    let handle = raw.open("f", 2 | 8).await;
+    let write = Request::Write { handle: handle.clone(), offset: 0, data: Bytes::from_static(b"ab").into() };
+    for (id, request) in (3u32..).zip([write, Request::Close { handle }]) {
+        assert_eq!(raw.ask(id, request).await, ok());
+    }
+    assert_eq!(folder.file("/in/f").unwrap(), b"ab");
 }
 
 #[tokio::test]
