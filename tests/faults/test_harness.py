@@ -157,7 +157,8 @@ def scene(tmp_path):
     scene = object.__new__(Scene)
     scene.others = []
     scene.lane, scene.findings = lane, []
-    scene.gateway = types.SimpleNamespace(log=lambda: "")
+    told = types.SimpleNamespace(stdout="why")
+    scene.gateway = types.SimpleNamespace(log=lambda: "", run=lambda *_words: told)
     scene.files = [File("f", "alpha", make_file(tmp_path / "f", 5000), 5000)]
     scene.files[0].acknowledged, scene.files[0].tries = True, 1
     lane.arrivals.on_arrival = scene.arrived_now
