@@ -96,7 +96,17 @@ class Postgres:
         return f'[database]\nurl = "postgres://gatehouse@{HOST}:{self.line.port}/{run}"\n'
 
     def locked(self, run, seconds):
-        self.sql(f"BEGIN; LOCK TABLE {TABLES} IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep({seconds}); COMMIT", run)
+        """Where a transaction has taken the tables the other way round, one of the two gives way; if we do, once more."""
+        def held():
+            try:
+                self.sql(f"BEGIN; LOCK TABLE {TABLES} IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep({seconds}); COMMIT", run)
+            except subprocess.CalledProcessError as error:
+                if "deadlock detected" not in error.stderr:
+                    raise
+                return False
+            return True
+
+        until("the tables were locked", held)
 
     def gone(self, seconds):
         """Dies as by a power cut, and comes back."""
