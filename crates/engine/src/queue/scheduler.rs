@@ -143,12 +143,26 @@ impl Place {
         Ok(place.map(|place| Self { engine, taken: Some((site.name.clone(), place, node)) }))
     }
 
+    /// Gives it back with the next commit, and once more where that failed: a place that stays taken while this node lives
+    /// would keep all nodes from the site.
     async fn leave(self) {
-        if let Some((site, place, node)) = self.taken
-            && let Err(error) = self.engine.db.nodes().leave_place(&site, place, &node).await
-        {
-            tracing::warn!(%site, %error, "a place for a connection could not be given back");
-        }
+        let Some((site, place, node)) = self.taken else { return };
+        let mut asked = self.engine.db.nodes().leave_place(&site, place, &node).await;
+        tokio::spawn(async move {
+            loop {
+                let left = match asked {
+                    Ok(pending) => pending.done().await,
+                    Err(error) => Err(error),
+                };
+                let Err(error) = left else { return };
+                tracing::warn!(%site, %error, "a place for a connection could not be given back yet");
+                if self.engine.is_stopping() || error == DbError::Closed {
+                    return;
+                }
+                tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+                asked = self.engine.db.nodes().leave_place(&site, place, &node).await;
+            }
+        });
     }
 }
 
