@@ -311,12 +311,12 @@ async fn a_date_tells_which_certificate_serves_and_what_breaks() {
     assert_eq!(near.as_array().unwrap().len(), 1);
 
     for (on, state, alias) in
-        [("+000001", "served", "OLD"), (&turn(0, "at"), "served", "NEW"), ("2999-12-31", "broken", "")]
+        [("+000001", "served", "OLD"), (&turn(0, "at"), "served", "NEW"), ("2999-12-31T00:00:00Z", "broken", "")]
     {
         let told = house.run("certs simulate", &[("on", on)]).await.unwrap().json();
         assert_eq!((&told[0]["state"], &told[0]["certificate_name"]), (&state.into(), &alias.into()), "{on}: {told}");
     }
-    let told = house.run("certs simulate", &[("on", "2999-12-31")]).await.unwrap().json().to_string();
+    let told = house.run("certs simulate", &[("on", "2999-12-31T00:00:00Z")]).await.unwrap().json().to_string();
     assert!(told.contains("OLD: ") && told.contains("NEW: ") && told.contains("valid"), "{told}");
     assert!(text(house.run("certs simulate", &[("on", "soon")]).await).contains("2026-11-23T14:05:00Z"));
 

@@ -217,8 +217,8 @@ impl Engine {
             // Nobody can go on with it: its octets make room at once.
             self.drop_payload(part).await;
         }
-        if let (State::Cancelled, Direction::In, Some(whole)) = (to, t.direction, t.dup_from) {
-            self.route_again(whole, Duration::ZERO).await?;
+        if (to, t.direction) == (State::Cancelled, Direction::In) {
+            self.let_go(t.dup_from).await?;
         }
         let text = format!("{} by {}", control_word(action), actor.name);
         match to {

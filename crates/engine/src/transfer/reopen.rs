@@ -180,7 +180,7 @@ impl Engine {
 
     /// A whole upload goes its way, because what was made of it was given up. Not while a record is held: two may share a
     /// lock.
-    async fn let_go(&self, base: Option<TransferId>) -> Result<(), TransferError> {
+    pub(crate) async fn let_go(&self, base: Option<TransferId>) -> Result<(), TransferError> {
         match base {
             Some(base) => self.route_again(base, Duration::ZERO).await,
             None => Ok(()),

@@ -13,7 +13,6 @@ use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::CrlReason;
 use x509_cert::ext::pkix::crl::IssuingDistributionPoint;
 use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
-
 use zeroize::Zeroizing;
 
 use super::policy::Algorithms;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use base::UtcMicros;
 use keys::verify::{Algorithms, Outcome, Part, PathMode, PathPolicy, Purpose, Turn, Use, simulate, timeline};
 use model::{Field, Kind, Object, ObjectState, Snapshot, TlsTrust, references};
 
@@ -10,14 +9,14 @@ use super::export::trust_store;
 use crate::operations::transfers::moment;
 use crate::{Cell, Context, Input, OpError, Output, Param};
 
-const ON: Field = Field::text("on", 40, "the day or moment, as 2027-01-31 or 2027-01-31T14:05:00Z").required();
+const ON: Field = Field::text("on", 40, "the day or moment").required();
 const WITHIN: Field = Field::int("within", (1, 36_500), "days", "how far ahead is looked").default("400");
 
 /// Seconds of a day.
 const DAY_S: u64 = 86_400;
 
 pub(super) fn simulate_params() -> Vec<Param> {
-    vec![Param::of(ON).positional()]
+    vec![Param::time(ON).positional()]
 }
 
 pub(super) fn timeline_params() -> Vec<Param> {
@@ -27,11 +26,7 @@ pub(super) fn timeline_params() -> Vec<Param> {
 /// What serves each use at a moment, or why nothing does; what breaks first.
 pub(super) async fn on_date(context: &Context, input: &Input) -> Result<Output, OpError> {
     let now = context.engine.clock().now();
-    let day = input.text("on").filter(|text| text.len() == "2027-01-31".len());
-    let at = match day.and_then(|day| UtcMicros::parse(&format!("{day}T00:00:00Z")).ok()) {
-        Some(at) => at,
-        None => moment(input, "on", now)?.unwrap_or(now),
-    };
+    let at = moment(input, "on", now)?.unwrap_or(now);
     let snapshot = context.engine.snapshot();
     let store = trust_store(&snapshot)?;
     let outcomes = uses(&snapshot).into_iter().flat_map(|(one, policy)| {
