@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use base::{Clock, TransferId};
 use db::{Db, DbError, State};
-use keys::MasterKey;
+use keys::{MasterKeeper, MasterKey};
 use model::{Problem, Snapshot};
 use tokio::sync::{broadcast, watch};
 
@@ -23,12 +23,14 @@ use crate::sync::{NameLocks, RecordLocks};
 use crate::transfer::{Downloads, Uploads};
 
 /// Settings of an engine.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct EngineOptions {
     /// The data folder; empty for an engine that has none.
     pub data: PathBuf,
     /// File of the master key, if it is not in the data folder: then it is not changed here.
     pub master_file: Option<PathBuf>,
+    /// Reads and makes the files of master keys; the tokens of keys.
+    pub keeper: MasterKeeper,
     /// File of the settings, if it is not in the data folder.
     pub settings_file: Option<PathBuf>,
     /// How long ended transfers are kept.
@@ -69,6 +71,7 @@ impl Default for EngineOptions {
         Self {
             data: PathBuf::new(),
             master_file: None,
+            keeper: MasterKeeper::default(),
             settings_file: None,
             retention: crate::care::RetentionRules::default(),
             node: "main".to_owned(),

@@ -11,9 +11,9 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKe
 use base::{Secret, hex, random, unhex};
 use zeroize::Zeroizing;
 
-use crate::MasterKey;
 use crate::limits::PASSWORD_OCTETS_MAX;
-use crate::seal::{KEY_OCTETS, SealError, read_file};
+use crate::seal::{KEY_OCTETS, SealError, plain_text, write_file};
+use crate::{MasterKeeper, MasterKey};
 
 /// Fewest characters of a passphrase.
 pub const PASSPHRASE_CHARS_MIN: usize = 12;
@@ -44,23 +44,22 @@ pub enum EscrowError {
     Key(#[from] SealError),
 }
 
-/// Seals the master key of the file at `path`. Takes a second and 256 MiB.
+/// Seals a master key. Takes a second and 256 MiB.
 ///
 /// # Errors
-/// [`EscrowError::Passphrase`], [`EscrowError::Key`].
-pub fn seal_escrow(path: &Path, passphrase: &Secret<String>) -> Result<String, EscrowError> {
+/// [`EscrowError::Passphrase`]; [`EscrowError::Key`] if the cryptographic library fails.
+pub fn seal_escrow(key: &LooseKey, passphrase: &Secret<String>) -> Result<String, EscrowError> {
     let chars = passphrase.expose().chars().count();
     if chars < PASSPHRASE_CHARS_MIN || passphrase.expose().len() > PASSWORD_OCTETS_MAX {
         return Err(EscrowError::Passphrase { chars });
     }
-    let octets = read_file(path)?;
-    let id = MasterKey::load(path)?.id();
+    let LooseKey { octets, id } = key;
     let salt: [u8; SALT_OCTETS] = random().map_err(|_| engine("taking random numbers of the system"))?;
     let nonce: [u8; NONCE_LEN] = random().map_err(|_| engine("taking random numbers of the system"))?;
     let head = format!("{HEAD} {id} argon2id {MEMORY_KIB} {PASSES} {LANES} {}", hex(&salt));
     let key = stretched(passphrase, &salt, (MEMORY_KIB, PASSES, LANES))?;
-    let mut body = octets.to_vec();
-    body.reserve_exact(AES_256_GCM.tag_len());
+    let mut body = Vec::with_capacity(KEY_OCTETS + AES_256_GCM.tag_len());
+    body.extend_from_slice(octets.as_slice());
     key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(head.as_bytes()), &mut body)
         .map_err(|_| engine("sealing an escrow"))?;
     Ok(format!("{head} {} {}\n", hex(&nonce), hex(&body)))
@@ -76,9 +75,11 @@ impl LooseKey {
     /// Reads a master key's file.
     ///
     /// # Errors
-    /// As [`MasterKey::load`].
-    pub fn from_file(path: &Path) -> Result<Self, SealError> {
-        Ok(Self { octets: read_file(path)?, id: MasterKey::load(path)?.id() })
+    /// As [`MasterKeeper::load`].
+    pub fn from_file(path: &Path, keeper: &MasterKeeper) -> Result<Self, SealError> {
+        let octets = keeper.read(path)?;
+        let id = MasterKey::from_octets(&octets)?.id();
+        Ok(Self { octets, id })
     }
 
     /// Its name.
@@ -87,12 +88,14 @@ impl LooseKey {
         &self.id
     }
 
-    /// Makes its file at `path`, which must not exist.
+    /// Makes its file at `path`, which must not exist. There it is not wrapped: the next change of the master key sees to
+    /// that.
     ///
     /// # Errors
     /// As [`MasterKey::create`].
     pub fn write(&self, path: &Path) -> Result<MasterKey, SealError> {
-        MasterKey::write(path, &self.octets)
+        write_file(path, &plain_text(&self.id, &self.octets))?;
+        MasterKey::from_octets(&self.octets)
     }
 }
 
@@ -182,6 +185,10 @@ const SALT_OCTETS: usize = 16;
 mod tests {
     use super::*;
 
+    fn loose(path: &Path) -> LooseKey {
+        LooseKey::from_file(path, &MasterKeeper::default()).unwrap()
+    }
+
     fn words(text: &str) -> Secret<String> {
         Secret::new(text.to_owned())
     }
@@ -192,7 +199,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (path, back) = (folder.path().join("master.key"), folder.path().join("back.key"));
         let master = MasterKey::create(&path).unwrap();
-        let text = seal_escrow(&path, &words("four words in a row")).unwrap();
+        let text = seal_escrow(&loose(&path), &words("four words in a row")).unwrap();
         let digits = std::fs::read_to_string(&path).unwrap().split(' ').nth(3).unwrap().trim().to_owned();
         assert!(!text.contains(&digits) && !text.contains("four"), "{text}");
         assert_eq!(escrow_key_id(&text), Some(master.id()));
@@ -214,7 +221,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("master.key");
         MasterKey::create(&path).unwrap();
-        assert!(matches!(seal_escrow(&path, &words("short")), Err(EscrowError::Passphrase { chars: 5 })));
+        assert!(matches!(seal_escrow(&loose(&path), &words("short")), Err(EscrowError::Passphrase { chars: 5 })));
         let dear = format!("{HEAD} {} argon2id 99999999 4 1 {} {} 00", "0".repeat(16), "0".repeat(32), "0".repeat(24));
         for text in ["", "gatehouse-escrow 1", "gatehouse-escrow 2 a b", dear.as_str()] {
             let opened = open_escrow(text, &words("x"));

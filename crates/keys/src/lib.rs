@@ -15,6 +15,7 @@
 //! | keys in PKCS#11 tokens | [`token::Tokens`] |
 //! | whether its size is allowed | [`check_size`] |
 //! | secrets in a database | [`MasterKey::seal`], [`MasterKey::open`] |
+//! | that key's file, wrapped by a token or not | [`MasterKeeper`] |
 //! | passwords that are only checked | [`PasswordHash`] |
 //! | passwords that are presented to others, in files | [`DerivedKey`], [`open_password`] |
 //! | an X.509 certificate | [`certificate::Certificate`] |
@@ -89,6 +90,7 @@ mod escrow;
 mod fingerprint;
 mod formats;
 mod issue;
+mod keeper;
 mod limits;
 mod own;
 mod parts;
@@ -120,6 +122,7 @@ pub use formats::{KeyFileFormat, OpenedKey, open_key, read_key, recognise_key, w
 pub use issue::{
     AlternativeName, IssueError, IssueRequest, Subject, VALID_DAYS_MAX, certificate_request, pem, self_signed,
 };
+pub use keeper::MasterKeeper;
 pub use limits::{
     CERTIFICATES_MAX, CONTAINER_OCTETS_MAX, DERIVATION_STEPS_MAX, DSS_BITS_MAX, DSS_BITS_MIN, KEY_FILE_OCTETS_MAX,
     KEY_PASSWORD_OCTETS_MAX, PASSWORD_OCTETS_MAX, RSA_BITS_MAX, RSA_BITS_MIN, SEAL_OCTETS_MAX, SSH_BLOB_OCTETS_MAX,

@@ -15,7 +15,9 @@ use base64::engine::general_purpose::STANDARD;
 use rustix::fs::{Mode, OFlags};
 use zeroize::Zeroizing;
 
+use crate::MasterKeeper;
 use crate::limits::SEAL_OCTETS_MAX;
+use crate::token::TokenError;
 
 /// Why sealing or opening failed. No text holds what is sealed.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +52,14 @@ pub enum SealError {
         path: PathBuf,
         /// What is wrong.
         why: &'static str,
+    },
+    /// The token that wraps it.
+    #[error("master key file {}: {source}", path.display())]
+    Token {
+        /// Which file.
+        path: PathBuf,
+        /// What the token said.
+        source: TokenError,
     },
     /// Too long to be sealed.
     #[error("secret has {len} octets: at most {SEAL_OCTETS_MAX} are sealed")]
@@ -108,30 +118,24 @@ impl MasterKey {
         Key::from_octets(&*fresh()?).map(Self::of)
     }
 
-    /// Makes a key and its file, readable by its owner only. The file appears whole or not at all, is on the disk when
-    /// this returns, and never takes the place of another.
+    /// Makes a key and its file, as [`MasterKeeper::create`] does without a token.
     ///
     /// # Errors
     /// [`SealError::File`], with [`io::ErrorKind::AlreadyExists`] if there is such a file; [`SealError::Engine`].
     pub fn create(path: &Path) -> Result<Self, SealError> {
-        Self::write(path, &*fresh()?)
+        MasterKeeper::default().create(path)
     }
 
-    /// Makes the file of a key whose octets are known.
-    pub(crate) fn write(path: &Path, octets: &[u8; KEY_OCTETS]) -> Result<Self, SealError> {
-        let key = Key::from_octets(octets)?;
-        let text = Zeroizing::new(format!("{FILE_HEAD} {} {}\n", key.id, *Zeroizing::new(hex(octets.as_slice()))));
-        write_new(path, text.as_bytes()).map_err(|source| SealError::File { path: path.to_owned(), source })?;
-        Ok(Self::of(key))
-    }
-
-    /// Reads the file that [`Self::create`] wrote. It must be a plain file, no link, of the user that runs this program,
-    /// and closed to all others (STO-7).
+    /// Reads the file of a key that is not wrapped, as [`MasterKeeper::load`] does.
     ///
     /// # Errors
-    /// [`SealError::File`], [`SealError::Unsafe`], [`SealError::Damaged`].
+    /// [`SealError::File`], [`SealError::Unsafe`], [`SealError::Damaged`]; [`SealError::Token`] for a wrapped one.
     pub fn load(path: &Path) -> Result<Self, SealError> {
-        read_file(path).and_then(|octets| Key::from_octets(&octets)).map(Self::of)
+        MasterKeeper::default().load(path)
+    }
+
+    pub(crate) fn from_octets(octets: &[u8; KEY_OCTETS]) -> Result<Self, SealError> {
+        Key::from_octets(octets).map(Self::of)
     }
 
     /// The key that an operator's file holds for exports: 32 octets as they are, as 64 hexadecimal digits or in base 64.
@@ -220,8 +224,8 @@ impl MasterKey {
     }
 }
 
-/// Reads the octets of the key in a file, and checks file and key (STO-7).
-pub(crate) fn read_file(path: &Path) -> Result<Zeroizing<[u8; KEY_OCTETS]>, SealError> {
+/// Reads the text of a key's file, and checks the file (STO-7).
+pub(crate) fn read_text(path: &Path) -> Result<Zeroizing<String>, SealError> {
     let file_error = |source| SealError::File { path: path.to_owned(), source };
     // NONBLOCK: a pipe in its place must not hold up the start.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
@@ -233,13 +237,28 @@ pub(crate) fn read_file(path: &Path) -> Result<Zeroizing<[u8; KEY_OCTETS]>, Seal
         Err(other) => return Err(file_error(other.into())),
     };
     check_safe(&file.metadata().map_err(file_error)?).map_err(|why| not_safe(path, &why))?;
-    let mut text = Zeroizing::new(String::with_capacity(FILE_OCTETS + 1));
-    let limit = u64::try_from(FILE_OCTETS).unwrap_or(u64::MAX).saturating_add(1);
+    let mut text = Zeroizing::new(String::with_capacity(FILE_OCTETS_MAX + 1));
+    let limit = u64::try_from(FILE_OCTETS_MAX).unwrap_or(u64::MAX).saturating_add(1);
     file.take(limit).read_to_string(&mut text).map_err(file_error)?;
-    from_file_text(&text).map_err(|why| match why {
+    Ok(text)
+}
+
+/// The key of a file that holds it as it is.
+pub(crate) fn from_plain_text(path: &Path, text: &str) -> Result<Zeroizing<[u8; KEY_OCTETS]>, SealError> {
+    from_file_text(text).map_err(|why| match why {
         Ok(why) => SealError::Damaged { path: path.to_owned(), why },
         Err(other) => other,
     })
+}
+
+/// What the file of a key holds that is not wrapped.
+pub(crate) fn plain_text(id: &str, octets: &[u8; KEY_OCTETS]) -> Zeroizing<String> {
+    Zeroizing::new(format!("{FILE_HEAD} {id} {}\n", *Zeroizing::new(hex(octets.as_slice()))))
+}
+
+/// Makes the file of a key.
+pub(crate) fn write_file(path: &Path, text: &str) -> Result<(), SealError> {
+    write_new(path, text.as_bytes()).map_err(|source| SealError::File { path: path.to_owned(), source })
 }
 
 /// The key of a file's text; what is wrong with the text is `Err(Ok(..))`.
@@ -393,6 +412,8 @@ const ID_PURPOSE: &[u8] = b"gatehouse master key id, version 1\0";
 const FILE_HEAD: &str = "gatehouse-master-key 1";
 /// Octets of a master key file: the head, id and key in hexadecimal, two blanks, a line end.
 const FILE_OCTETS: usize = FILE_HEAD.len() + 2 * ID_OCTETS + 2 * KEY_OCTETS + 3;
+/// Most octets of a master key file that are read: a wrapped one names its token.
+const FILE_OCTETS_MAX: usize = 2048;
 /// The first octets of a sealed value; the last but one is the version.
 const SEALED_HEAD: [u8; 8] = *b"GHSEAL\x01\x00";
 /// Octets before the nonce.

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use base::unhex;
 use db::{SealedKind, SealedValue};
-use keys::{MasterKey, SealError};
+use keys::{MasterKeeper, MasterKey, SealError};
 
 use super::error::{CareError, at};
 use crate::engine::Engine;
@@ -46,15 +46,15 @@ pub struct Rotated {
 /// Told before each step that changes something on the disk; `false` stops there, as a kill would.
 pub(crate) type Steps<'a> = &'a mut (dyn FnMut() -> bool + Send);
 
-/// Loads the key that seals and, while a change of it is under way, the others.
+/// Loads the key that seals and, while a change of it is under way, the others. May wait for a token.
 ///
 /// # Errors
 /// [`SealError`] of any of them: none may be lost.
-pub fn load_master(data: &Path) -> Result<MasterKey, SealError> {
-    let master = MasterKey::load(&data.join(MASTER_FILE))?;
+pub fn load_master(data: &Path, keeper: &MasterKeeper) -> Result<MasterKey, SealError> {
+    let master = keeper.load(&data.join(MASTER_FILE))?;
     for other in [NEXT_FILE, OLD_FILE].map(|name| data.join(name)) {
         if other.exists() {
-            master.admit(MasterKey::load(&other)?);
+            master.admit(keeper.load(&other)?);
         }
     }
     Ok(master)
@@ -124,7 +124,7 @@ impl Engine {
             )));
         }
         erase(data)?;
-        self.switch(data, go_on)?;
+        self.switch(data, go_on).await?;
         let mut done = Rotated { key: self.master.id(), ..Rotated::default() };
         for _ in 0..ROUNDS_MAX {
             let round = self.reseal_all(go_on).await?;
@@ -148,18 +148,17 @@ impl Engine {
     }
 
     /// Makes the new key the one that seals. Each step is one change of the folder, durable before the next.
-    fn switch(&self, data: &Path, go_on: Steps<'_>) -> Result<(), CareError> {
+    async fn switch(&self, data: &Path, go_on: Steps<'_>) -> Result<(), CareError> {
         let [master, next, old] = [MASTER_FILE, NEXT_FILE, OLD_FILE].map(|name| data.join(name));
-        let now = MasterKey::load(&master)?.id();
-        let switched = old.exists() && MasterKey::load(&old)?.id() != now;
-        if switched {
+        if old.exists() && self.load_key(&old).await?.id() != self.load_key(&master).await?.id() {
             return Ok(());
         }
         if !next.exists() {
             step(go_on)?;
-            MasterKey::create(&next)?;
+            let (keeper, next) = (self.options.keeper.clone(), next.clone());
+            on_a_thread(move || keeper.create(&next)).await?;
         }
-        let new = MasterKey::load(&next)?;
+        let new = self.load_key(&next).await?;
         let id = new.id();
         self.master.admit(new);
         if !old.exists() {
@@ -173,6 +172,11 @@ impl Engine {
         self.master.seal_with(&id);
         tracing::info!(master_key = %id, "a new master key seals; what the old one sealed is sealed anew");
         Ok(())
+    }
+
+    async fn load_key(&self, path: &Path) -> Result<MasterKey, CareError> {
+        let (keeper, path) = (self.options.keeper.clone(), path.to_owned());
+        on_a_thread(move || keeper.load(&path)).await
     }
 
     async fn reseal_all(&self, go_on: Steps<'_>) -> Result<Round, CareError> {
@@ -266,6 +270,14 @@ impl Engine {
 struct Round {
     resealed: u64,
     waiting: u64,
+}
+
+/// A token may take its time.
+async fn on_a_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SealError> + Send + 'static,
+) -> Result<T, CareError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    Ok(done.map_err(|_| CareError::refused("work on the master key broke off: see the log"))??)
 }
 
 fn step(go_on: Steps<'_>) -> Result<(), CareError> {

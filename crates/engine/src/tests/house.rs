@@ -130,7 +130,7 @@ impl House {
 
     /// As [`Self::crash`]; the keys are read from their files again.
     pub(super) async fn crash_with_keys(&mut self) {
-        self.master = Arc::new(crate::care::load_master(self.folder.path()).unwrap());
+        self.master = Arc::new(crate::care::load_master(self.folder.path(), &keys::MasterKeeper::default()).unwrap());
         self.crash().await;
     }
 

@@ -121,7 +121,7 @@ fn all_keys_of_a_folder_open_and_one_seals() {
     let master = MasterKey::create(&folder.path().join(MASTER_FILE)).unwrap();
     let old = MasterKey::create(&folder.path().join("master.key.old")).unwrap();
     let sealed = old.seal(b"", b"x").unwrap();
-    let ring = Arc::new(load_master(folder.path()).unwrap());
+    let ring = Arc::new(load_master(folder.path(), &keys::MasterKeeper::default()).unwrap());
     assert_eq!(ring.ids(), [master.id(), old.id()]);
     assert_eq!(ring.open(b"", &sealed).unwrap().expose(), b"x");
     assert_eq!(sealed_key_id(&ring.seal(b"", b"").unwrap()).unwrap(), master.id());

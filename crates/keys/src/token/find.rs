@@ -22,13 +22,17 @@ pub struct FoundKey {
 pub(super) struct Private {
     pub(super) handle: ObjectHandle,
     pub(super) public: PublicKey,
+    /// Its identifier, if it has one.
+    pub(super) id: Option<Vec<u8>>,
 }
 
 /// The private key that a URI names.
 pub(super) fn private(live: &Live<'_>, uri: &TokenUri) -> Result<Private, TokenError> {
     let handle = object(live, uri, &[Attribute::Class(ObjectClass::PRIVATE_KEY)], "private key")?;
     let public = public(live, handle, uri)?;
-    Ok(Private { handle, public })
+    let mut named = Named::default();
+    named.read(live, handle)?;
+    Ok(Private { handle, public, id: named.id })
 }
 
 /// The one object that a URI names.

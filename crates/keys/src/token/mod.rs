@@ -102,14 +102,16 @@ impl Tokens {
         Ok(TokenSigner::new(self.module(uri)?, uri.clone(), public))
     }
 
-    /// Finds the key that a URI names, reads its public part, and lets it prove that both belong together.
+    /// Finds the key that a URI names, reads its public part, and lets it prove that both belong together. From then on it
+    /// is known by its identifier, too: another of the same label is not taken for it.
     ///
     /// # Errors
     /// [`TokenError`] says what to do.
     pub fn find(&self, uri: &TokenUri) -> Result<TokenSigner, TokenError> {
         let module = self.module(uri)?;
-        let public = module.with(uri.place(), |session| find::private(session, uri).map(|found| found.public))?;
-        let signer = TokenSigner::new(module, uri.clone(), public);
+        let found = module.with(uri.place(), |session| find::private(session, uri))?;
+        let uri = found.id.map_or_else(|| uri.clone(), |id| uri.with_id(id));
+        let signer = TokenSigner::new(module, uri, found.public);
         signer.prove()?;
         Ok(signer)
     }

@@ -160,9 +160,13 @@ impl Module {
                 return Ok(Taken { module: self, opened: Some(opened), good: false });
             }
             let held = u32::try_from(state.idle.len()).unwrap_or(u32::MAX).saturating_add(state.out);
-            if held >= self.settings.sessions && !state.idle.is_empty() {
-                // One that another token does not need now.
-                drop(state.idle.pop());
+            if held >= self.settings.sessions
+                && let Some(other) = state.idle.pop()
+            {
+                // One that another token does not need now; it is closed without the lock.
+                drop(state);
+                drop(other);
+                state = self.lock();
             } else if held < self.settings.sessions && !state.opening {
                 state.out = state.out.saturating_add(1);
                 drop(state);
@@ -323,7 +327,6 @@ impl Module {
     /// Ends the library and begins it anew: some see tokens that came back only then. `false` if that was just done, or
     /// others are at work with it.
     fn begin_anew(&self) -> Result<bool, TokenError> {
-        self.forget_sessions();
         let mut state = self.lock();
         let just_done = state.begun_anew.is_some_and(|at| at.elapsed() < ANEW_EVERY);
         let Some(library) = state.library.clone().filter(|_| !state.opening && state.out == 0 && !just_done) else {
@@ -331,8 +334,11 @@ impl Module {
         };
         state.opening = true;
         state.begun_anew = Some(Instant::now());
+        state.generation = state.generation.wrapping_add(1);
+        let idle = std::mem::take(&mut state.idle);
         drop(state);
         let _end = EndOfOpening(self);
+        drop(idle);
         // What it answers does not matter: it may have ended by itself.
         let _ = library.clone().finalize();
         self.begin(&library).map(|()| true)

@@ -16,7 +16,7 @@ use super::uri::TokenUri;
 use crate::asn1::{SEQUENCE, integers, value};
 use crate::parts::Number;
 use crate::signer::fits;
-use crate::{PublicKey, SignError, SignatureScheme, Signer};
+use crate::{KeyAlgorithm, PublicKey, SignError, SignatureScheme, Signer, TokenKeyName};
 
 /// A private key in a token, known by its handle.
 pub struct TokenSigner {
@@ -38,12 +38,21 @@ impl TokenSigner {
         &self.uri
     }
 
+    /// Its name with its public part, to be kept.
+    #[must_use]
+    pub fn name(&self) -> TokenKeyName {
+        TokenKeyName { uri: self.uri.clone(), public: self.public.clone() }
+    }
+
     /// Whether the key is there and belongs to its public part.
     ///
     /// # Errors
     /// [`TokenError`] says what to do.
     pub fn prove(&self) -> Result<(), TokenError> {
         let unusable = |why: &str| TokenError::Unusable { wanted: self.uri.key(), why: why.to_owned() };
+        if self.public.algorithm() == KeyAlgorithm::Rsa && self.public.bits() < RSA_BITS_MIN {
+            return Err(unusable("an RSA key of a token has at least 2048 bits: make another"));
+        }
         let scheme =
             SignatureScheme::of(&self.public).last().ok_or_else(|| unusable("no signatures are known of it"))?;
         match self.sign(*scheme, PROOF) {
@@ -134,5 +143,7 @@ fn ecdsa_value(made: &[u8]) -> Vec<u8> {
 const SHA256_INFO: &[u8] = &[0x30, 0x31, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1, 5, 0, 4, 0x20];
 const SHA384_INFO: &[u8] = &[0x30, 0x41, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 2, 5, 0, 4, 0x30];
 const SHA512_INFO: &[u8] = &[0x30, 0x51, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 3, 5, 0, 4, 0x40];
+/// Fewest bits of an RSA key in a token.
+const RSA_BITS_MIN: u32 = 2048;
 /// What a key signs to show that it is there. It looks like nothing else that is signed.
 const PROOF: &[u8] = b"gatehouse: this key is in its token";
