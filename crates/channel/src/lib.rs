@@ -18,7 +18,7 @@ pub use dial::Target;
 pub use link::Link;
 pub use listen::{Accepted, Listener};
 pub use mail::{Envelope, MailDoor, MailError, MailLogin, MailTls, RECIPIENTS_MAX, send_mail};
-pub use ssh::client::{ClientParams, HostKeyChecker, SshClient, connect_ssh};
+pub use ssh::client::{ClientKey, ClientParams, HostKeyChecker, SshClient, connect_ssh};
 pub use ssh::error::{AlgorithmClass, SshError};
 pub use ssh::pipe::{Closed, Pipe, PipeInput, PipeOutput};
 pub use ssh::probe::{Offered, Probed, probe_ssh};

@@ -9,8 +9,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use base::Secret;
-use channel::{AlgorithmClass, Limits, SshError, connect_ssh};
+use channel::{AlgorithmClass, ClientKey, Limits, SshError, connect_ssh};
 use common::{Gate, Knows, LOGIN, PASSWORD, WAIT, Work, algorithms, limits, new_key, profile, serve, serve_simply};
+use keys::{KeyAlgorithm, PrivateKey};
 use model::SshRole;
 use model::ssh_algorithms::Class;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -48,7 +49,7 @@ async fn each_mode_takes_and_refuses_exactly_its_combinations() {
         let server = serve(gate, Work::Echo, server_profile, limits()).await;
         let mut client = server.client();
         client.password = password.map(|p| Secret::new(p.to_owned()));
-        client.key = key.cloned();
+        client.key = key.cloned().map(ClientKey::Software);
         let result = connect_ssh(&server.target(), client).await;
         assert_eq!(result.is_ok(), is_in, "row {row}: {:?}", result.err());
         let mut refused = None;
@@ -64,6 +65,26 @@ async fn each_mode_takes_and_refuses_exactly_its_combinations() {
         if let Ok(report) = report {
             assert_eq!((report.login.as_deref(), report.reason), (Some(LOGIN), None));
         }
+    }
+}
+
+// A key that is asked to sign, as one in a token is, proves the same as one in memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_only_signs_logs_in() {
+    for algorithm in
+        [KeyAlgorithm::Rsa, KeyAlgorithm::EcdsaNistp256, KeyAlgorithm::EcdsaNistp521, KeyAlgorithm::Ed25519]
+    {
+        let key = Arc::new(PrivateKey::generate(algorithm, None).unwrap());
+        let gate = Arc::new(Gate { key: Some(key.public().clone()), ..Gate::default() });
+        let mut server_profile = profile(SshRole::Server);
+        (server_profile.password, server_profile.public_key) = (false, true);
+        let server = serve(gate, Work::Echo, server_profile, limits()).await;
+        let mut client = server.client();
+        client.password = None;
+        client.key = Some(ClientKey::Signer(key));
+        let client = connect_ssh(&server.target(), client).await.unwrap_or_else(|e| panic!("{algorithm}: {e}"));
+        client.close().await;
+        assert_eq!(server.result().await.unwrap().login.as_deref(), Some(LOGIN), "{algorithm}");
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use base::Secret;
-use keys::{PrivateKey, PublicKey};
+use keys::{PrivateKey, PublicKey, Signer};
 use model::SshProfile;
 use russh::client::{Handle, Msg, connect_stream};
 use russh::{ChannelWriteHalf, Disconnect};
@@ -40,6 +40,26 @@ pub trait HostKeyChecker: Send + Sync {
     async fn check(&self, key: &PublicKey) -> bool;
 }
 
+/// A key that we log in with.
+#[derive(Clone, Debug)]
+pub enum ClientKey {
+    /// In memory; DSS and RSA with SHA-1 are made with such only.
+    Software(Arc<PrivateKey>),
+    /// Wherever it is.
+    Signer(Arc<dyn Signer>),
+}
+
+impl ClientKey {
+    /// Its public part.
+    #[must_use]
+    pub fn public(&self) -> &PublicKey {
+        match self {
+            Self::Software(key) => key.public(),
+            Self::Signer(key) => key.public_key(),
+        }
+    }
+}
+
 /// What a connection is made with.
 pub struct ClientParams {
     /// Profile of type CLIENT.
@@ -47,7 +67,7 @@ pub struct ClientParams {
     /// User name to send.
     pub login: String,
     /// Our key.
-    pub key: Option<Arc<PrivateKey>>,
+    pub key: Option<ClientKey>,
     /// Our password.
     pub password: Option<Secret<String>>,
     /// Who is the server?
@@ -83,7 +103,7 @@ async fn login_over(stream: TcpStream, params: ClientParams) -> Result<SshClient
             handle: &mut handle,
             profile: &params.profile,
             name: &params.login,
-            key: params.key.as_deref(),
+            key: params.key.as_ref(),
             password: params.password.as_ref(),
         };
         login.run().await?;

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use base::{Secret, octets_text};
-use keys::PrivateKey;
+use keys::{Signer, ssh_signature};
 use model::SshProfile;
 use russh::client::{AuthResult, Handle, KeyboardInteractiveAuthResponse};
+use russh::keys::agent::AgentIdentity;
 use russh::keys::{Algorithm, HashAlg, PrivateKeyWithHashAlg};
 use russh::{MethodKind, MethodSet};
 
+use super::client::ClientKey;
 use super::client_handler::ClientHandler;
 use super::error::SshError;
 use super::preferred::{fits, key_algorithms};
@@ -35,7 +37,7 @@ pub(crate) struct Login<'a> {
     pub(crate) handle: &'a mut Handle<ClientHandler>,
     pub(crate) profile: &'a SshProfile,
     pub(crate) name: &'a str,
-    pub(crate) key: Option<&'a PrivateKey>,
+    pub(crate) key: Option<&'a ClientKey>,
     pub(crate) password: Option<&'a Secret<String>>,
 }
 
@@ -88,10 +90,14 @@ impl Login<'_> {
     }
 
     /// Forms of signature for `key`: those of the profile, and of them the first that the server names (RFC 8308).
-    async fn hashes(&mut self, key: &PrivateKey) -> Result<Vec<Option<HashAlg>>, SshError> {
-        let own = key.ssh_key().map_err(|e| SshError::Profile(format!("private key: {e}")))?.algorithm();
+    async fn hashes(&mut self, key: &ClientKey) -> Result<Vec<Option<HashAlg>>, SshError> {
+        let own = public(key)?.algorithm();
         let allowed = key_algorithms(self.profile);
         let mut hashes: Vec<Option<HashAlg>> = allowed.iter().filter(|name| fits(&own, name)).map(hash_of).collect();
+        if matches!((key, &own), (ClientKey::Signer(_), Algorithm::Rsa { .. })) {
+            // RSA with SHA-1 is made with keys in memory only.
+            hashes.retain(Option::is_some);
+        }
         if hashes.is_empty() {
             return Err(SshError::Profile(format!("it does not list the algorithm of our key, {own}")));
         }
@@ -112,9 +118,23 @@ impl Login<'_> {
 
     async fn by_key(&mut self, hash: Option<HashAlg>) -> Result<Said, SshError> {
         let Some(key) = self.key else { return Ok(Said::No(MethodSet::empty(), false)) };
-        let key = key.ssh_key().map_err(|e| SshError::Profile(format!("private key: {e}")))?;
-        let key = PrivateKeyWithHashAlg::new(Arc::new(key), hash);
-        said(self.handle.authenticate_publickey(self.name, key).await, self.handle.is_closed())
+        let made = match key {
+            ClientKey::Software(key) => {
+                let key = key.ssh_key().map_err(unusable)?;
+                let key = PrivateKeyWithHashAlg::new(Arc::new(key), hash);
+                self.handle.authenticate_publickey(self.name, key).await
+            }
+            ClientKey::Signer(signer) => {
+                let (public, mut asked) = (public(key)?, Asked(Arc::clone(signer)));
+                let made = self.handle.authenticate_publickey_with(self.name, public, hash, &mut asked).await;
+                match made {
+                    Err(Unsigned::Key(text)) => return Err(SshError::Profile(format!("private key: {text}"))),
+                    Err(Unsigned::Send) => Err(russh::Error::SendError),
+                    Ok(made) => Ok(made),
+                }
+            }
+        };
+        said(made, self.handle.is_closed())
     }
 
     async fn by_password(&mut self) -> Result<Said, SshError> {
@@ -143,6 +163,55 @@ impl Login<'_> {
         }
         Err(SshError::Protocol(format!("the server asks more than {ROUNDS_MAX} rounds of questions")))
     }
+}
+
+/// A key that is asked to sign, off the threads of the network.
+struct Asked(Arc<dyn Signer>);
+
+/// Why it did not.
+enum Unsigned {
+    Key(String),
+    Send,
+}
+
+impl From<russh::SendError> for Unsigned {
+    fn from(_: russh::SendError) -> Self {
+        Self::Send
+    }
+}
+
+impl russh::Signer for Asked {
+    type Error = Unsigned;
+
+    // The library's trait is written so.
+    #[expect(clippy::manual_async_fn, reason = "the future must be Send, as the trait asks")]
+    fn auth_sign(
+        &mut self,
+        _key: &AgentIdentity,
+        hash: Option<HashAlg>,
+        mut message: Vec<u8>,
+    ) -> impl Future<Output = Result<Vec<u8>, Unsigned>> + Send {
+        let signer = Arc::clone(&self.0);
+        async move {
+            let sign = move || {
+                let signature = ssh_signature(&*signer, hash == Some(HashAlg::Sha512), &message)?;
+                // The library wants the message with the signature behind it, as one string.
+                message.extend(u32::try_from(signature.len()).unwrap_or(u32::MAX).to_be_bytes());
+                message.extend(signature);
+                Ok::<_, keys::SignError>(message)
+            };
+            let done = tokio::task::spawn_blocking(sign).await;
+            done.map_err(|e| Unsigned::Key(e.to_string()))?.map_err(|e| Unsigned::Key(e.to_string()))
+        }
+    }
+}
+
+fn public(key: &ClientKey) -> Result<russh::keys::PublicKey, SshError> {
+    russh::keys::PublicKey::from_bytes(key.public().ssh_blob()).map_err(unusable)
+}
+
+fn unusable(error: impl std::fmt::Display) -> SshError {
+    SshError::Profile(format!("private key: {error}"))
 }
 
 impl Way {

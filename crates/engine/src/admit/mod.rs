@@ -16,4 +16,4 @@ pub use last::LastLogin;
 pub(crate) use last::Noted;
 pub use session::{AuthAnswer, AuthSession, MethodsLeft, source_of};
 pub use trust::{KeyDemand, KeyVerdict, judge};
-pub use vault::{Vault, VaultError};
+pub use vault::{OurKey, Vault, VaultError};

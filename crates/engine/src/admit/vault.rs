@@ -1,11 +1,12 @@
-//! The gateway's own private keys, opened when they are first needed.
+//! The gateway's own private keys, opened when they are first needed, or found in their tokens.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use base::{Alias, ObjectId};
-use keys::PrivateKey;
-use model::{KeyEntry, ObjectState, Snapshot};
+use keys::token::TokenSigner;
+use keys::{OwnKey, PrivateKey, Signer};
+use model::{ObjectState, Snapshot};
 
 use crate::Engine;
 
@@ -13,7 +14,27 @@ use crate::Engine;
 /// stays right until its object is deleted.
 #[derive(Default)]
 pub struct Vault {
-    opened: Mutex<HashMap<ObjectId, Arc<PrivateKey>>>,
+    opened: Mutex<HashMap<ObjectId, OurKey>>,
+}
+
+/// A private key of ours that is ready.
+#[derive(Clone, Debug)]
+pub enum OurKey {
+    /// In memory.
+    Software(Arc<PrivateKey>),
+    /// In a token: each signature asks it.
+    Token(Arc<TokenSigner>),
+}
+
+impl OurKey {
+    /// What signs by it. Where [`Signer::may_wait`] says so, not on a thread of the network.
+    #[must_use]
+    pub fn signer(&self) -> Arc<dyn Signer> {
+        match self {
+            Self::Software(key) => Arc::<PrivateKey>::clone(key),
+            Self::Token(key) => Arc::<TokenSigner>::clone(key),
+        }
+    }
 }
 
 /// Why a private key cannot be used.
@@ -29,10 +50,17 @@ pub enum VaultError {
     NotEnabled { alias: String, state: &'static str },
     #[error("key {alias} cannot be opened: {cause}")]
     Sealed { alias: String, cause: String },
+    #[error("certificate {0} is not in the store: import it or make it with secadm create_cert")]
+    NoCertificate(String),
+    #[error(
+        "key {alias} is in a token, and the SSH library makes host signatures with keys in memory only: name another key \
+         in the profile"
+    )]
+    InToken { alias: String },
 }
 
 impl Vault {
-    /// The enabled private keys among `aliases`, in order.
+    /// The enabled private keys among `aliases`, in order, which must be in memory.
     ///
     /// # Errors
     /// The first key that cannot be used (SSH-9).
@@ -44,7 +72,10 @@ impl Vault {
     ) -> Result<Vec<Arc<PrivateKey>>, VaultError> {
         let mut all = Vec::with_capacity(aliases.len());
         for alias in aliases {
-            all.push(self.key(engine, s, alias.as_str()).await?);
+            match self.key(engine, s, alias.as_str()).await? {
+                OurKey::Software(key) => all.push(key),
+                OurKey::Token(_) => return Err(VaultError::InToken { alias: alias.to_string() }),
+            }
         }
         Ok(all)
     }
@@ -53,27 +84,57 @@ impl Vault {
     ///
     /// # Errors
     /// [`VaultError`] says what to do.
-    pub async fn key(&self, engine: &Engine, snapshot: &Snapshot, alias: &str) -> Result<Arc<PrivateKey>, VaultError> {
+    pub async fn key(&self, engine: &Engine, snapshot: &Snapshot, alias: &str) -> Result<OurKey, VaultError> {
         let entry = snapshot.key(alias).ok_or_else(|| VaultError::Missing(alias.to_owned()))?;
-        if !entry.private {
+        self.opened(engine, (entry.id, alias), entry.private, entry.state).await
+    }
+
+    /// The private key of the enabled certificate `name`.
+    ///
+    /// # Errors
+    /// [`VaultError`] says what to do.
+    pub async fn certificate_key(
+        &self,
+        engine: &Engine,
+        snapshot: &Snapshot,
+        name: &str,
+    ) -> Result<OurKey, VaultError> {
+        let entry = snapshot.certificate(name).ok_or_else(|| VaultError::NoCertificate(name.to_owned()))?;
+        self.opened(engine, (entry.id, name), entry.private, entry.state).await
+    }
+
+    async fn opened(
+        &self,
+        engine: &Engine,
+        (id, alias): (ObjectId, &str),
+        private: bool,
+        state: ObjectState,
+    ) -> Result<OurKey, VaultError> {
+        if !private {
             return Err(VaultError::PublicOnly(alias.to_owned()));
         }
-        if entry.state != ObjectState::Enabled {
-            return Err(VaultError::NotEnabled { alias: alias.to_owned(), state: entry.state.shown() });
+        if state != ObjectState::Enabled {
+            return Err(VaultError::NotEnabled { alias: alias.to_owned(), state: state.shown() });
         }
-        if let Some(key) = self.opened.lock().unwrap_or_else(PoisonError::into_inner).get(&entry.id) {
-            return Ok(Arc::clone(key));
+        if let Some(key) = self.opened.lock().unwrap_or_else(PoisonError::into_inner).get(&id) {
+            return Ok(key.clone());
         }
         let sealed = |cause: String| VaultError::Sealed { alias: alias.to_owned(), cause };
-        let key = Arc::new(open(engine, entry).await.map_err(sealed)?);
-        self.opened.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.id, Arc::clone(&key));
+        let key = open(engine, id).await.map_err(sealed)?;
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).insert(id, key.clone());
         Ok(key)
     }
 }
 
-async fn open(engine: &Engine, entry: &KeyEntry) -> Result<PrivateKey, String> {
-    let row = engine.db().credentials().private_sealed(entry.id).await.map_err(|e| e.to_string())?;
+async fn open(engine: &Engine, id: ObjectId) -> Result<OurKey, String> {
+    let row = engine.db().credentials().private_sealed(id).await.map_err(|e| e.to_string())?;
     let (uid, sealed) = row.ok_or("its private part is gone")?;
     let octets = engine.master().open(format!("credential|{uid}").as_bytes(), &sealed).map_err(|e| e.to_string())?;
-    PrivateKey::from_bytes(octets.expose()).map_err(|e| e.to_string())
+    match OwnKey::from_bytes(octets.expose()).map_err(|e| e.to_string())? {
+        OwnKey::Software(key) => Ok(OurKey::Software(Arc::new(key))),
+        OwnKey::Token(name) => {
+            let signer = engine.options().keeper.tokens().signer(&name.uri, name.public);
+            signer.map(|signer| OurKey::Token(Arc::new(signer))).map_err(|e| e.to_string())
+        }
+    }
 }
