@@ -3,7 +3,7 @@
 use db::NewCredential;
 use keys::certificate::{Certificate, CertificateType, HashFunction, KeyKind};
 use keys::verify::Crl;
-use keys::{KeyMaterial, PrivateKey, PublicKey, SizeLimits, check_size};
+use keys::{KeyMaterial, OwnKey, PublicKey, SizeLimits, TokenKeyName, check_size};
 use model::{Body, Kind, Value};
 
 use crate::{Context, OpError, sealing};
@@ -21,7 +21,8 @@ pub(crate) const CERTIFICATE_CLASS: &str = "CERTIFICATE";
 /// A key, or a certificate with its private key if that is ours.
 pub(crate) enum Held {
     Key(KeyMaterial),
-    Certificate(Certificate, Option<PrivateKey>),
+    TokenKey(TokenKeyName),
+    Certificate(Certificate, Option<OwnKey>),
     Crl(Crl),
 }
 
@@ -43,13 +44,14 @@ impl Held {
 
     /// Whether the private part is there.
     pub(crate) const fn is_private(&self) -> bool {
-        matches!(self, Self::Key(KeyMaterial::Private(_)) | Self::Certificate(_, Some(_)))
+        matches!(self, Self::Key(KeyMaterial::Private(_)) | Self::TokenKey(_) | Self::Certificate(_, Some(_)))
     }
 
     /// What it is known by: SHA-256 of a key in SSH form, of a certificate's octets.
     pub(crate) fn fingerprint(&self) -> [u8; 32] {
         match self {
             Self::Key(key) => key.public().fingerprint().0,
+            Self::TokenKey(key) => key.public.fingerprint().0,
             Self::Certificate(certificate, _) => *certificate.sha256(),
             Self::Crl(list) => keys::sha256(list.der()),
         }
@@ -59,6 +61,7 @@ impl Held {
     pub(crate) fn written(&self) -> (&'static str, String) {
         match self {
             Self::Key(key) => ("public_key", key.public().openssh_line("")),
+            Self::TokenKey(key) => ("public_key", key.public.openssh_line("")),
             Self::Certificate(certificate, _) => ("certificate", keys::pem("CERTIFICATE", certificate.der())),
             Self::Crl(list) => ("crl", keys::pem("X509 CRL", list.der())),
         }
@@ -71,8 +74,14 @@ impl Held {
                 check_size(key.public(), &SizeLimits::default()).map_err(|e| OpError::Refused(e.to_string()))?;
                 sealing::credential(context, key, uid)
             }
+            Self::TokenKey(key) => {
+                check_size(&key.public, &SizeLimits::default()).map_err(|e| OpError::Refused(e.to_string()))?;
+                let octets = OwnKey::Token(key.clone()).to_bytes();
+                Ok(sealing::key_credential(&key.public, Some(sealing::private_part(context, &octets, uid)?)))
+            }
             Self::Certificate(certificate, key) => {
-                let private_sealed = key.as_ref().map(|key| sealing::private_part(context, key, uid)).transpose()?;
+                let private = key.as_ref().map(OwnKey::to_bytes);
+                let private_sealed = private.map(|octets| sealing::private_part(context, &octets, uid)).transpose()?;
                 Ok(certificate_credential(certificate, private_sealed))
             }
             Self::Crl(list) => Ok(NewCredential {
@@ -91,7 +100,11 @@ impl Held {
     pub(crate) fn note(&self, body: &mut Body) -> Result<(), String> {
         match self {
             Self::Key(key) => {
-                sealing::note_key(body, key);
+                sealing::note_key(body, key.public(), key.is_private());
+                Ok(())
+            }
+            Self::TokenKey(key) => {
+                sealing::note_key(body, &key.public, true);
                 Ok(())
             }
             Self::Certificate(certificate, key) => note_certificate(body, certificate, key.is_some()),

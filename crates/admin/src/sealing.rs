@@ -2,7 +2,7 @@
 
 use base::{ObjectId, Secret};
 use db::NewCredential;
-use keys::{KeyMaterial, PasswordHash, PrivateKey};
+use keys::{KeyMaterial, OwnKey, PasswordHash, PublicKey};
 use model::{Body, Field, FieldKind, Value};
 
 use crate::changes::failed;
@@ -67,12 +67,17 @@ pub(crate) async fn is_same(context: &Context, id: ObjectId, field: &Field, clea
 
 /// The parts of a key as they are stored, the private one sealed for the object `uid`.
 pub(crate) fn credential(context: &Context, material: &KeyMaterial, uid: &str) -> Result<NewCredential, OpError> {
-    let public = material.public();
-    let private_sealed = match material {
-        KeyMaterial::Private(key) => Some(private_part(context, key, uid)?),
+    let private = match material {
+        KeyMaterial::Private(key) => Some(key.to_bytes()),
         KeyMaterial::Public(_) => None,
     };
-    Ok(NewCredential {
+    let private_sealed = private.map(|octets| private_part(context, &octets, uid)).transpose()?;
+    Ok(key_credential(material.public(), private_sealed))
+}
+
+/// A key as it is stored.
+pub(crate) fn key_credential(public: &PublicKey, private_sealed: Option<Vec<u8>>) -> NewCredential {
+    NewCredential {
         class: "KEY".to_owned(),
         algorithm: public.algorithm().to_string(),
         bits: public.bits(),
@@ -80,36 +85,33 @@ pub(crate) fn credential(context: &Context, material: &KeyMaterial, uid: &str) -
         spki_sha256: public.spki_sha256(),
         public_blob: public.ssh_blob().to_vec(),
         private_sealed,
-    })
+    }
 }
 
-/// A private key sealed for the object `uid`.
-pub(crate) fn private_part(context: &Context, key: &PrivateKey, uid: &str) -> Result<Vec<u8>, OpError> {
-    sealed(context, &format!("credential|{uid}"), key.to_bytes().expose())
+/// A private key in its internal form, sealed for the object `uid`.
+pub(crate) fn private_part(context: &Context, octets: &Secret<Vec<u8>>, uid: &str) -> Result<Vec<u8>, OpError> {
+    sealed(context, &format!("credential|{uid}"), octets.expose())
 }
 
-/// The private key of an object, opened; `None` if it has none.
-pub(crate) async fn private_key(context: &Context, id: ObjectId) -> Result<Option<PrivateKey>, OpError> {
+/// The private key of an object, opened, or its name in a token; `None` if it has none.
+pub(crate) async fn private_key(context: &Context, id: ObjectId) -> Result<Option<OwnKey>, OpError> {
     let Some((uid, sealed)) = context.engine.db().credentials().private_sealed(id).await.map_err(failed)? else {
         return Ok(None);
     };
     let opened = context.engine.master().open(format!("credential|{uid}").as_bytes(), &sealed);
     let octets = opened.map_err(|e| OpError::Failed(e.to_string()))?;
-    PrivateKey::from_bytes(octets.expose()).map(Some).map_err(|e| OpError::Failed(e.to_string()))
+    OwnKey::from_bytes(octets.expose()).map(Some).map_err(|e| OpError::Failed(e.to_string()))
 }
 
 /// Writes into the body of a key what kind of key it is.
-pub(crate) fn note_key(body: &mut Body, material: &KeyMaterial) {
-    body.insert("algorithm".to_owned(), Value::Text(material.public().algorithm().to_string()));
-    body.insert("type".to_owned(), Value::Text(type_of(material).to_owned()));
+pub(crate) fn note_key(body: &mut Body, public: &PublicKey, private: bool) {
+    body.insert("algorithm".to_owned(), Value::Text(public.algorithm().to_string()));
+    body.insert("type".to_owned(), Value::Text(type_word(private).to_owned()));
 }
 
 /// The documented word for what there is of a key.
-pub(crate) const fn type_of(material: &KeyMaterial) -> &'static str {
-    match material {
-        KeyMaterial::Private(_) => "PRIVATE",
-        KeyMaterial::Public(_) => "PUBLIC",
-    }
+pub(crate) const fn type_word(private: bool) -> &'static str {
+    if private { "PRIVATE" } else { "PUBLIC" }
 }
 
 fn place_of(uid: &str, field: &Field) -> String {

@@ -170,7 +170,7 @@ fn certificate_material(
         Some(Some(octets)) => {
             let key = read_key(octets.expose(), None, password).map_err(|e| format!("private_key: {e}"))?;
             let key = belonging(&certificate, key).map_err(|text| format!("private_key: {text}"))?;
-            Ok(Material::Is(Box::new(Held::Certificate(certificate, Some(key)))))
+            Ok(Material::Is(Box::new(Held::Certificate(certificate, Some(key.into())))))
         }
     }
 }

@@ -179,7 +179,9 @@ async fn escrow(context: &Context, input: &Input) -> Result<Output, OpError> {
     }
     let handed = context.engine.options().master_file.clone();
     let (key, file) = (handed.unwrap_or_else(|| data.join("master.key")), path.clone());
+    let keeper = context.engine.options().keeper.clone();
     let work = tokio::task::spawn_blocking(move || {
+        let key = keys::LooseKey::from_file(&key, &keeper).map_err(|e| OpError::Refused(e.to_string()))?;
         let text = keys::seal_escrow(&key, &passphrase).map_err(|e| OpError::Refused(e.to_string()))?;
         write_new(&file, text.as_bytes()).map_err(|e| OpError::Refused(format!("{}: {e}", file.display())))
     });

@@ -1,14 +1,16 @@
 //! Bare keys: import, make, change, delete, show (certificates-and-keys.md section 3.4).
 
 use db::Change;
-use keys::{KeyAlgorithm, KeyFileFormat, KeyMaterial, OpenedKey, PrivateKey, open_key};
+use keys::{KeyAlgorithm, KeyFileFormat, KeyMaterial, OpenedKey, PrivateKey, PublicKey, Weakness, open_key};
 use model::{Field, FieldKind, Kind, Object, ObjectState};
 
 use super::objects;
 use super::objects::{cell, delete_params, name_of, name_params, stored};
+use super::tokens::{self, TOKEN_KEY, token_key};
 use crate::changes::{self, blank, creation, new_uid, recorded};
 use crate::held::Held;
-use crate::{Cell, Context, Effect, Input, InputError, OpError, Operation, Output, Param, Resource, Right, sealing};
+use crate::sealing::type_word;
+use crate::{Cell, Context, Effect, Input, InputError, OpError, Operation, Output, Param, Resource, Right};
 
 const fn right(letter: char) -> Right {
     Right { resource: Resource::SecurityObjects, letter }
@@ -33,6 +35,14 @@ pub(super) static OPERATIONS: &[Operation] = &[
         run: |context, input| Box::pin(create(context, input)),
     },
     Operation {
+        name: "secadm import_token_key",
+        title: "Register a key that stays in its PKCS#11 token",
+        right: right('W'),
+        effect: Effect::Change,
+        params: import_token_params,
+        run: |context, input| Box::pin(import_token(context, input)),
+    },
+    Operation {
         name: "secadm update_key",
         title: "Change name, group, comment or state of a key",
         right: right('U'),
@@ -55,6 +65,14 @@ pub(super) static OPERATIONS: &[Operation] = &[
         effect: Effect::Read,
         params: || name_params(Kind::Key),
         run: |context, input| Box::pin(display(context, input)),
+    },
+    Operation {
+        name: "secdsp status_token",
+        title: "List the private keys in PKCS#11 tokens, and which of them are registered",
+        right: right('R'),
+        effect: Effect::Read,
+        params: tokens::list_params,
+        run: |context, input| Box::pin(tokens::list(context, input)),
     },
     Operation {
         name: "secdsp select_key",
@@ -107,7 +125,20 @@ fn create_params() -> Vec<Param> {
     own_fields(&["name"])
         .chain(algorithm)
         .chain([Param::of(BITS)])
+        .chain([Param::of(Field {
+            help: "make it in this token, where it stays: pkcs11:token=…;object=…?module-name=…",
+            ..TOKEN_KEY
+        })])
         .chain(own_fields(&["group", "state", "comments"]))
+        .collect()
+}
+
+fn import_token_params() -> Vec<Param> {
+    let force = Param::switch("force", "register it although the same key is in the store under another name");
+    own_fields(&["name"])
+        .chain([Param::of(TOKEN_KEY).required()])
+        .chain(own_fields(&["group", "state", "comments"]))
+        .chain([force])
         .collect()
 }
 
@@ -127,6 +158,21 @@ async fn import(context: &Context, input: &Input) -> Result<Output, OpError> {
         let text = "an RSA key for PSS signatures only can't serve SSH (RFC 4055 section 1.2): make another key";
         return Err(OpError::Refused(text.to_owned()));
     }
+    no_twin(context, input, public)?;
+    let OpenedKey { material, weaknesses } = opened;
+    store(context, input, Held::Key(material), (&weaknesses, "imported")).await
+}
+
+/// The key stays where it is; what is stored is its name and its public part.
+async fn import_token(context: &Context, input: &Input) -> Result<Output, OpError> {
+    let uri = token_key(input)?.ok_or(InputError::Absent("token_key"))?;
+    let found = tokens::find(context, uri).await?;
+    no_twin(context, input, &found.public)?;
+    store(context, input, Held::TokenKey(found), (&[], "registered")).await
+}
+
+/// KEY-6
+fn no_twin(context: &Context, input: &Input, public: &PublicKey) -> Result<(), OpError> {
     let twin = context.engine.snapshot().key_by_fingerprint(&public.fingerprint().0).cloned();
     match twin {
         Some(twin) if !input.is_set("force") => Err(OpError::Refused(format!(
@@ -135,14 +181,16 @@ async fn import(context: &Context, input: &Input) -> Result<Output, OpError> {
             twin.state.shown(),
             twin.group
         ))),
-        _ => store(context, input, opened, "imported").await,
+        _ => Ok(()),
     }
 }
 
 /// What was stated must be what the file holds (KEY-3).
 fn agrees(material: &KeyMaterial, input: &Input) -> Result<(), OpError> {
-    let found =
-        [("algorithm", material.public().algorithm().to_string()), ("type", sealing::type_of(material).to_owned())];
+    let found = [
+        ("algorithm", material.public().algorithm().to_string()),
+        ("type", type_word(material.is_private()).to_owned()),
+    ];
     for (name, found) in found {
         if let Some(stated) = input.text(name).filter(|stated| *stated != found) {
             return Err(OpError::Refused(format!("-{name} says {stated}, and the file holds {found}")));
@@ -157,32 +205,44 @@ async fn create(context: &Context, input: &Input) -> Result<Output, OpError> {
         word.parse().map_err(|_| OpError::Refused(format!("no keys of algorithm {word} are made here")))?;
     let bits = input.int("bits").and_then(|b| u32::try_from(b).ok());
     let bits = if algorithm == KeyAlgorithm::Rsa { Some(bits.unwrap_or(3072)) } else { None };
+    if let Some(uri) = token_key(input)? {
+        // What is made in a token can't be unmade from here: what would stop us afterwards is looked at before.
+        let name = name_of(input, Kind::Key)?;
+        if context.engine.snapshot().key(&name).is_some() {
+            return Err(OpError::Refused(format!("key {name} exists already: give another name")));
+        }
+        let made = tokens::on_a_thread(context, move |tokens| tokens.generate(&uri, algorithm, bits)).await?;
+        return store(context, input, Held::TokenKey(made.name()), (&[], "created in its token")).await;
+    }
     // Making an RSA key takes seconds: not on the threads of the network.
     let key = tokio::task::spawn_blocking(move || PrivateKey::generate(algorithm, bits)).await;
     let key = key.map_err(|e| OpError::Failed(e.to_string()))?.map_err(|e| OpError::Refused(e.to_string()))?;
-    let opened = OpenedKey { material: KeyMaterial::Private(key), weaknesses: Vec::new() };
-    store(context, input, opened, "created").await
+    store(context, input, Held::Key(KeyMaterial::Private(key)), (&[], "created")).await
 }
 
-async fn store(context: &Context, input: &Input, opened: OpenedKey, what: &str) -> Result<Output, OpError> {
-    let OpenedKey { material, weaknesses } = opened;
-    let (public, kind) = (material.public().clone(), sealing::type_of(&material).to_lowercase());
+async fn store(
+    context: &Context,
+    input: &Input,
+    held: Held,
+    (weaknesses, what): (&[Weakness], &str),
+) -> Result<Output, OpError> {
+    let kind = type_word(held.is_private()).to_lowercase();
     let name = name_of(input, Kind::Key)?;
     let mut object = blank(Kind::Key, name);
     put(&mut object, input)?;
-    let held = Held::Key(material);
     held.note(&mut object.body).map_err(OpError::Refused)?;
     let uid = new_uid()?;
     let credential = held.credential(context, &uid)?;
     let made = changes::commit(context, ("", ""), vec![creation(object, uid, Vec::new(), Some(credential))]).await?;
     let stored = made.objects.first().ok_or_else(|| OpError::Failed("a change gave no key".to_owned()))?;
-    let fingerprint = public.fingerprint();
+    let fingerprint = keys::Fingerprint(held.fingerprint());
     let facts = vec![
         ("name".to_owned(), Cell::from(stored.name.as_str())),
         ("fingerprint".to_owned(), fingerprint.to_string().into()),
         ("state".to_owned(), stored.state.as_str().into()),
     ];
-    let text = format!("key {} {what}: {kind} {}, {fingerprint}", stored.name, public.algorithm());
+    let algorithm = stored.body.get("algorithm").map(ToString::to_string).unwrap_or_default();
+    let text = format!("key {} {what}: {kind} {algorithm}, {fingerprint}", stored.name);
     let warnings = made.warnings.into_iter().chain(weaknesses.iter().map(ToString::to_string)).collect();
     Ok(Output::Done { text, facts, warnings })
 }
@@ -228,6 +288,7 @@ async fn display(context: &Context, input: &Input) -> Result<Output, OpError> {
         fields.push(("fingerprint_hex".to_owned(), fingerprint.hex().into()));
         fields.push(("fingerprint_words".to_owned(), fingerprint.words().into()));
         fields.push(("public_key".to_owned(), public.openssh_line(&object.name).into()));
+        fields.extend(tokens::shown(context, object.id, entry.private).await);
     }
     fields.push(("created".to_owned(), object.created_at.into()));
     let referrers = snapshot.referrers(Kind::Key, &object.name);

@@ -19,6 +19,7 @@ mod quarantine;
 mod routes;
 mod status;
 mod support;
+mod tokens;
 mod transfers;
 mod webhooks;
 

@@ -76,7 +76,7 @@ fn enabled(
     let material = KeyMaterial::Public(key.clone());
     let mut object = changes::blank(Kind::Key, alias.clone());
     object.body.insert("comments".to_owned(), Value::Text(format!("host key of {site}")));
-    sealing::note_key(&mut object.body, &material);
+    sealing::note_key(&mut object.body, material.public(), material.is_private());
     let uid = new_uid()?;
     let credential = sealing::credential(context, &material, &uid)?;
     Ok((alias, vec![creation(object, uid, Vec::new(), Some(credential))]))

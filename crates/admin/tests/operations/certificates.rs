@@ -128,6 +128,53 @@ async fn positions_lists_and_separate_keys() {
     assert!(text(untyped).contains("looks like PKCS8"), "CERT-8");
 }
 
+// Groups of keys and certificates are stored, changed, and asked for by every command that takes them
+// (certificates-and-keys.md 3.1 to 3.4; KEY-4).
+#[tokio::test]
+async fn groups_of_keys_and_certificates_are_kept_and_asked_for() {
+    let house = House::new().await;
+    let names = async |operation: &str, group: &str| {
+        let found = house.run(operation, &[("group", group)]).await.unwrap().json().to_string();
+        ["ONE", "TWO", "THREE"]
+            .into_iter()
+            .filter(|name| found.contains(&format!("\"{name}\"")))
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    for (name, group) in [("ONE", Some("FINANCE")), ("TWO", Some("FINANCE")), ("THREE", None)] {
+        let key = ("name", name);
+        let certificate = [("certificate_name", name), ("subject_name", name), ("algorithm", "ED25519")];
+        let subject = format!("CN={name}");
+        let mut certificate = certificate.to_vec();
+        certificate[1].1 = &subject;
+        let mut bare = vec![key];
+        if let Some(group) = group {
+            certificate.push(("group", group));
+            bare.push(("group", group));
+        }
+        house.run("secadm create_key", &bare).await.unwrap();
+        house.run("secadm create_cert", &certificate).await.unwrap();
+    }
+    for operation in ["secdsp select_key", "secdsp status_key", "secdsp select_cert", "secdsp status_cert"] {
+        assert_eq!(names(operation, "FINANCE").await, "ONE TWO", "{operation}");
+        if operation.ends_with("_key") {
+            assert_eq!(names(operation, "GDEFAULT").await, "THREE", "{operation}");
+        }
+        assert_eq!(names(operation, "NOBODY").await, "", "{operation}");
+    }
+    let exported = lines(&house.run("secbase export_cert", &[("group", "FINANCE")]).await.unwrap()).join("\n");
+    assert_eq!(read_certificates(exported.as_bytes(), None, None).unwrap().certificates.len(), 2);
+    house.run("secadm update_key", &[("name", "TWO"), ("group", "LEGAL")]).await.unwrap();
+    house.run("secadm update_cert", &[(NAME, "TWO"), ("group", "LEGAL")]).await.unwrap();
+    for operation in ["secdsp select_key", "secdsp select_cert"] {
+        assert_eq!(names(operation, "FINANCE").await, "ONE", "{operation}");
+        assert_eq!(names(operation, "LEGAL").await, "TWO", "{operation}");
+    }
+    let long = "G".repeat(32);
+    let refused = house.run("secadm create_key", &[("name", "K"), ("group", &long)]).await;
+    assert!(refused.is_err(), "at most 31 characters");
+}
+
 // CERT-12, CERT-25, CERT-31
 #[tokio::test]
 async fn what_a_person_decides_about_a_certificate() {

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use keys::certificate::{Certificate, CertificateState, CertificateType};
 use keys::verify::{OwnChain, PathMode, StoredCertificate, TrustStore};
-use keys::{KeyFileFormat, KeyMaterial, pem, write_key, write_pkcs12};
+use keys::{KeyFileFormat, KeyMaterial, OwnKey, pem, write_key, write_pkcs12};
 use model::{CertificateEntry, Field, Kind, ObjectState, Snapshot};
 use serde_json::json;
 
@@ -130,6 +130,9 @@ pub(super) async fn with_key(context: &Context, input: &Input) -> Result<Output,
     }
     let object = stored(context, Kind::Certificate, &name_of(input, Kind::Certificate)?).await?;
     let (_, key) = ours(context, &object).await?;
+    let OwnKey::Software(key) = key else {
+        return Err(OpError::Refused("its private key is in a token, which never gives it away".to_owned()));
+    };
     let chain = followed(context, &object.name, input)?;
     let password = super::import::copied(password);
     let (form, name) = (input.text("file_format") == Some("PKCS8"), object.name.clone());

@@ -2,9 +2,10 @@
 
 use db::Change;
 use keys::certificate::Certificate;
+use keys::token::TokenUri;
 use keys::{
-    CertificateFileFormat, Contents, FoundCertificate, KeyMaterial, PrivateKey, PrivateKeyFileType, read_certificates,
-    read_private_key, recognise_certificates, recognise_private_key,
+    CertificateFileFormat, Contents, FoundCertificate, KeyMaterial, OwnKey, PrivateKey, PrivateKeyFileType,
+    TokenKeyName, read_certificates, read_private_key, recognise_certificates, recognise_private_key,
 };
 use model::{Field, Kind, Object, ObjectState, Value};
 
@@ -13,6 +14,7 @@ use crate::changes::{self, blank, creation, new_uid, recorded};
 use crate::config::belonging;
 use crate::held::{Held, weaknesses};
 use crate::operations::objects::{name_of, stored};
+use crate::operations::tokens::{self, TOKEN_KEY, token_key};
 use crate::{Cell, Context, Input, InputError, OpError, Output, Param};
 
 const FILE: Field = Field::text("certificate_file", 4095, "file that holds the certificate")
@@ -49,6 +51,7 @@ pub(super) fn params() -> Vec<Param> {
             Param::file(KEY_FILE),
             Param::of(KEY_FILE_TYPE),
             Param::of(key_password).asked_if(needs_key_password),
+            Param::of(TOKEN_KEY),
         ])
         .chain(rest)
         .collect()
@@ -69,7 +72,7 @@ fn needs_key_password(input: &Input) -> bool {
 /// What `import_cert` takes from its files.
 struct Taken {
     certificate: Certificate,
-    key: Option<PrivateKey>,
+    key: Option<OwnKey>,
     warnings: Vec<String>,
 }
 
@@ -85,7 +88,7 @@ pub(super) async fn import(context: &Context, input: &Input) -> Result<Output, O
         return list(&contents);
     }
     let name = name_of(input, Kind::Certificate)?;
-    let taken = taken(input, contents).await?;
+    let taken = taken(context, input, contents).await?;
     save(context, input, name, taken).await
 }
 
@@ -140,7 +143,7 @@ fn list(contents: &Contents) -> Result<Output, OpError> {
 }
 
 /// The certificate that is asked for, with its private key.
-async fn taken(input: &Input, mut contents: Contents) -> Result<Taken, OpError> {
+async fn taken(context: &Context, input: &Input, mut contents: Contents) -> Result<Taken, OpError> {
     let mut warnings: Vec<String> = contents.weaknesses.iter().map(ToString::to_string).collect();
     warnings.extend(contents.passed_over.iter().map(|text| format!("passed over: {text}")));
     let found = chosen(input, &contents)?;
@@ -155,9 +158,14 @@ async fn taken(input: &Input, mut contents: Contents) -> Result<Taken, OpError> 
         return Err(OpError::Refused(text.to_owned()));
     }
     let inside = certificate.public_key().ok().cloned().and_then(|own| contents.take_key(&own));
-    let key = match input.file("private_key_file") {
-        None => inside,
-        Some(_) => Some(separate_key(input, &certificate, &mut warnings).await?),
+    let key = match (token_key(input)?, input.file("private_key_file")) {
+        (Some(_), Some(_)) => {
+            let text = "give -private_key_file or -token_key, not both";
+            return Err(OpError::Refused(text.to_owned()));
+        }
+        (Some(uri), None) => Some(OwnKey::Token(key_in_token(context, uri, &certificate).await?)),
+        (None, None) => inside.map(OwnKey::from),
+        (None, Some(_)) => Some(separate_key(input, &certificate, &mut warnings).await?.into()),
     };
     warnings.extend(weaknesses(&certificate).into_iter().map(|text| format!("taken as it is: {text}")));
     Ok(Taken { certificate, key, warnings })
@@ -178,6 +186,16 @@ fn chosen(input: &Input, contents: &Contents) -> Result<FoundCertificate, OpErro
     };
     let found = all.iter().find(has_key).or_else(|| all.first());
     found.cloned().ok_or_else(|| OpError::Refused("the file holds a private key, but no certificate".to_owned()))
+}
+
+/// The key in a token, if it is the certificate's (CERT-9).
+async fn key_in_token(context: &Context, uri: TokenUri, certificate: &Certificate) -> Result<TokenKeyName, OpError> {
+    let public = certificate.public_key().map_err(|e| OpError::Refused(format!("the key of the certificate: {e}")))?;
+    let found = tokens::find(context, uri).await?;
+    match found.public == *public {
+        true => Ok(found),
+        false => Err(OpError::Refused("the key in the token does not belong to the certificate".to_owned())),
+    }
 }
 
 /// CERT-9, CERT-32

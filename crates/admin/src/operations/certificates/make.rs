@@ -1,10 +1,12 @@
 //! `secadm create_cert`, `create_csr` and `import_reply`: certificates of our own keys.
 
+use std::sync::Arc;
+
 use db::{Change, ObjectChange};
 use keys::certificate::Certificate;
 use keys::{
-    IssueError, IssueRequest, KeyAlgorithm, PrivateKey, Subject, VALID_DAYS_MAX, certificate_request, pem,
-    read_certificates, self_signed,
+    IssueError, IssueRequest, KeyAlgorithm, OwnKey, PrivateKey, SignError, Subject, VALID_DAYS_MAX,
+    certificate_request, pem, read_certificates, self_signed,
 };
 use model::{Field, Kind, Value};
 use serde_json::json;
@@ -14,6 +16,7 @@ use super::{name, own, secret};
 use crate::changes::{self, blank, failed};
 use crate::held::{Held, certificate_credential, note_certificate};
 use crate::operations::objects::{name_of, stored};
+use crate::operations::tokens::{TOKEN_KEY, token_key};
 use crate::{Context, Input, OpError, Output, Param, sealing};
 
 const SUBJECT: Field = Field::text("subject_name", 512, "who it is for, as C=RO, O=Example, CN=name").shorts(&["csn"]);
@@ -40,8 +43,7 @@ const FILE: Field =
     Field::text("certificate_file", 4095, "file with the authority's reply").shorts(&["ctff"]).required();
 
 pub(super) fn create_params() -> Vec<Param> {
-    let made =
-        [Param::of(SUBJECT).required(), Param::of(NAMES), Param::of(ALGORITHM), Param::of(BITS), Param::of(DAYS)];
+    let made = [SUBJECT.required(), NAMES, ALGORITHM, BITS, TOKEN_KEY, DAYS].map(Param::of);
     let authority = Param::switch("authority", "make an authority's certificate, which may sign others");
     own(&["certificate_name"])
         .into_iter()
@@ -74,10 +76,18 @@ pub(super) async fn create(context: &Context, input: &Input) -> Result<Output, O
     let bits = (algorithm == KeyAlgorithm::Rsa).then(|| number("bits", 3072));
     let (days, now) = (number("days", 730), context.engine.clock().now());
     // Making an RSA key takes seconds: not on the threads of the network.
-    let made = tokio::task::spawn_blocking(move || {
-        let key = PrivateKey::generate(algorithm, bits)?;
-        let der = self_signed(&key, &request, now, days)?;
-        Ok::<_, IssueError>((key, der))
+    let (named, tokens) = (token_key(input)?, Arc::clone(context.engine.options().keeper.tokens()));
+    let made = tokio::task::spawn_blocking(move || match named {
+        None => {
+            let key = PrivateKey::generate(algorithm, bits)?;
+            let der = self_signed(&key, &request, now, days)?;
+            Ok::<_, IssueError>((OwnKey::Software(key), der))
+        }
+        Some(uri) => {
+            let key = tokens.find(&uri).map_err(SignError::Token)?;
+            let der = self_signed(&key, &request, now, days)?;
+            Ok((OwnKey::Token(key.name()), der))
+        }
     });
     let (key, der) = made.await.map_err(|e| OpError::Failed(e.to_string()))?.map_err(refused)?;
     let certificate = Certificate::from_der(&der).map_err(|e| OpError::Failed(e.to_string()))?;
@@ -103,7 +113,9 @@ pub(super) async fn request(context: &Context, input: &Input) -> Result<Output, 
     }
     let authority = certificate.extensions().is_ca();
     let request = IssueRequest { subject, alternative_names, authority };
-    let der = certificate_request(&key, &request).map_err(refused)?;
+    let signer = key.into_signer(context.engine.options().keeper.tokens()).map_err(refused)?;
+    let made = tokio::task::spawn_blocking(move || certificate_request(&*signer, &request)).await;
+    let der = made.map_err(|e| OpError::Failed(e.to_string()))?.map_err(refused)?;
     let text = pem("CERTIFICATE REQUEST", &der);
     let lines = text.trim_end().lines().map(str::to_owned).collect();
     Ok(Output::Story { lines, facts: json!({ "certificate_name": object.name, "request": text }) })
@@ -145,7 +157,7 @@ pub(super) async fn reply(context: &Context, input: &Input) -> Result<Output, Op
 }
 
 /// A stored certificate with its private key.
-pub(super) async fn ours(context: &Context, object: &model::Object) -> Result<(Certificate, PrivateKey), OpError> {
+pub(super) async fn ours(context: &Context, object: &model::Object) -> Result<(Certificate, OwnKey), OpError> {
     let snapshot = context.engine.snapshot();
     let entry = snapshot.certificate(&object.name);
     let entry = entry.ok_or_else(|| OpError::NotFound(format!("certificate {} is not in the store", object.name)))?;

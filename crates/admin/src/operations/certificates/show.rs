@@ -6,6 +6,7 @@ use model::{Field, Kind};
 
 use super::name;
 use crate::operations::objects::{cell, name_of, stored};
+use crate::operations::tokens;
 use crate::{Cell, Context, Input, OpError, Output, Param};
 
 pub(super) fn display_params() -> Vec<Param> {
@@ -40,6 +41,7 @@ pub(super) async fn display(context: &Context, input: &Input) -> Result<Output, 
         fields.extend(facts(&certificate));
         fields.push(("days_left".to_owned(), days.into()));
         fields.push(("private_key".to_owned(), Cell::Flag(entry.private)));
+        fields.extend(tokens::shown(context, object.id, entry.private).await);
         if input.is_set("display_cert") {
             fields.push(("certificate".to_owned(), format!("\n{}", pem("CERTIFICATE", certificate.der())).into()));
         }
