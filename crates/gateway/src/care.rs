@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base::SystemClock;
 use clap::ArgMatches;
 use engine::care::{self, LOST_FOUND, Manifest, Restored};
-use keys::{LooseKey, MasterKey};
+use keys::{LooseKey, MasterKeeper, MasterKey};
 
 use crate::cli::{self, print};
 use crate::data_dir::DataDir;
@@ -119,7 +119,7 @@ fn key(matches: &ArgMatches, manifest: &Manifest) -> Result<Option<LooseKey>, St
     let key = match (given(matches, "key_file"), given(matches, "escrow")) {
         (Some(_), Some(_)) => return Err("give --key_file or --escrow, not both".to_owned()),
         (None, None) => return Ok(None),
-        (Some(path), None) => LooseKey::from_file(&path).map_err(|e| e.to_string())?,
+        (Some(path), None) => LooseKey::from_file(&path, &MasterKeeper::default()).map_err(|e| e.to_string())?,
         (None, Some(path)) => opened(&path, matches)?,
     };
     match key.id() == manifest.master_key_id {

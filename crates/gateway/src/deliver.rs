@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use base::Secret;
-use channel::{ClientParams, HostKeyChecker, Pipe, SshClient, SshError, Target, connect_ssh};
-use engine::admit::{Vault, host_key_is_good};
+use channel::{ClientKey, ClientParams, HostKeyChecker, Pipe, SshClient, SshError, Target, connect_ssh};
+use engine::admit::{OurKey, Vault, host_key_is_good};
 use engine::queue::{Deliver, JobSource, SessionOutcome};
 use engine::watch::StepTimer;
 use engine::{Cause, Engine, TransferError};
@@ -103,7 +103,11 @@ impl Deliverer {
         let profile = client_profile(site, &snapshot)?;
         let key = match site.private_key.as_ref().or(profile.private_keys.first()) {
             Some(alias) if profile.public_key => {
-                Some(self.vault.key(&self.engine, &snapshot, alias.as_str()).await.map_err(|e| e.to_string())?)
+                let key = self.vault.key(&self.engine, &snapshot, alias.as_str()).await.map_err(|e| e.to_string())?;
+                Some(match key {
+                    OurKey::Software(key) => ClientKey::Software(key),
+                    in_token @ OurKey::Token(_) => ClientKey::Signer(in_token.signer()),
+                })
             }
             _ => None,
         };

@@ -9,7 +9,7 @@ use base::SystemClock;
 use db::{Actor, Db, DbOptions};
 use engine::store::{KeyWrap, Store, StoreOptions, StoreParts, open_store};
 use engine::{Engine, EngineOptions, EngineParts};
-use keys::MasterKey;
+use keys::{MasterKeeper, MasterKey};
 
 use crate::call::Caller;
 use crate::data_dir::{DataDir, Lock};
@@ -66,13 +66,14 @@ impl Instance {
         let settings = Settings::of(&dir)?;
         dir.check_whole().map_err(|e| e.to_string())?;
         let lock = dir.lock().map_err(|e| e.to_string())?;
-        let handed = master_credential(&dir.master_key())?;
+        let keeper = settings.keeper()?;
+        let handed = master_credential(&dir.master_key(), &keeper)?;
         let clock: Arc<dyn base::Clock> = Arc::new(SystemClock::default());
         let fresh = handed.is_none() && !dir.master_key().exists();
         let master = match fresh && settings.database.is_shared() {
             // Whether a key may be made is known to the database: another node may have one.
             true => None,
-            false => Some(master_key(&dir, handed.as_deref(), create)?),
+            false => Some(master_key(&dir, handed.as_deref(), create, &keeper)?),
         };
         let url = match settings.database.url.as_str() {
             "" => base::Secret::new(dir.database().display().to_string()),
@@ -89,12 +90,12 @@ impl Instance {
                     dir.master_key().display()
                 ));
             }
-            None => Arc::new(master_key(&dir, None, create)?),
+            None => Arc::new(master_key(&dir, None, create, &keeper)?),
         };
         engine::care::check_master(&db, &master).await.map_err(|e| e.to_string())?;
         let wrap: Arc<dyn KeyWrap> = master.clone();
         let store = open_payloads(&dir, &settings, StoreParts::new(PathBuf::new(), wrap, Arc::clone(&clock)))?;
-        let options = engine_options(&dir, &settings, handed)?;
+        let options = EngineOptions { keeper, ..engine_options(&dir, &settings, handed)? };
         let parts = EngineParts { db, store, master, clock, options };
         let engine = Engine::start(parts).await.map_err(|e| e.to_string())?;
         engine.set_courier(Arc::new(Teller::new(settings.mail.clone(), &settings.traces)?));
@@ -110,7 +111,7 @@ impl Instance {
         Context {
             engine: Arc::clone(&self.engine),
             actor: Actor { name: name.to_owned(), origin: origin.to_owned() },
-            weaknesses: self.settings.warnings().into(),
+            weaknesses: self.warnings().into(),
             about: Arc::new(About {
                 settings: settings::without_secrets(&self.dir.settings_text().unwrap_or_default()),
                 log_file: self.settings.log_path(self.dir.path()),
@@ -118,6 +119,21 @@ impl Instance {
             caller: Some(Arc::new(Caller::new(Arc::clone(&self.engine)))),
             content: admin::Content::default(),
         }
+    }
+
+    /// What weakens the gateway, a sentence each.
+    fn warnings(&self) -> Vec<String> {
+        let mut all = self.settings.warnings();
+        let options = self.engine.options();
+        let wrapped = options.keeper.is_current(&self.dir.master_key());
+        if options.master_file.is_none() && wrapped.is_ok_and(|wrapped| !wrapped) {
+            all.push(
+                "master.key is not wrapped as [master_key] token_key says: run `gatehouse master rotate`, which makes a \
+                 new key that is"
+                    .to_owned(),
+            );
+        }
+        all
     }
 
     /// Makes the objects of a fresh installation, once. A start that broke off in between goes on where it was.
@@ -147,20 +163,20 @@ impl Instance {
     }
 }
 
-fn master_key(dir: &DataDir, handed: Option<&Path>, create: bool) -> Result<MasterKey, String> {
+fn master_key(dir: &DataDir, handed: Option<&Path>, create: bool, keeper: &MasterKeeper) -> Result<MasterKey, String> {
     if let Some(path) = handed {
-        return MasterKey::load(path).map_err(|e| e.to_string());
+        return keeper.load(path).map_err(|e| e.to_string());
     }
     let path = dir.master_key();
     let made = dir.database().exists();
     match path.exists() {
-        true => engine::care::load_master(dir.path()).map_err(|e| format!("master key {}: {e}", path.display())),
+        true => engine::care::load_master(dir.path(), keeper).map_err(|e| e.to_string()),
         false if made => Err(format!(
             "master key {} is not there: put it back from where you keep its copy; if the service manager hands it \
                  over as credential gatehouse.master, start the service, and commands reach it",
             path.display()
         )),
-        false if create => MasterKey::create(&path).map_err(|e| format!("master key {}: {e}", path.display())),
+        false if create => keeper.create(&path).map_err(|e| e.to_string()),
         false => {
             Err(format!("{} is no data folder: start the gateway once with `gatehouse serve`", dir.path().display()))
         }

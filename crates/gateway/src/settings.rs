@@ -13,8 +13,10 @@ use serde::{Deserialize, Serialize};
 use crate::data_dir::DataDir;
 use telling::Alarms;
 pub(crate) use telling::{Mail, MailProtection, Traces};
+use tokens::{Master, Module};
 
 mod telling;
+mod tokens;
 
 /// All settings; every one has a default, unknown names are errors.
 #[derive(Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -30,6 +32,9 @@ pub(crate) struct Settings {
     pub(crate) alarms: Alarms,
     pub(crate) mail: Mail,
     pub(crate) traces: Traces,
+    /// Libraries of PKCS#11 tokens, by name.
+    pkcs11: BTreeMap<String, Module>,
+    master_key: Master,
 }
 
 /// `[log]`
@@ -344,6 +349,7 @@ impl Settings {
         settings.store.check()?;
         settings.mail.check()?;
         settings.traces.address()?;
+        settings.keeper()?;
         match settings.metrics.address.ip().is_loopback() {
             true => Ok(settings),
             false => Err(format!(

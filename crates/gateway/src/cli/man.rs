@@ -310,6 +310,7 @@ const SIGNALS: &[(&str, &str)] = &[
 
 const CREDENTIALS: &[(&str, &str)] = &[
     ("gatehouse.master", "the master key, a file as master.key is; it then need not be in the data folder"),
+    ("gatehouse.pin_NAME", "the PIN of the tokens of PKCS#11 module NAME"),
     ("gatehouse.database_password", "password of PostgreSQL; the address in [database] url names the user only"),
     ("gatehouse.passphrase", "passphrase of an escrow, for gatehouse backup escrow and gatehouse restore"),
 ];

@@ -9,7 +9,7 @@ use admin::{Context, Input, execute};
 use async_trait::async_trait;
 use base::{Secret, TransferId};
 use bytes::Bytes;
-use channel::{ClientParams, HostKeyChecker, SshClient, Target, connect_ssh};
+use channel::{ClientKey, ClientParams, HostKeyChecker, SshClient, Target, connect_ssh};
 use engine::{Event, TransferError};
 use keys::{Fingerprint, KeyAlgorithm, KeyFileFormat, KeyMaterial, PrivateKey, PublicKey, write_key};
 use protocols::sftp::{ClientOptions, NoProgress, SftpClient, Source};
@@ -186,7 +186,7 @@ impl Partner {
         let params = ClientParams {
             profile,
             login: LOGIN_A.to_owned(),
-            key: Some(Arc::clone(&self.key)),
+            key: Some(ClientKey::Software(Arc::clone(&self.key))),
             password: None::<Secret<String>>,
             checker: Arc::new(Known(to.host_key.clone())),
             connect_timeout: Duration::from_secs(10),

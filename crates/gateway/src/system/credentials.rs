@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use base::Secret;
+use keys::MasterKeeper;
 
 /// The file of the credential `gatehouse.NAME`, if it was handed over.
 pub(crate) fn credential(name: &str) -> Option<PathBuf> {
@@ -16,10 +17,10 @@ pub(crate) fn credential(name: &str) -> Option<PathBuf> {
 ///
 /// # Errors
 /// A sentence, if the data folder holds another key.
-pub(crate) fn master_credential(in_folder: &Path) -> Result<Option<PathBuf>, String> {
+pub(crate) fn master_credential(in_folder: &Path, keeper: &MasterKeeper) -> Result<Option<PathBuf>, String> {
     let Some(path) = credential("master") else { return Ok(None) };
     if in_folder.exists() {
-        let load = |path: &Path| keys::MasterKey::load(path).map_err(|e| e.to_string());
+        let load = |path: &Path| keeper.load(path).map_err(|e| e.to_string());
         let (handed, own) = (load(&path)?.id(), load(in_folder)?.id());
         if handed != own {
             return Err(format!(
