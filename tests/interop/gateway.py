@@ -43,7 +43,7 @@ class Gateway:
         (self.data / "gatehouse.toml").write_text(text)
         self.process, self.log_file = None, self.folder / "gateway.log"
         self.ports, self.partners, self.own = {}, {}, None
-        self.limits = None
+        self.limits, self.variables = None, {}
 
     # --- the process
 
@@ -117,7 +117,7 @@ class Gateway:
         self.process = None
 
     def environment(self):
-        return {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LC_ALL": "C.UTF-8", "RUST_BACKTRACE": "1"}
+        return {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LC_ALL": "C.UTF-8", "RUST_BACKTRACE": "1"} | self.variables
 
     def log(self):
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""

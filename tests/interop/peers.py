@@ -161,6 +161,46 @@ def cut(process, by=signal.SIGKILL):
     return process.communicate(timeout=30)[0]
 
 
+class SoftHsm:
+    """A library of PKCS#11 with a token called gateway, whose keys lie in a folder."""
+
+    PIN = "2718-2818"
+    PLACES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/softhsm/libsofthsm2.so")
+
+    def __init__(self, folder):
+        need("softhsm2-util"), need("pkcs11-tool")
+        self.folder = Path(folder)
+        self.tokens, self.pin_file = self.folder / "tokens", self.folder / "pin"
+        self.tokens.mkdir(parents=True)
+        self.library = next(place for place in self.PLACES if Path(place).exists())
+        conf = self.folder / "softhsm2.conf"
+        conf.write_text(f"directories.tokendir = {self.tokens}\nobjectstore.backend = file\nlog.level = ERROR\n")
+        self.variables = {"SOFTHSM2_CONF": str(conf)}
+        self.write_pin(self.PIN)
+        self.call("softhsm2-util", "--init-token", "--free", "--label", "gateway", "--so-pin", "31415926", "--pin", self.PIN)
+
+    def write_pin(self, pin):
+        self.pin_file.touch(mode=0o600)
+        self.pin_file.write_text(pin + "\n")
+
+    def call(self, program, *words):
+        env = os.environ | self.variables
+        return subprocess.run([need(program), *words], check=True, capture_output=True, text=True, env=env, timeout=60).stdout
+
+    def tool(self, *words):
+        return self.call("pkcs11-tool", "--module", self.library, "--token-label", "gateway", "--login", "--pin", self.PIN, *words)
+
+    def pair(self, label, kind="EC:prime256v1", ident="01"):
+        self.tool("--keypairgen", "--key-type", kind, "--label", label, "--id", ident, "--usage-sign")
+
+    def settings(self, more=""):
+        return f'[pkcs11.hsm]\nlibrary = "{self.library}"\npin_file = "{self.pin_file}"\n{more}'
+
+    @staticmethod
+    def uri(label):
+        return f"pkcs11:token=gateway;object={label}?module-name=hsm"
+
+
 class Sshd:
     """An OpenSSH server as a partner: its own key, config and folder, run by whoever runs the tests."""
 

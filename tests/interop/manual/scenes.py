@@ -6,7 +6,7 @@ by those of the test: folders, the port 2222, numbers of transfers, the keys tha
 
 import subprocess
 
-from peers import HOST, Key, OpenSsh, free_port, listens, make_file, need, until
+from peers import HOST, Key, OpenSsh, SoftHsm, free_port, listens, make_file, need, until
 
 
 class Scene:
@@ -183,4 +183,18 @@ class Certificates(Scene):
         return words
 
 
-SCENES = {"certificates.md": Certificates, "start.md": Start, "keys.md": Keys, "sftp-client.md": Routing, "care.md": Care}
+class Tokens(Scene):
+    """A token with the keys that the page makes by other tools, and the settings that it shows."""
+
+    def files(self):
+        super().files()
+        hsm = SoftHsm(self.folder / "hsm")
+        for number, label in enumerate(("made-elsewhere", "as2")):
+            hsm.pair(label, ident=f"0{number}")
+        hsm.tool("--keygen", "--key-type", "AES:32", "--label", "gatehouse-master", "--sensitive")
+        self.gateway.variables = hsm.variables
+        with (self.gateway.data / "gatehouse.toml").open("a") as settings:
+            settings.write(hsm.settings(f'[master_key]\ntoken_key = "{hsm.uri("gatehouse-master")}"\n'))
+
+
+SCENES = {"tokens.md": Tokens, "certificates.md": Certificates, "start.md": Start, "keys.md": Keys, "sftp-client.md": Routing, "care.md": Care}
