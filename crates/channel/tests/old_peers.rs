@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use base::Secret;
-use channel::{ClientParams, Limits, SshError, Target, connect_ssh};
+use channel::{ClientKey, ClientParams, Limits, SshError, Target, connect_ssh};
 use common::{Gate, Knows, LOGIN, PASSWORD, WAIT, Work, algorithms, limits, new_key, profile, serve};
 use keys::{KeyAlgorithm, PrivateKey};
 use model::SshRole;
@@ -105,7 +105,8 @@ async fn an_rsa_key_signs_with_what_both_sides_allow() {
         let mut client = server.client();
         let mut client_profile = profile(SshRole::Client);
         client_profile.public_keys = algorithms(Class::PublicKey, &format!("ED25519 {ours}"));
-        (client.profile, client.key, client.password) = (Arc::new(client_profile), Some(Arc::clone(&key)), None);
+        (client.profile, client.key, client.password) =
+            (Arc::new(client_profile), Some(ClientKey::Software(Arc::clone(&key))), None);
         let result = connect_ssh(&server.target(), client).await;
         assert_eq!(result.is_ok(), is_in, "{theirs} / {ours}: {:?}", result.err());
         drop(result);
