@@ -186,7 +186,7 @@ fn parts<'a>(s: &'a Snapshot, name: &str) -> Result<Parts<'a>, OpError> {
 async fn add(context: &Context, input: &Input) -> Result<Output, OpError> {
     let answers = Answers::read(input)?;
     let stored = context.engine.stored().await.map_err(failed)?;
-    let (snapshot, _) = stored.clone().build();
+    let (snapshot, _) = stored.build();
     let built = build(&answers, &snapshot)?;
     let (way_in, routes) = (built.way_in, built.routes);
     let mut plan = config::plan(context, built.draft.wanted, &Prune::Nothing(BTreeSet::new()), false).await?;
@@ -386,7 +386,7 @@ async fn export(context: &Context, input: &Input) -> Result<Output, OpError> {
 
 async fn remove(context: &Context, input: &Input) -> Result<Output, OpError> {
     let stored = context.engine.stored().await.map_err(failed)?;
-    let (snapshot, _) = stored.clone().build();
+    let (snapshot, _) = stored.build();
     let parts = parts(&snapshot, name_of(input)?)?;
     let name = &parts.site.name;
     let waiting = waiting(context, name).await?;
