@@ -8,7 +8,7 @@ mod crash;
 mod deliver;
 mod drops;
 mod faults;
-mod house;
+pub(crate) mod house;
 mod housekeeping;
 mod keep;
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "what the tests of the keys make is made here, too")]
