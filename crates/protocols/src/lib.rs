@@ -3,8 +3,10 @@
 //! A carrier owns a connection. Quota, resume, rights and checksums are behind [`engine`]; nothing of that is here.
 
 mod carriers;
+mod tls;
 
 pub use carriers::{Carrier, Descriptor, Role, SEEN_MAX, Seen, Served};
+pub use tls::{TlsProfiles, session_fits_site, trusted};
 
 /// SFTP itself, for those who are an SFTP client or server beside the gateway's own paths: demo and tests.
 pub use carriers::sftp;
