@@ -3,9 +3,12 @@
 //! A carrier owns a connection. Quota, resume, rights and checksums are behind [`engine`]; nothing of that is here.
 
 mod carriers;
+pub mod files;
 
 pub use carriers::{Carrier, Descriptor, Role, SEEN_MAX, Seen, Served};
 
+/// FTP itself, for those who are an FTP client or server beside the gateway's own paths.
+pub use carriers::ftp;
 /// SFTP itself, for those who are an SFTP client or server beside the gateway's own paths: demo and tests.
 pub use carriers::sftp;
 

@@ -1,5 +1,6 @@
 //! Carriers: protocols that own a connection.
 
+pub mod ftp;
 pub mod sftp;
 
 use std::sync::Arc;

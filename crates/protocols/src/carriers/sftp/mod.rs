@@ -1,11 +1,9 @@
 //! SFTP version 3 over an SSH channel (draft-ietf-secsh-filexfer-02), server and client.
 //!
-//! `wire/` is pure; `server/` and `client/` drive it over a [`Line`]; the partner's files are behind a [`Folder`]. What is
+//! `wire/` is pure; `server/` and `client/` drive it over a [`Line`]; the partner's files are behind a [`crate::files::Folder`]. What is
 //! below is where the three meet the gateway.
 
 pub mod client;
-mod files;
-mod folder;
 mod line;
 mod outgoing;
 pub mod replies;
@@ -25,14 +23,13 @@ use engine::{Admitted, Engine, JobSource, TransferError};
 use model::RemoteSite;
 
 use super::{Carrier, Descriptor, Role, SEEN_MAX, Seen, Served};
+use crate::files::PartnerFiles;
 
 use outgoing::Policies;
 
 pub use client::{
     ClientError, Delivered, Errand, Found, Naming, NoProgress, Progress, RemoteFile, SftpClient, Sink, Source,
 };
-pub use files::PartnerFiles;
-pub use folder::{Download, Durable, Folder, Upload};
 pub use line::{Line, LineInput, LineOutput};
 pub use server::{ServerLimits, SessionError, serve};
 pub use settings::{ClientOptions, Existing, Unclear};

@@ -1,6 +1,6 @@
 //! What a session asks of the virtual folder: a door, so that a session can be tried against a folder in memory.
 //!
-//! The words are those of `engine`: paths, entries, errors. The doors between are only as wide as SFTP needs them.
+//! The words are those of `engine`: paths, entries, errors. The doors between are only as wide as protocols need them.
 
 use async_trait::async_trait;
 use base::UtcMicros;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use engine::{Cause, Entry, EntryKind, OpenWrite, Space, TransferError, VPath};
 use tokio::sync::Semaphore;
 
-use crate::carriers::sftp::folder::{Download, Durable, Folder, Upload};
+use super::folder::{Download, Durable, Folder, Upload};
 
 /// Files by their path; `/in` and `/out` are there from the start. Clones share it.
 #[derive(Clone)]

@@ -1,0 +1,1 @@
+//! What objects say about FTP, as server and client need it.
