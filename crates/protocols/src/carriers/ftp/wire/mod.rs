@@ -11,6 +11,7 @@ mod reply;
 mod telnet;
 #[cfg(test)]
 mod tests;
+mod text;
 mod time;
 
 pub use address::{
@@ -20,6 +21,7 @@ pub use argument::{Argument, ArgumentError};
 pub use command::{Bare, Command, CommandError, DataType, Loose, Mode, Named, Protection, Structure, verbs};
 pub use lines::{LineTooLong, Lines};
 pub use reply::Reply;
+pub use text::{FromWire, ToWire};
 pub use time::{parse_time, time_text};
 
 /// Octets of a command line with its end: a verb and a path of the longest kind, with room for what stands before it.

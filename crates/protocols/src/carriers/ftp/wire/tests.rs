@@ -92,6 +92,29 @@ fn lines_end_by_lf_and_have_a_bound() {
 }
 
 proptest! {
+    #[test] // FTP-2
+    fn lines_of_files_survive_however_they_are_cut(
+        file in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b'\r'), Just(b'a')], 0..60),
+        at in 0_usize..60,
+    ) {
+        let (first, second) = file.split_at(at.min(file.len()));
+        let mut to_wire = ToWire::default();
+        let sent = [to_wire.feed(first), to_wire.feed(second)].concat();
+        prop_assert_eq!(&sent[..], &ToWire::default().feed(&file)[..]);
+        for (at, octet) in sent.iter().enumerate() {
+            prop_assert!(*octet != b'\n' || sent[at - 1] == b'\r', "every line ends with CR LF");
+        }
+        let mut from_wire = FromWire::default();
+        let (first, second) = sent.split_at(at.min(sent.len()));
+        let mut got = [from_wire.feed(first), from_wire.feed(second)].concat();
+        got.extend_from_slice(&from_wire.end());
+        // What had CR LF here already has LF only afterwards: line ends are normalised.
+        let mut normal = FromWire::default();
+        let mut expected = normal.feed(&file).to_vec();
+        expected.extend_from_slice(&normal.end());
+        prop_assert_eq!(got, expected);
+    }
+
     #[test]
     fn any_line_is_read_and_written_as_one_line(line in proptest::collection::vec(any::<u8>(), 0..80)) {
         if let Ok(command) = Command::decode(&line) {
