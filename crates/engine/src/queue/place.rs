@@ -96,7 +96,7 @@ mod tests {
     async fn is_free_again(engine: &Engine) {
         let free = async {
             while engine.db.nodes().take_place("B", 1, &engine.node.id()).await.unwrap().is_none() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
+                tokio::task::yield_now().await;
             }
         };
         tokio::time::timeout(Duration::from_secs(30), free).await.unwrap();
