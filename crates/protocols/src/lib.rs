@@ -5,7 +5,7 @@
 mod carriers;
 pub mod files;
 
-pub use carriers::{Carrier, Descriptor, Role, SEEN_MAX, Seen, Served};
+pub use carriers::{Call, Carrier, Descriptor, Inward, Role, SEEN_MAX, Seen, Served, Transport};
 
 /// FTP itself, for those who are an FTP client or server beside the gateway's own paths.
 pub use carriers::ftp;
@@ -13,7 +13,7 @@ pub use carriers::ftp;
 pub use carriers::sftp;
 
 /// A new carrier is its folder and one line here.
-pub static CARRIERS: &[&dyn Carrier] = &[&carriers::sftp::Sftp];
+pub static CARRIERS: &[&dyn Carrier] = &[&carriers::ftp::Ftp, &carriers::sftp::Sftp];
 
 /// The carrier of a protocol, by the name that objects give it.
 #[must_use]

@@ -32,6 +32,10 @@ pub trait Folder: Send + Sync {
     async fn rmdir(&self, path: &VPath) -> Result<(), TransferError>;
     /// Sets the time of last change.
     async fn set_times(&self, path: &VPath, modified: UtcMicros) -> Result<(), TransferError>;
+    /// SHA-256 of a whole file, if it is known.
+    async fn digest(&self, path: &VPath) -> Result<Option<[u8; 32]>, TransferError>;
+    /// The largest file that may be uploaded; none: no bound.
+    fn upload_octets_max(&self) -> Option<u64>;
     /// Room that is left.
     async fn space(&self) -> Result<Space, TransferError>;
 }

@@ -165,6 +165,16 @@ impl Folder for MemoryFolder {
         Ok(())
     }
 
+    async fn digest(&self, path: &VPath) -> Result<Option<[u8; 32]>, TransferError> {
+        // Its length, over and over: nothing here computes hashes.
+        let length = self.file(&path.to_string()).map(|data| u8::try_from(data.len() % 256).unwrap());
+        Ok(length.map(|length| [length; 32]))
+    }
+
+    fn upload_octets_max(&self) -> Option<u64> {
+        Some(64 << 20)
+    }
+
     async fn space(&self) -> Result<Space, TransferError> {
         Ok(Space { block: 4096, blocks: 100, free: 50, names: 255 })
     }

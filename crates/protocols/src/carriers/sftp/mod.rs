@@ -19,10 +19,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use channel::Pipe;
-use engine::{Admitted, Engine, JobSource, TransferError};
+use engine::{JobSource, TransferError};
 use model::RemoteSite;
 
-use super::{Carrier, Descriptor, Role, SEEN_MAX, Seen, Served};
+use super::{Carrier, Descriptor, Inward, Role, SEEN_MAX, Seen, Served, Transport};
 use crate::files::PartnerFiles;
 
 use outgoing::Policies;
@@ -38,8 +38,13 @@ pub use settings::{ClientOptions, Existing, Unclear};
 #[derive(Clone, Copy, Debug)]
 pub struct Sftp;
 
-static DESCRIPTOR: Descriptor =
-    Descriptor { name: "SFTP", title: "SFTP (SSH file transfer)", port: 22, roles: &[Role::Server, Role::Client] };
+static DESCRIPTOR: Descriptor = Descriptor {
+    name: "SFTP",
+    title: "SFTP (SSH file transfer)",
+    port: 22,
+    roles: &[Role::Server, Role::Client],
+    transport: Transport::Ssh,
+};
 
 #[async_trait]
 impl Carrier for Sftp {
@@ -47,10 +52,12 @@ impl Carrier for Sftp {
         &DESCRIPTOR
     }
 
-    async fn serve(&self, pipe: Pipe, engine: Arc<Engine>, who: Arc<Admitted>) -> Served {
+    async fn serve(&self, inward: Inward) -> Served {
+        let Inward::Channel { pipe, engine, who } = inward else { return Served::unfit("a channel of SSH") };
         let folder = Arc::new(PartnerFiles::new(engine, who));
         let done = serve(pipe.into(), folder, ServerLimits::default()).await;
         Served {
+            login: None,
             requests: done.requests,
             octets_in: done.octets_in,
             octets_out: done.octets_out,
