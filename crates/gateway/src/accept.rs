@@ -256,14 +256,6 @@ async fn connection(accepted: Accepted, name: Arc<str>, door: Arc<Door>) {
         }
         (Transport::Ssh, Ok(_)) => refused("SSH"),
         (Transport::Link, Ok(Security::Clear)) => call(accepted, carrier, (Arc::clone(listener), None), &door).await,
-        (Transport::Link, Ok(Security::Tls(profile))) => {
-            match door.vault.tls_server(&door.engine, &snapshot, profile).await {
-                Ok(tls) => call(accepted, carrier, (Arc::clone(listener), Some(tls)), &door).await,
-                Err(error) => {
-                    tracing::error!(peer = %inbound.peer, profile = %profile.name, event = 12, %error, "closed: no TLS");
-                }
-            }
-        }
         (Transport::Link, Ok(_)) => refused("TLS, or NONE for a connection in clear"),
         // Closed before a banner, by dropping the connection (NET-1).
         (_, Err(refusal)) => {

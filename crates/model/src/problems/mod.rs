@@ -402,7 +402,8 @@ mod tests {
             ("0.0.0.0", "SSH", "none has the option TLS", true),
         ] {
             let profile = [("security_option", option), ("sprof_name", if option == "NONE" { "" } else { "IN" })];
-            let found = problems(vec![listener("L", &called(address)), network("N", &profile), client(), server("IN", &[])]);
+            let found =
+                problems(vec![listener("L", &called(address)), network("N", &profile), client(), server("IN", &[])]);
             assert_eq!(has(&found, Severity::Warning, "LISTENER L", text), expected, "{address} {option}: {found:#?}");
         }
         let found = problems(vec![listener("L", &here("::")), listener("M", &here("::"))]);

@@ -144,7 +144,8 @@ pub(super) fn listeners(s: &Snapshot, found: &mut Found) {
         } else if !fitting.iter().any(serves) {
             let fix = format!("give the network profile the option {option} and a SERVER profile");
             let protocol = &listener.protocol;
-            let text = format!("{protocol} does not run over any of its network profiles: none has the option {option}");
+            let text =
+                format!("{protocol} does not run over any of its network profiles: none has the option {option}");
             found.warning(own, "protocol", text, fix);
         } else if let Some(network) = fitting.iter().find(|n| clear(n)).filter(|_| !address.ip().is_loopback()) {
             // NET-9

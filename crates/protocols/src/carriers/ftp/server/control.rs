@@ -82,6 +82,11 @@ impl Control {
         !self.lines.is_empty() || !self.held.is_empty()
     }
 
+    /// Whether a command waits for the end of the transfer.
+    pub(super) fn holds(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     /// Puts TLS on the connection. Nothing that came in clear may wait (CVE-2011-0411): see [`Self::has_more`].
     pub(super) async fn secure(&mut self, server: &TlsServer) -> Result<(), SessionError> {
         let link = self.link.take().ok_or(SessionError::Closed)?;
