@@ -4,8 +4,10 @@
 
 mod carriers;
 pub mod files;
+mod tls;
 
 pub use carriers::{Call, Carrier, Descriptor, Inward, Role, SEEN_MAX, Seen, Served, Transport};
+pub use tls::{TlsProfiles, session_fits_site};
 
 /// FTP itself, for those who are an FTP client or server beside the gateway's own paths.
 pub use carriers::ftp;

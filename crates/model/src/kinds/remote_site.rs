@@ -6,6 +6,9 @@ use super::addresses::HostPort;
 use super::real_folder::{
     DONE_MARKER, FILE_MODE, FILE_OWNER, FOLDER, FolderPlace, NAME_PATTERN, REAL_PATH, folder_place, name_pattern,
 };
+use super::site_tls::{
+    ISSUER_ALIAS, ISSUER_PATTERN, SUBJECT_ALIAS, SUBJECT_PATTERN, SiteTls, TLS_IN, TLS_OUT, site_tls,
+};
 use super::store_limits::{MAX_STORED, MAX_STORED_FILES, RETENTION, StoreLimits, store_limits};
 use crate::field::{COMMENTS, Field, FieldKind, GROUP, NameRule, ObjectDescriptor, STATE};
 use crate::object::Kind;
@@ -72,6 +75,12 @@ static FIELDS: &[Field] = &[
     Field::new("ssh_profile", FieldKind::Ref(Kind::SshProfile), "CLIENT profile; SFTP_OUT where none is named")
         .shorts(&["sshprf"])
         .aliases(&["s_ssh_profile"]),
+    TLS_OUT,
+    TLS_IN,
+    SUBJECT_ALIAS,
+    ISSUER_ALIAS,
+    SUBJECT_PATTERN,
+    ISSUER_PATTERN,
     Field::text("login_ident", 63, "user name we send").shorts(&["l_id"]).aliases(&["s_login_ident"]),
     Field::new("login_password", FieldKind::Secret { max: 127 }, "password we send")
         .shorts(&["l_pswd"])
@@ -193,6 +202,8 @@ pub struct RemoteSite {
     pub addresses: Vec<HostPort>,
     /// CLIENT profile; `SFTP_OUT` where none is named.
     pub ssh_profile: Option<Alias>,
+    /// TLS with it.
+    pub tls: SiteTls,
     /// User name we send.
     pub login: Option<String>,
     /// Whether a password to send is stored, as secret `login_password`.
@@ -334,6 +345,7 @@ impl Meant for RemoteSite {
             retry: retry(r),
             addresses,
             ssh_profile: r.alias("ssh_profile"),
+            tls: site_tls(r),
             login: r.text("login_ident"),
             has_password: r.secret("login_password"),
             private_key: r.alias("local_private_key_alias"),

@@ -53,6 +53,7 @@ static LOOKS: &[fn(&Snapshot, &mut Found)] = &[
     secure::network_ties,
     secure::listeners,
     secure::client_profiles,
+    secure::tls_profiles_of_sites,
     partners::sites,
     partners::site_logins,
     partners::groups,

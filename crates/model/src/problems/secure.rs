@@ -176,6 +176,20 @@ pub(super) fn client_profiles(s: &Snapshot, found: &mut Found) {
     }
 }
 
+/// TLS profiles of sites that are for the other side, or can't be used (TLS-25): an error at use.
+pub(super) fn tls_profiles_of_sites(s: &Snapshot, found: &mut Found) {
+    for site in s.sites() {
+        let sides = [("tls_sprof_in", &site.tls.incoming, true), ("tls_sprof_out", &site.tls.outgoing, false)];
+        for (field, name, as_server) in sides {
+            let profile = name.as_ref().and_then(|name| s.tls_profile(name.as_str()));
+            if let Some((profile, text)) = profile.and_then(|p| Some((p, p.refusal(as_server)?))) {
+                let text = format!("{} can't be used there: {text}", profile.name);
+                found.warning((Kind::RemoteSite, &site.name), field, text, "correct that profile, or name another");
+            }
+        }
+    }
+}
+
 fn client_profile(name: &str, own: (Kind, &str), s: &Snapshot, found: &mut Found) {
     let field = if own.0 == Kind::RemoteSite { "ssh_profile" } else { "type" };
     match s.ssh_profile(name) {

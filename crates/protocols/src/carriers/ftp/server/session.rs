@@ -114,7 +114,7 @@ impl Session {
 
     async fn run(&mut self) -> Result<(), SessionError> {
         if let Some(server) = self.tls.clone().filter(|tls| !tls.start().explicit) {
-            self.control.secure(&server).await?;
+            self.control.secure(&server, self.reception.as_ref()).await?;
         }
         self.control.send(&Reply::new(220, "Ready")).await?;
         loop {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use base::Secret;
-use channel::Link;
+use channel::{Link, TlsRefusal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -25,6 +25,10 @@ struct Porter(MemoryFolder);
 
 #[async_trait]
 impl Reception for Porter {
+    async fn tls_refused(&self, refusal: &TlsRefusal) {
+        panic!("TLS in a test in clear: {refusal}");
+    }
+
     async fn password(&self, login: &[u8], password: &Secret<String>) -> Option<Arc<dyn Folder>> {
         let right = login == b"alice" && password.expose() == "secret";
         right.then(|| Arc::new(self.0.clone()) as Arc<dyn Folder>)
