@@ -11,6 +11,7 @@ mod files;
 mod listing;
 mod login;
 mod session;
+mod stream;
 mod transfer;
 
 use std::io;
