@@ -118,6 +118,9 @@ const PACKAGES: &[Package] = &[
     Package { name: "openssl", file: "/usr/bin/openssl" },
     Package { name: "gnutls-bin", file: "/usr/bin/certtool" },
     Package { name: "putty-tools", file: "/usr/bin/puttygen" },
+    // Tokens for private keys and the master key.
+    Package { name: "softhsm2", file: "/usr/bin/softhsm2-util" },
+    Package { name: "opensc", file: "/usr/bin/pkcs11-tool" },
     Package { name: "curl", file: "/usr/bin/curl" },
     Package { name: "python3-venv", file: "/usr/share/doc/python3-venv" },
     Package { name: "postgresql", file: "" },

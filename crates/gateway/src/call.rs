@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use admin::partner::{CallPartner, Called, HostKey, HostKeyVerdict, Probe, Stage};
+use admin::partner::{CallPartner, Called, HostKey, HostKeyVerdict, Probe, Stage, TlsProbe};
 use async_trait::async_trait;
 use channel::{HostKeyChecker, SshError, Target, probe_ssh};
 use engine::Engine;
@@ -16,6 +16,9 @@ use crate::deliver::{Deliverer, Unreached, client_profile};
 
 /// Longest wait for a server that is only looked at, and again for its keys.
 const PROBE_MAX: Duration = Duration::from_secs(10);
+
+/// Longest time for all handshakes with a server whose TLS is looked at.
+const PROBE_TLS_MAX: Duration = Duration::from_secs(30);
 
 /// Calls partners for operations.
 pub(crate) struct Caller {
@@ -76,6 +79,26 @@ impl CallPartner for Caller {
         called.failed = steps.err();
         called.host_key = witness.take();
         called
+    }
+
+    async fn probe_tls(&self, at: &HostPort) -> Result<TlsProbe, String> {
+        let target = Target { host: at.host.clone(), port: at.port };
+        let probed = channel::probe_tls(&target, PROBE_TLS_MAX).await?;
+        let engine = &self.deliverer.engine;
+        let snapshot = engine.snapshot();
+        let clients = snapshot.tls_profiles().filter(|profile| profile.client && profile.enabled);
+        let fits = clients.map(|profile| {
+            (profile.name.clone(), probed.fits(profile, &at.host, protocols::trusted(Arc::clone(engine))))
+        });
+        let profiles = fits.collect();
+        Ok(TlsProbe {
+            versions: probed.versions().iter().map(|v| v.as_str().to_owned()).collect(),
+            suites: probed.suites.iter().map(|(suite, group)| (suite.name.to_owned(), group.clone())).collect(),
+            profiles,
+            chain: probed.chain,
+            asks: probed.asks,
+            failure: probed.failure,
+        })
     }
 
     async fn probe(&self, at: &HostPort, profile: &SshProfile) -> Result<Probe, String> {

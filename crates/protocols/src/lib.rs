@@ -7,7 +7,7 @@ pub mod files;
 mod tls;
 
 pub use carriers::{Call, Carrier, Descriptor, Inward, Role, SEEN_MAX, Seen, Served, Transport};
-pub use tls::{TlsProfiles, session_fits_site};
+pub use tls::{TlsProfiles, session_fits_site, trusted};
 
 /// FTP itself, for those who are an FTP client or server beside the gateway's own paths.
 pub use carriers::ftp;
