@@ -214,7 +214,7 @@ class Gateway:
         """A file with the certificate that the gateway shows in TLS; made at first use."""
         file = self.folder / "gateway.pem"
         if not file.exists():
-            self.run("secadm", "create_cert", "-ctfn", "GATEWAY", "-csn", "CN=localhost", "-csa", f"DNS:localhost,IP:{HOST}")
+            self.run("secadm", "create_cert", "-ctfn", "GATEWAY", "-csn", "CN=localhost", "-csa", f"DNS:localhost IP:{HOST}")
             self.run("secbase", "export_cert", "-ctfn", "GATEWAY", "-output", str(file))
         return file
 
