@@ -6,6 +6,7 @@
 //! [`Authenticator`], whom we reached through [`HostKeyChecker`]. Protocols that run over TLS or in clear get a [`Link`].
 
 mod admission;
+mod data;
 mod dial;
 mod link;
 mod listen;
@@ -15,6 +16,7 @@ mod tls;
 mod web;
 
 pub use admission::{Admission, AdmissionCounts, AdmissionLimits, Refused, Ticket};
+pub use data::{DataListener, dial_data};
 pub use dial::Target;
 pub use link::Link;
 pub use listen::{Accepted, Listener};

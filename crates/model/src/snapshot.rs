@@ -1,6 +1,7 @@
 //! The whole configuration at one revision, read and indexed. It never changes; a change makes a new one.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::kinds::application::Application;
@@ -186,6 +187,20 @@ impl Snapshot {
         let chains =
             self.cgate_groups.keys().map(|name| (name.clone(), group_chain::Chain::of(name, &self.cgate_groups)));
         self.chains = chains.collect();
+    }
+
+    /// A listener.
+    #[must_use]
+    pub fn listener(&self, name: &str) -> Option<&Arc<Listener>> {
+        self.listeners.get(name)
+    }
+
+    /// The listener that takes calls at `local`: one of that very address before one of every address.
+    #[must_use]
+    pub fn listener_at(&self, local: SocketAddr) -> Option<&Arc<Listener>> {
+        let there = self.listeners.values().filter(|l| l.enabled && l.port == local.port());
+        let fits = |l: &&Arc<Listener>| l.address.is_unspecified() || l.address.to_canonical() == local.ip();
+        there.filter(fits).min_by_key(|l| l.address.is_unspecified())
     }
 
     /// Listeners by name.

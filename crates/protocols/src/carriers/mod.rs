@@ -1,13 +1,19 @@
 //! Carriers: protocols that own a connection.
 
+pub mod ftp;
 pub mod sftp;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use channel::Pipe;
+use channel::{Link, Pipe, Ticket, TlsServer};
+use engine::admit::AuthSession;
 use engine::{Admitted, Engine, JobSource, TransferError};
-use model::RemoteSite;
+use model::{Listener, RemoteSite};
+use tokio::sync::watch;
+
+use crate::tls::TlsProfiles;
 
 /// What is known of a protocol without speaking it.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +26,17 @@ pub struct Descriptor {
     pub port: u16,
     /// What the gateway can be in it.
     pub roles: &'static [Role],
+    /// What it runs over.
+    pub transport: Transport,
+}
+
+/// What a protocol runs over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Transport {
+    /// A channel of an SSH connection.
+    Ssh,
+    /// A connection of octets, which the protocol itself makes secure.
+    Link,
 }
 
 /// A side of a connection.
@@ -31,9 +48,48 @@ pub enum Role {
     Client,
 }
 
+/// A partner who calls, as the transport of the protocol brings him.
+pub enum Inward {
+    /// A channel of an SSH connection; he is logged in.
+    Channel {
+        /// The channel.
+        pipe: Pipe,
+        /// The engine.
+        engine: Arc<Engine>,
+        /// The partner.
+        who: Arc<Admitted>,
+    },
+    /// A connection of octets, which the protocol secures and logs in on.
+    Link(Box<Call>),
+}
+
+/// A connection on which nothing was said yet.
+pub struct Call {
+    /// The connection, in clear.
+    pub link: Link,
+    /// TLS of the network profile that fits; none: it stays in clear.
+    pub tls: Option<TlsServer>,
+    /// TLS of all profiles, which is told of handshakes that are refused.
+    pub profiles: Arc<TlsProfiles>,
+    /// Judges who he is.
+    pub login: AuthSession,
+    /// The engine.
+    pub engine: Arc<Engine>,
+    /// The listener that was called.
+    pub listener: Arc<Listener>,
+    /// His place among those not yet logged in.
+    pub ticket: Ticket,
+    /// Becomes true when the gateway stops.
+    pub stopping: watch::Receiver<bool>,
+    /// Time that sessions get then.
+    pub drain: Duration,
+}
+
 /// What a session with a partner did.
 #[derive(Clone, Debug, Default)]
 pub struct Served {
+    /// The login, where the protocol let in by itself.
+    pub login: Option<String>,
     /// Requests answered.
     pub requests: u64,
     /// Octets of files received.
@@ -42,6 +98,13 @@ pub struct Served {
     pub octets_out: u64,
     /// Why it ended, if not by the peer.
     pub error: Option<String>,
+}
+
+impl Served {
+    /// The gateway has brought another transport than the protocol needs.
+    pub(crate) fn unfit(needed: &str) -> Self {
+        Self { error: Some(format!("this protocol runs over {needed}")), ..Self::default() }
+    }
 }
 
 /// What stands in a folder at a partner.
@@ -64,9 +127,9 @@ pub trait Carrier: Send + Sync {
     /// What is known of it.
     fn descriptor(&self) -> &'static Descriptor;
 
-    /// Serves one channel of a partner who is logged in, to its end. What was asked before the end is carried out;
-    /// uploads that were not closed are interrupted.
-    async fn serve(&self, pipe: Pipe, engine: Arc<Engine>, who: Arc<Admitted>) -> Served;
+    /// Serves a partner to the end. What was asked before the end is carried out; uploads that were not closed are
+    /// interrupted.
+    async fn serve(&self, inward: Inward) -> Served;
 
     /// Carries jobs to a partner over one channel until there are no more. Gives how many were delivered.
     ///

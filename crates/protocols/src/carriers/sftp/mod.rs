@@ -1,11 +1,9 @@
 //! SFTP version 3 over an SSH channel (draft-ietf-secsh-filexfer-02), server and client.
 //!
-//! `wire/` is pure; `server/` and `client/` drive it over a [`Line`]; the partner's files are behind a [`Folder`]. What is
+//! `wire/` is pure; `server/` and `client/` drive it over a [`Line`]; the partner's files are behind a [`crate::files::Folder`]. What is
 //! below is where the three meet the gateway.
 
 pub mod client;
-mod files;
-mod folder;
 mod line;
 mod outgoing;
 pub mod replies;
@@ -21,18 +19,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use channel::Pipe;
-use engine::{Admitted, Engine, JobSource, TransferError};
+use engine::{JobSource, TransferError};
 use model::RemoteSite;
 
-use super::{Carrier, Descriptor, Role, SEEN_MAX, Seen, Served};
+use super::{Carrier, Descriptor, Inward, Role, SEEN_MAX, Seen, Served, Transport};
+use crate::files::PartnerFiles;
 
 use outgoing::Policies;
 
 pub use client::{
     ClientError, Delivered, Errand, Found, Naming, NoProgress, Progress, RemoteFile, SftpClient, Sink, Source,
 };
-pub use files::PartnerFiles;
-pub use folder::{Download, Durable, Folder, Upload};
 pub use line::{Line, LineInput, LineOutput};
 pub use server::{ServerLimits, SessionError, serve};
 pub use settings::{ClientOptions, Existing, Unclear};
@@ -41,8 +38,13 @@ pub use settings::{ClientOptions, Existing, Unclear};
 #[derive(Clone, Copy, Debug)]
 pub struct Sftp;
 
-static DESCRIPTOR: Descriptor =
-    Descriptor { name: "SFTP", title: "SFTP (SSH file transfer)", port: 22, roles: &[Role::Server, Role::Client] };
+static DESCRIPTOR: Descriptor = Descriptor {
+    name: "SFTP",
+    title: "SFTP (SSH file transfer)",
+    port: 22,
+    roles: &[Role::Server, Role::Client],
+    transport: Transport::Ssh,
+};
 
 #[async_trait]
 impl Carrier for Sftp {
@@ -50,10 +52,12 @@ impl Carrier for Sftp {
         &DESCRIPTOR
     }
 
-    async fn serve(&self, pipe: Pipe, engine: Arc<Engine>, who: Arc<Admitted>) -> Served {
+    async fn serve(&self, inward: Inward) -> Served {
+        let Inward::Channel { pipe, engine, who } = inward else { return Served::unfit("a channel of SSH") };
         let folder = Arc::new(PartnerFiles::new(engine, who));
         let done = serve(pipe.into(), folder, ServerLimits::default()).await;
         Served {
+            login: None,
             requests: done.requests,
             octets_in: done.octets_in,
             octets_out: done.octets_out,
