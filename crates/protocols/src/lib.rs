@@ -3,8 +3,10 @@
 //! A carrier owns a connection. Quota, resume, rights and checksums are behind [`engine`]; nothing of that is here.
 
 mod carriers;
+pub mod outward;
 
-pub use carriers::{Carrier, Descriptor, Role, SEEN_MAX, Seen, Served};
+pub use carriers::{Carrier, Descriptor, Role, Served, Transport, Unopened, Way};
+pub use outward::{Outward, SEEN_MAX, Seen};
 
 /// SFTP itself, for those who are an SFTP client or server beside the gateway's own paths: demo and tests.
 pub use carriers::sftp;

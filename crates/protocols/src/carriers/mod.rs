@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use channel::Pipe;
-use engine::{Admitted, Engine, JobSource, TransferError};
+use engine::{Admitted, Engine, TransferError};
 use model::RemoteSite;
+
+use crate::outward::{ClientError, Outward};
 
 /// What is known of a protocol without speaking it.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +22,22 @@ pub struct Descriptor {
     pub port: u16,
     /// What the gateway can be in it.
     pub roles: &'static [Role],
+    /// What it runs over.
+    pub transport: Transport,
+}
+
+/// What a protocol runs over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Transport {
+    /// A channel of an SSH connection.
+    Ssh,
+}
+
+/// The way to a partner, as the transport of a protocol makes it.
+#[derive(Debug)]
+pub enum Way {
+    /// A channel of an SSH connection on which we are logged in.
+    Ssh(Pipe),
 }
 
 /// A side of a connection.
@@ -44,19 +62,26 @@ pub struct Served {
     pub error: Option<String>,
 }
 
-/// What stands in a folder at a partner.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Seen {
-    /// The folder's whole path, as the partner tells it; safe to show.
-    pub folder: String,
-    /// Names in it, safe to show; at most [`SEEN_MAX`].
-    pub names: Vec<String>,
-    /// How many there are.
-    pub count: usize,
+/// Why there is no session with a partner.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Unopened {
+    /// The connection, or the server's first words, were of no use.
+    #[error("{0}")]
+    Lost(TransferError),
 }
 
-/// Names of a partner's folder that are told.
-pub const SEEN_MAX: usize = 10;
+impl Unopened {
+    /// The gateway has made another way than the protocol needs.
+    pub(crate) fn transport(needed: &str) -> Self {
+        Self::Lost(TransferError::park(engine::Cause::Unsupported, format!("this protocol runs over {needed}")))
+    }
+}
+
+impl From<ClientError> for Unopened {
+    fn from(error: ClientError) -> Self {
+        Self::Lost(error.into())
+    }
+}
 
 /// A protocol, as the gateway calls it.
 #[async_trait]
@@ -68,15 +93,10 @@ pub trait Carrier: Send + Sync {
     /// uploads that were not closed are interrupted.
     async fn serve(&self, pipe: Pipe, engine: Arc<Engine>, who: Arc<Admitted>) -> Served;
 
-    /// Carries jobs to a partner over one channel until there are no more. Gives how many were delivered.
+    /// Begins a session with a partner: greets, secures and logs in, as far as the way has not done that. No file is
+    /// touched.
     ///
     /// # Errors
-    /// The channel is of no use any more. The job under way has been told its end.
-    async fn deliver(&self, pipe: Pipe, site: &RemoteSite, jobs: &mut dyn JobSource) -> Result<u32, TransferError>;
-
-    /// Looks into the folder at the partner that deliveries go to. Nothing is changed there.
-    ///
-    /// # Errors
-    /// The folder can't be listed, or the channel is of no use.
-    async fn look(&self, pipe: Pipe, site: &RemoteSite) -> Result<Seen, TransferError>;
+    /// [`Unopened`].
+    async fn open(&self, way: Way, site: &RemoteSite) -> Result<Box<dyn Outward>, Unopened>;
 }
