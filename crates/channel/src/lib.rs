@@ -6,6 +6,7 @@
 
 mod admission;
 mod dial;
+mod link;
 mod listen;
 mod mail;
 mod ssh;
@@ -14,6 +15,7 @@ mod web;
 
 pub use admission::{Admission, AdmissionCounts, AdmissionLimits, Refused, Ticket};
 pub use dial::Target;
+pub use link::Link;
 pub use listen::{Accepted, Listener};
 pub use mail::{Envelope, MailDoor, MailError, MailLogin, MailTls, RECIPIENTS_MAX, send_mail};
 pub use ssh::client::{ClientParams, HostKeyChecker, SshClient, connect_ssh};

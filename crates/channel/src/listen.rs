@@ -97,7 +97,8 @@ impl Listener {
     }
 }
 
-fn canonical(address: SocketAddr) -> SocketAddr {
+/// An address as it is written: one that maps IPv4 as IPv4.
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
