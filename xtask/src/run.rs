@@ -37,9 +37,11 @@ pub(crate) struct Workplace {
 }
 
 impl Workplace {
-    /// Finds the workspace from the folder of this program's sources.
+    /// Finds the workspace from the folder of this program's sources: as cargo tells it now, since a target folder that is
+    /// used again may hold a program that was built from other sources.
     pub(crate) fn find() -> Result<Self, Failure> {
-        let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let manifest = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        let manifest = PathBuf::from(manifest);
         let root = manifest.parent().ok_or_else(|| Failure::new("xtask stands outside a workspace"))?.to_owned();
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
         Ok(Self { target: root.join(target), root })

@@ -5,6 +5,7 @@
 //! [`Authenticator`], whom we reached through [`HostKeyChecker`].
 
 mod admission;
+mod data;
 mod dial;
 mod link;
 mod listen;
@@ -14,6 +15,7 @@ mod tls;
 mod web;
 
 pub use admission::{Admission, AdmissionCounts, AdmissionLimits, Refused, Ticket};
+pub use data::{DataListener, dial_data};
 pub use dial::Target;
 pub use link::Link;
 pub use listen::{Accepted, Listener};

@@ -138,8 +138,9 @@ impl Default for Node {
 }
 
 impl Node {
-    /// Bounds of `lease_s`: shorter ones end by a busy machine, longer ones leave partners waiting.
-    const LEASE_S: std::ops::RangeInclusive<u32> = 2..=600;
+    /// Bounds of `lease_s`: shorter ones end by a busy machine, longer ones leave partners waiting. A database that leaves
+    /// a commit unanswered ([`db::DbError::Unanswered`], after 60 s) has ended each lease, and what the commit took with it.
+    const LEASE_S: std::ops::RangeInclusive<u32> = 2..=60;
     const NAME_MAX: usize = 63;
 
     fn check(&self) -> Result<(), String> {

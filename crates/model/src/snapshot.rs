@@ -187,6 +187,12 @@ impl Snapshot {
         self.chains = chains.collect();
     }
 
+    /// A listener.
+    #[must_use]
+    pub fn listener(&self, name: &str) -> Option<&Arc<Listener>> {
+        self.listeners.get(name)
+    }
+
     /// Listeners by name.
     pub fn listeners(&self) -> impl Iterator<Item = &Arc<Listener>> {
         self.listeners.values()

@@ -14,6 +14,6 @@ pub(crate) use alarm::Told;
 pub use host::{host_key_is_good, judge_host_key};
 pub use last::LastLogin;
 pub(crate) use last::Noted;
-pub use session::{AuthAnswer, AuthSession, MethodsLeft, source_of};
+pub use session::{AuthAnswer, AuthSession, LoginRules, MethodsLeft, source_of};
 pub use trust::{KeyDemand, KeyVerdict, judge};
 pub use vault::{Vault, VaultError};

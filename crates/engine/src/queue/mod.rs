@@ -11,6 +11,7 @@ mod job;
 mod jobs;
 mod orphans;
 mod outcome;
+mod place;
 mod scheduler;
 mod sites;
 mod switch;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use db::DbError;
 use model::{RemoteSite, Snapshot};
 use tokio::task::JoinSet;
 
 use super::backoff::Backoff;
 use super::jobs::Jobs;
+use super::place::Place;
 use super::sites::{SiteRules, Turn};
 use super::{Deliver, PAUSE_AFTER_FAILURE, SessionOutcome};
 use crate::engine::Engine;
@@ -124,45 +124,6 @@ impl Drop for Seat {
     fn drop(&mut self) {
         lock(&self.engine.queue.sites).ended(&self.site);
         self.engine.queue.wake();
-    }
-}
-
-/// The same over all nodes. A node that dies gives its places up with its lease.
-struct Place {
-    engine: Arc<Engine>,
-    taken: Option<(String, i64, String)>,
-}
-
-impl Place {
-    async fn take(engine: &Arc<Engine>, site: &RemoteSite) -> Result<Option<Self>, DbError> {
-        let (engine, node) = (engine.clone(), engine.node.id());
-        if !engine.node.is_shared() {
-            return Ok(Some(Self { engine, taken: None }));
-        }
-        let place = engine.db.nodes().take_place(&site.name, site.init_conn_max.into(), &node).await?;
-        Ok(place.map(|place| Self { engine, taken: Some((site.name.clone(), place, node)) }))
-    }
-
-    /// Gives it back with the next commit, and once more where that failed: a place that stays taken while this node lives
-    /// would keep all nodes from the site.
-    async fn leave(self) {
-        let Some((site, place, node)) = self.taken else { return };
-        let mut asked = self.engine.db.nodes().leave_place(&site, place, &node).await;
-        tokio::spawn(async move {
-            loop {
-                let left = match asked {
-                    Ok(pending) => pending.done().await,
-                    Err(error) => Err(error),
-                };
-                let Err(error) = left else { return };
-                tracing::warn!(%site, %error, "a place for a connection could not be given back yet");
-                if self.engine.is_stopping() || error == DbError::Closed {
-                    return;
-                }
-                tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
-                asked = self.engine.db.nodes().leave_place(&site, place, &node).await;
-            }
-        });
     }
 }
 

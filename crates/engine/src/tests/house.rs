@@ -55,8 +55,8 @@ const STAGE: &[Written<'static>] = &[
 /// The time at which every test begins.
 pub(super) const BEGIN: UtcMicros = UtcMicros(1_800_000_000_000_000);
 
-pub(super) struct House {
-    pub(super) engine: Arc<Engine>,
+pub(crate) struct House {
+    pub(crate) engine: Arc<Engine>,
     pub(super) clock: Arc<TestClock>,
     pub(super) folder: TempDir,
     disk: Arc<dyn Disk>,
@@ -65,7 +65,7 @@ pub(super) struct House {
 }
 
 impl House {
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(&[]).await
     }
 
@@ -80,7 +80,7 @@ impl House {
     }
 
     /// With a database whose statements fail when a test asks for it.
-    pub(super) async fn with_faults(faults: &Faults, more: &[Written<'_>]) -> Self {
+    pub(crate) async fn with_faults(faults: &Faults, more: &[Written<'_>]) -> Self {
         Self::made(Arc::new(RealDisk), Some(faults.clone()), more).await
     }
 

@@ -8,7 +8,7 @@ mod crash;
 mod deliver;
 mod drops;
 mod faults;
-mod house;
+pub(crate) mod house;
 mod housekeeping;
 mod keep;
 mod mounts;

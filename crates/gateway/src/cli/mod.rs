@@ -98,14 +98,18 @@ pub(crate) fn ask(args: impl IntoIterator<Item = OsString>) -> Asked {
         Err(e) if e.kind() == clap::error::ErrorKind::DisplayVersion => Asked::Help(e.to_string()),
         Err(e) => {
             let text = match normal.strange {
-                Some(name) if e.kind() == clap::error::ErrorKind::UnknownArgument => {
-                    InputError::Unknown(name).to_string()
-                }
+                Some(name) if is_about_an_option(&e) => InputError::Unknown(name).to_string(),
                 _ => told(&e),
             };
             Asked::Wrong(format!("{text}\nsee: gatehouse {} ?", normal.path.join(" ")))
         }
     }
+}
+
+/// An option that nobody knows; a stray word is not one.
+fn is_about_an_option(error: &clap::Error) -> bool {
+    let what = error.get(clap::error::ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
+    error.kind() == clap::error::ErrorKind::UnknownArgument && what.starts_with('-')
 }
 
 fn told(error: &clap::Error) -> String {
@@ -318,5 +322,25 @@ pub(crate) fn read_file(path: &str) -> Result<Vec<u8>, String> {
     match u64::try_from(octets.len()) {
         Ok(len) if len <= FILE_OCTETS_MAX => Ok(octets),
         _ => Err(format!("{path}: file is larger than {FILE_OCTETS_MAX} octets")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrong(line: &str) -> String {
+        match ask(line.split(' ').map(OsString::from)) {
+            Asked::Wrong(text) => text,
+            _ => panic!("{line}: taken"),
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_a_stray_word_too() {
+        let stray = wrong("gatehouse secadm create_sshprof -shpn A astray --data D");
+        assert!(stray.contains("astray") && !stray.contains("--data"), "{stray}");
+        let unknown = wrong("gatehouse secadm create_sshprof -shpn A -nosuch B");
+        assert!(unknown.contains("nosuch") && !unknown.contains("error:"), "{unknown}");
     }
 }

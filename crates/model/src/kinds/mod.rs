@@ -26,6 +26,9 @@ pub(crate) mod webhook;
 
 use crate::read::Reader;
 
+/// Protocols in which partners call.
+pub(crate) const PARTNER_PROTOCOLS: &[&str] = &["SFTP", "FTP"];
+
 /// Notes a path that is no absolute virtual folder: parts without `.`, `..`, empty ones and control characters, each of
 /// at most 127 characters (objects.md section 8).
 pub(crate) fn check_folder(r: &mut Reader<'_>, field: &'static str, path: &str) {

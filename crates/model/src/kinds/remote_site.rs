@@ -25,7 +25,7 @@ pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
 
 static FIELDS: &[Field] = &[
     Field { aliases: &["s_comments"], ..COMMENTS },
-    Field::choice("protocol", &["SFTP", FOLDER], "protocol spoken with the partner")
+    Field::choice("protocol", &["SFTP", "FTP", FOLDER], "protocol spoken with the partner")
         .shorts(&["pr"])
         .aliases(&["s_protocol"])
         .default("SFTP")

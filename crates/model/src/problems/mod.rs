@@ -361,7 +361,7 @@ mod tests {
             (
                 vec![listener("L", &here("::")), network("N", &[("security_option", "NONE")])],
                 "LISTENER L",
-                "SSH only",
+                "none has the option SSH",
                 true,
             ),
             (
@@ -393,6 +393,17 @@ mod tests {
             objects.extend([client(), profile()]);
             let found = problems(objects);
             assert_eq!(has(&found, Severity::Warning, about, text), expected, "{about} {text}: {found:#?}");
+        }
+        let called = |address| [("port", "21"), ("address", address), ("protocol", "FTP")];
+        for (address, option, text, expected) in [
+            ("0.0.0.0", "NONE", "travel in clear", true), // NET-9
+            ("127.0.0.1", "NONE", "", false),
+            ("0.0.0.0", "TLS", "", false),
+            ("0.0.0.0", "SSH", "none has the option TLS", true),
+        ] {
+            let profile = [("security_option", option), ("sprof_name", if option == "NONE" { "" } else { "IN" })];
+            let found = problems(vec![listener("L", &called(address)), network("N", &profile), client(), server("IN", &[])]);
+            assert_eq!(has(&found, Severity::Warning, "LISTENER L", text), expected, "{address} {option}: {found:#?}");
         }
         let found = problems(vec![listener("L", &here("::")), listener("M", &here("::"))]);
         assert!(has(&found, Severity::Error, "LISTENER M", "L listens there too"));

@@ -127,21 +127,29 @@ pub(super) fn listeners(s: &Snapshot, found: &mut Found) {
             n.enabled && n.destination.port.matches(port) && (ip.is_unspecified() || n.destination.address.matches(ip))
         };
         let fitting: Vec<_> = s.network_profiles().filter(fits).collect();
-        let clear = |n: &&Arc<NetworkProfile>| matches!(n.security, SecurityOption::Clear | SecurityOption::Tls(_));
+        let over_ssh = listener.over_ssh();
+        let option = if over_ssh { "SSH" } else { "TLS" };
+        let serves = |n: &&Arc<NetworkProfile>| match n.security {
+            SecurityOption::Ssh(_) => over_ssh,
+            SecurityOption::Tls(_) | SecurityOption::Clear => !over_ssh,
+            SecurityOption::Broken(_) => true,
+        };
+        let clear = |n: &&Arc<NetworkProfile>| !over_ssh && matches!(n.security, SecurityOption::Clear);
         if fitting.is_empty() {
             let fix = format!(
-                "create a network profile with dest_address */{}, option SSH and a SERVER profile",
+                "create a network profile with dest_address */{}, option {option} and a SERVER profile",
                 address.port()
             );
             found.warning(own, "", "no network profile fits it, so every connection is refused", fix);
-        } else if fitting.iter().all(clear) {
-            let fix = "give the network profile the option SSH and a SERVER profile";
-            found.warning(
-                own,
-                "protocol",
-                "SFTP runs over SSH only, but none of its network profiles has the option SSH",
-                fix,
-            );
+        } else if !fitting.iter().any(serves) {
+            let fix = format!("give the network profile the option {option} and a SERVER profile");
+            let protocol = &listener.protocol;
+            let text = format!("{protocol} does not run over any of its network profiles: none has the option {option}");
+            found.warning(own, "protocol", text, fix);
+        } else if let Some(network) = fitting.iter().find(|n| clear(n)).filter(|_| !address.ip().is_loopback()) {
+            // NET-9
+            let text = format!("with network profile {} logins and files travel in clear", network.name);
+            found.warning(own, "protocol", text, "give that the option TLS and a SERVER profile");
         }
     }
 }

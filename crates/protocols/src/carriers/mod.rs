@@ -1,13 +1,17 @@
 //! Carriers: protocols that own a connection.
 
+pub mod ftp;
 pub mod sftp;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use channel::Pipe;
+use channel::{Link, Pipe, Ticket, TlsServer};
+use engine::admit::AuthSession;
 use engine::{Admitted, Engine, TransferError};
-use model::RemoteSite;
+use model::{Listener, RemoteSite};
+use tokio::sync::watch;
 
 use crate::outward::{ClientError, Outward};
 
@@ -31,6 +35,8 @@ pub struct Descriptor {
 pub enum Transport {
     /// A channel of an SSH connection.
     Ssh,
+    /// A connection of octets, which the protocol itself makes secure.
+    Link,
 }
 
 /// The way to a partner, as the transport of a protocol makes it.
@@ -49,9 +55,46 @@ pub enum Role {
     Client,
 }
 
+/// A partner who calls, as the transport of the protocol brings him.
+pub enum Inward {
+    /// A channel of an SSH connection; he is logged in.
+    Channel {
+        /// The channel.
+        pipe: Pipe,
+        /// The engine.
+        engine: Arc<Engine>,
+        /// The partner.
+        who: Arc<Admitted>,
+    },
+    /// A connection of octets, which the protocol secures and logs in on.
+    Link(Box<Call>),
+}
+
+/// A connection on which nothing was said yet.
+pub struct Call {
+    /// The connection, in clear.
+    pub link: Link,
+    /// TLS of the network profile that fits; none: it stays in clear.
+    pub tls: Option<TlsServer>,
+    /// Judges who he is.
+    pub login: AuthSession,
+    /// The engine.
+    pub engine: Arc<Engine>,
+    /// The listener that was called.
+    pub listener: Arc<Listener>,
+    /// His place among those not yet logged in.
+    pub ticket: Ticket,
+    /// Becomes true when the gateway stops.
+    pub stopping: watch::Receiver<bool>,
+    /// Time that sessions get then.
+    pub drain: Duration,
+}
+
 /// What a session with a partner did.
 #[derive(Clone, Debug, Default)]
 pub struct Served {
+    /// The login, where the protocol let in by itself.
+    pub login: Option<String>,
     /// Requests answered.
     pub requests: u64,
     /// Octets of files received.
@@ -60,6 +103,13 @@ pub struct Served {
     pub octets_out: u64,
     /// Why it ended, if not by the peer.
     pub error: Option<String>,
+}
+
+impl Served {
+    /// The gateway has brought another transport than the protocol needs.
+    pub(crate) fn unfit(needed: &str) -> Self {
+        Self { error: Some(format!("this protocol runs over {needed}")), ..Self::default() }
+    }
 }
 
 /// Why there is no session with a partner.
@@ -89,9 +139,9 @@ pub trait Carrier: Send + Sync {
     /// What is known of it.
     fn descriptor(&self) -> &'static Descriptor;
 
-    /// Serves one channel of a partner who is logged in, to its end. What was asked before the end is carried out;
-    /// uploads that were not closed are interrupted.
-    async fn serve(&self, pipe: Pipe, engine: Arc<Engine>, who: Arc<Admitted>) -> Served;
+    /// Serves a partner to the end. What was asked before the end is carried out; uploads that were not closed are
+    /// interrupted.
+    async fn serve(&self, inward: Inward) -> Served;
 
     /// Begins a session with a partner: greets, secures and logs in, as far as the way has not done that. No file is
     /// touched.

@@ -1,11 +1,9 @@
 //! SFTP version 3 over an SSH channel (draft-ietf-secsh-filexfer-02), server and client.
 //!
-//! `wire/` is pure; `server/` and `client/` drive it over a [`Line`]; the partner's files are behind a [`Folder`]. What is
+//! `wire/` is pure; `server/` and `client/` drive it over a [`Line`]; the partner's files are behind a [`crate::files::Folder`]. What is
 //! below is where the three meet the gateway.
 
 pub mod client;
-mod files;
-mod folder;
 mod line;
 pub mod replies;
 pub mod server;
@@ -19,17 +17,15 @@ pub mod wire;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use channel::Pipe;
-use engine::{Admitted, Engine, JobSource, TransferError};
+use engine::{JobSource, TransferError};
 use model::RemoteSite;
 
-use super::{Carrier, Descriptor, Role, Served, Transport, Unopened, Way};
+use super::{Carrier, Descriptor, Inward, Role, Served, Transport, Unopened, Way};
+use crate::files::PartnerFiles;
 use crate::outward::{Outward, Policies, Seen, deliver_all};
 
 pub use crate::outward::{ClientError, NoProgress, Progress, Sink, Source};
 pub use client::{RemoteFile, SftpClient};
-pub use files::PartnerFiles;
-pub use folder::{Download, Durable, Folder, Upload};
 pub use line::{Line, LineInput, LineOutput};
 pub use server::{ServerLimits, SessionError, serve};
 pub use settings::ClientOptions;
@@ -52,10 +48,12 @@ impl Carrier for Sftp {
         &DESCRIPTOR
     }
 
-    async fn serve(&self, pipe: Pipe, engine: Arc<Engine>, who: Arc<Admitted>) -> Served {
+    async fn serve(&self, inward: Inward) -> Served {
+        let Inward::Channel { pipe, engine, who } = inward else { return Served::unfit("a channel of SSH") };
         let folder = Arc::new(PartnerFiles::new(engine, who));
         let done = serve(pipe.into(), folder, ServerLimits::default()).await;
         Served {
+            login: None,
             requests: done.requests,
             octets_in: done.octets_in,
             octets_out: done.octets_out,

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use engine::{Cause, Entry, EntryKind, OpenWrite, Space, TransferError, VPath};
 use tokio::sync::Semaphore;
 
-use crate::carriers::sftp::folder::{Download, Durable, Folder, Upload};
+use super::folder::{Download, Durable, Folder, Upload};
 
 /// Files by their path; `/in` and `/out` are there from the start. Clones share it.
 #[derive(Clone)]
@@ -163,6 +163,16 @@ impl Folder for MemoryFolder {
         self.stat(path).await?;
         self.note(format!("times {path} {}", modified.seconds()));
         Ok(())
+    }
+
+    async fn digest(&self, path: &VPath) -> Result<Option<[u8; 32]>, TransferError> {
+        // Its length, over and over: nothing here computes hashes.
+        let length = self.file(&path.to_string()).map(|data| u8::try_from(data.len() % 256).unwrap());
+        Ok(length.map(|length| [length; 32]))
+    }
+
+    fn upload_octets_max(&self) -> Option<u64> {
+        Some(64 << 20)
     }
 
     async fn space(&self) -> Result<Space, TransferError> {

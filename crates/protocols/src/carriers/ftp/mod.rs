@@ -1,0 +1,74 @@
+//! FTP (RFC 959) and FTPS (RFC 4217), server and client.
+//!
+//! `wire/` is pure; `server/` and `client/` drive it over a control connection and data connections; the partner's files
+//! are behind a [`crate::files::Folder`]. What is below is where they meet the gateway.
+
+pub mod client;
+mod reception;
+pub mod replies;
+pub mod server;
+pub mod settings;
+#[cfg(test)]
+mod tests;
+pub mod wire;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use channel::Pipe;
+use engine::{Cause, JobSource, TransferError};
+use model::RemoteSite;
+
+use super::{Call, Carrier, Descriptor, Inward, Role, Seen, Served, Transport};
+
+use reception::Desk;
+use server::{Parts, Reception, serve};
+use settings::ServerSettings;
+
+/// The carrier.
+#[derive(Clone, Copy, Debug)]
+pub struct Ftp;
+
+static DESCRIPTOR: Descriptor = Descriptor {
+    name: "FTP",
+    title: "FTP and FTPS (file transfer)",
+    port: 21,
+    roles: &[Role::Server],
+    transport: Transport::Link,
+};
+
+#[async_trait]
+impl Carrier for Ftp {
+    fn descriptor(&self) -> &'static Descriptor {
+        &DESCRIPTOR
+    }
+
+    async fn serve(&self, inward: Inward) -> Served {
+        let Inward::Link(call) = inward else { return Served::unfit("a connection of octets") };
+        let Call { link, tls, login, engine, listener, ticket, stopping, drain } = *call;
+        let settings = ServerSettings::of(&listener, link.peer().ip(), drain);
+        let desk = Arc::new(Desk::new(login, engine, ticket));
+        let reception: Arc<dyn Reception> = desk.clone();
+        let done = serve(link, Parts { settings, tls, reception, stopping }).await;
+        desk.ended().await;
+        Served {
+            login: done.login,
+            requests: done.requests,
+            octets_in: done.octets_in,
+            octets_out: done.octets_out,
+            error: done.error.map(|e| e.to_string()),
+        }
+    }
+
+    async fn deliver(&self, _pipe: Pipe, _site: &RemoteSite, _jobs: &mut dyn JobSource) -> Result<u32, TransferError> {
+        Err(no_client())
+    }
+
+    async fn look(&self, _pipe: Pipe, _site: &RemoteSite) -> Result<Seen, TransferError> {
+        Err(no_client())
+    }
+}
+
+fn no_client() -> TransferError {
+    TransferError::park(Cause::Unsupported, "FTP is served here, not called: give the site another protocol")
+}
