@@ -34,15 +34,15 @@ impl CallPartner for Caller {
         let witnesses = OnceLock::new();
         let checker = |profile| -> Arc<dyn HostKeyChecker> {
             let engine = Arc::clone(&self.deliverer.engine);
-            let fresh = || Arc::new(Witness { engine, site: Arc::clone(site), profile, trusted, seen: Mutex::default() });
+            let fresh =
+                || Arc::new(Witness { engine, site: Arc::clone(site), profile, trusted, seen: Mutex::default() });
             witnesses.get_or_init(fresh).clone()
         };
         let order: Vec<usize> = (0..site.addresses.len()).collect();
         let mut called = match self.deliverer.connect(site, &order, &checker).await {
-            Err(unreached) => Called {
-                failed: Some((unreached.stage, unreached.error.to_string())),
-                ..told(site, unreached.call)
-            },
+            Err(unreached) => {
+                Called { failed: Some((unreached.stage, unreached.error.to_string())), ..told(site, unreached.call) }
+            }
             Ok(mut connected) => {
                 let mut called = told(site, connected.call.clone());
                 match connected.session.look().await {

@@ -1,5 +1,6 @@
 //! How a file goes out: the connection that the protocol runs over, its session, and the deliveries on it.
 
+mod link;
 mod ssh;
 
 use std::sync::Arc;
@@ -121,9 +122,15 @@ impl Deliverer {
             let mut call = Call { path: *path, ..Call::default() };
             let connected = match carrier.descriptor().transport {
                 Transport::Ssh => self.by_ssh((carrier, site), &target, checker, &mut call).await,
+                Transport::Link => self.by_link((carrier, site), &target).await.map(|session| (session, None)),
             };
             match connected {
-                Ok((session, under)) => return Ok(Connected { call, session, under }),
+                Ok((session, under)) => {
+                    if under.is_none() {
+                        (call.server, call.algorithms) = (session.server(), session.algorithms());
+                    }
+                    return Ok(Connected { call, session, under });
+                }
                 Err((stage, error)) => last = Unreached { call, stage, error },
             }
             if last.stage != Stage::Address {
@@ -167,6 +174,10 @@ fn refused(text: impl Into<String>) -> Failed {
 
 fn unopened(error: Unopened) -> Failed {
     match error {
+        Unopened::Unfit(error) => (Stage::Settings, error),
+        Unopened::Handshake(error) => (Stage::Handshake, error),
+        Unopened::Untrusted(error) => (Stage::HostKey, error),
+        Unopened::Login(error) => (Stage::Login, error),
         Unopened::Lost(error) => (Stage::Service, error),
     }
 }

@@ -76,7 +76,11 @@ pub(super) fn told(error: &SshError) -> TransferError {
 }
 
 /// Judges a partner's host key as a delivery does.
-pub(super) fn checker(engine: &Arc<Engine>, site: &Arc<RemoteSite>, profile: Arc<SshProfile>) -> Arc<dyn HostKeyChecker> {
+pub(super) fn checker(
+    engine: &Arc<Engine>,
+    site: &Arc<RemoteSite>,
+    profile: Arc<SshProfile>,
+) -> Arc<dyn HostKeyChecker> {
     Arc::new(Checker { engine: Arc::clone(engine), site: Arc::clone(site), profile })
 }
 

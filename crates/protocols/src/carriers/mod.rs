@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use channel::{Link, Pipe, Ticket, TlsServer};
+use base::Secret;
+use channel::{Link, Pipe, Ticket, TlsClient, TlsServer};
 use engine::admit::AuthSession;
 use engine::{Admitted, Engine, TransferError};
 use model::{Listener, RemoteSite};
@@ -40,10 +41,27 @@ pub enum Transport {
 }
 
 /// The way to a partner, as the transport of a protocol makes it.
-#[derive(Debug)]
 pub enum Way {
     /// A channel of an SSH connection on which we are logged in.
     Ssh(Pipe),
+    /// A connection on which nothing was said yet.
+    Link(Box<LinkWay>),
+}
+
+/// A connection on which nothing was said yet, and what it takes to log in.
+pub struct LinkWay {
+    /// The connection, in clear.
+    pub link: Link,
+    /// Name or address that was called, as the site has it.
+    pub host: String,
+    /// User name we send.
+    pub login: String,
+    /// Password we send.
+    pub password: Option<Secret<String>>,
+    /// What we send where the server asks for an account behind the password.
+    pub account: Option<Secret<String>>,
+    /// TLS of the site's profile; none: everything travels in clear, as the site says.
+    pub tls: Option<TlsClient>,
 }
 
 /// A side of a connection.
@@ -115,6 +133,18 @@ impl Served {
 /// Why there is no session with a partner.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Unopened {
+    /// What the site says does not go with the protocol.
+    #[error("{0}")]
+    Unfit(TransferError),
+    /// The server does not agree to what makes the connection secure.
+    #[error("{0}")]
+    Handshake(TransferError),
+    /// The server did not prove that it is the partner.
+    #[error("{0}")]
+    Untrusted(TransferError),
+    /// The server does not let us in.
+    #[error("{0}")]
+    Login(TransferError),
     /// The connection, or the server's first words, were of no use.
     #[error("{0}")]
     Lost(TransferError),
@@ -123,7 +153,7 @@ pub enum Unopened {
 impl Unopened {
     /// The gateway has made another way than the protocol needs.
     pub(crate) fn transport(needed: &str) -> Self {
-        Self::Lost(TransferError::park(engine::Cause::Unsupported, format!("this protocol runs over {needed}")))
+        Self::Unfit(TransferError::park(engine::Cause::Unsupported, format!("this protocol runs over {needed}")))
     }
 }
 

@@ -27,6 +27,24 @@ pub enum ClientError {
         /// How it ended.
         text: String,
     },
+    /// It ends the connection, and says so.
+    #[error("the partner's server ends the connection: {text}")]
+    Leaving {
+        /// Its words.
+        text: String,
+    },
+    /// A connection for data did not come to stand; the session goes on.
+    #[error("there is no data connection with the partner's server: {text}; look at firewalls, and at ftp_passive_mode")]
+    NoData {
+        /// Why.
+        text: String,
+    },
+    /// A connection for data failed, and the session with it.
+    #[error("{text}")]
+    Broken {
+        /// How.
+        text: String,
+    },
     /// It does not speak what we need.
     #[error("the partner's server {text}")]
     Unfit {
@@ -151,7 +169,8 @@ impl ClientError {
     #[must_use]
     pub fn is_fatal(&self) -> bool {
         let is_over = matches!(self, Self::Closed | Self::Cut | Self::Silent { .. } | Self::EndUnknown { .. });
-        is_over || matches!(self, Self::Unfit { .. } | Self::Protocol { .. })
+        let is_out_of_step = matches!(self, Self::Leaving { .. } | Self::Broken { .. } | Self::Protocol { .. });
+        is_over || is_out_of_step || matches!(self, Self::Unfit { .. })
     }
 }
 
@@ -162,9 +181,12 @@ impl From<ClientError> for TransferError {
         match error {
             ClientError::Local(error) => error,
             ClientError::Cut => Self::retry(Cause::Stopping, text),
-            ClientError::Closed | ClientError::Silent { .. } | ClientError::EndUnknown { .. } => {
-                Self::retry(Cause::Connection, text)
-            }
+            ClientError::Closed
+            | ClientError::Silent { .. }
+            | ClientError::EndUnknown { .. }
+            | ClientError::Leaving { .. }
+            | ClientError::NoData { .. }
+            | ClientError::Broken { .. } => Self::retry(Cause::Connection, text),
             ClientError::Unfit { .. } => Self::park(Cause::Partner, text),
             ClientError::Protocol { .. } | ClientError::TooMany { .. } => Self::retry(Cause::Partner, text),
             ClientError::SizeDiffers { .. } => Self::retry(Cause::Integrity, text),

@@ -127,11 +127,37 @@ pub trait Remote: Send {
     /// [`ClientError`].
     async fn rename(&mut self, from: &[u8], to: &[u8]) -> Result<(), ClientError>;
 
+    /// Deletes a file.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    async fn remove(&mut self, path: &[u8]) -> Result<(), ClientError>;
+
     /// Gives a file its final name in the place of what has it.
     ///
     /// # Errors
     /// [`ClientError`].
-    async fn replace(&mut self, from: &[u8], to: &[u8]) -> Result<(), ClientError>;
+    async fn replace(&mut self, from: &[u8], to: &[u8]) -> Result<(), ClientError> {
+        rename_over(self, from, to).await
+    }
+}
+
+/// Renames; where the server does not put a file in the place of another, that one is deleted first. Only if its name is
+/// really taken, and the new file is really there, is it given up.
+///
+/// # Errors
+/// [`ClientError`].
+pub(crate) async fn rename_over<R: Remote + ?Sized>(remote: &mut R, from: &[u8], to: &[u8]) -> Result<(), ClientError> {
+    match remote.rename(from, to).await {
+        Err(error) if error.is_refusal() => {
+            if remote.standing(to).await?.is_none() || remote.standing(from).await?.is_none() {
+                return Err(error);
+            }
+            remote.remove(to).await?;
+            remote.rename(from, to).await
+        }
+        done => done,
+    }
 }
 
 /// The next piece of a file of ours to send, of at most `wanted` octets.
@@ -156,7 +182,14 @@ pub(crate) async fn next_piece(source: &mut dyn Source, offset: u64, wanted: u32
 #[async_trait]
 pub trait Outward: Send {
     /// What the server says of itself; safe to show, may be empty.
-    fn server(&self) -> String;
+    fn server(&self) -> String {
+        String::new()
+    }
+
+    /// Algorithms that make the connection secure, as far as the session itself has agreed to them.
+    fn algorithms(&self) -> String {
+        String::new()
+    }
 
     /// Carries jobs to the partner until there are no more. Gives how many were delivered.
     ///
@@ -171,7 +204,7 @@ pub trait Outward: Send {
     async fn look(&mut self) -> Result<Seen, TransferError>;
 
     /// Says good-bye, within a bound.
-    async fn close(&mut self);
+    async fn close(&mut self) {}
 }
 
 /// What stands in a folder at a partner.

@@ -77,10 +77,6 @@ struct Session {
 
 #[async_trait]
 impl Outward for Session {
-    fn server(&self) -> String {
-        String::new()
-    }
-
     async fn deliver(&mut self, jobs: &mut dyn JobSource) -> Result<u32, TransferError> {
         deliver_all(&mut self.client, self.policies, jobs).await
     }
@@ -91,6 +87,4 @@ impl Outward for Session {
         let found = self.client.list(wanted.as_bytes()).await?;
         Ok(Seen::of(&folder, found.iter().map(|file| &file.name[..])))
     }
-
-    async fn close(&mut self) {}
 }

@@ -64,6 +64,10 @@ impl Remote for SftpClient {
         Self::rename(self, from, to).await
     }
 
+    async fn remove(&mut self, path: &[u8]) -> Result<(), ClientError> {
+        Self::remove(self, path).await
+    }
+
     async fn replace(&mut self, from: &[u8], to: &[u8]) -> Result<(), ClientError> {
         Self::replace(self, from, to).await
     }

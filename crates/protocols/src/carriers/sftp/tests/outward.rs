@@ -123,7 +123,8 @@ async fn a_last_step_that_cannot_be_noted_is_not_taken() {
         let folder = MemoryFolder::new();
         let errand = Errand { naming, ..errand() };
         let mut client = connect(&folder, small()).await.unwrap();
-        let failed = deliver_once(&mut client, &errand, &mut Bytes::from(pattern(100)), &mut Refusing).await.unwrap_err();
+        let failed =
+            deliver_once(&mut client, &errand, &mut Bytes::from(pattern(100)), &mut Refusing).await.unwrap_err();
         assert!(matches!(failed, ClientError::Local(_)), "{failed}");
         assert_eq!(folder.file("/in/f"), None);
     }
