@@ -1,8 +1,9 @@
-//! Connections: listening, dialling, and what goes on top: the SSH transport, posts to web servers, letters to mail servers.
+//! Connections: listening, dialling, and what goes on top: TLS, the SSH transport, posts to web servers, letters to mail
+//! servers.
 //! The one room that names the libraries of SSH and TLS.
 //!
 //! A carrier gets [`Pipe`]s of octets and knows nothing of packets, windows or keys; who may log in is asked through
-//! [`Authenticator`], whom we reached through [`HostKeyChecker`].
+//! [`Authenticator`], whom we reached through [`HostKeyChecker`]. Protocols that run over TLS or in clear get a [`Link`].
 
 mod admission;
 mod data;
@@ -26,5 +27,5 @@ pub use ssh::pipe::{Closed, Pipe, PipeInput, PipeOutput};
 pub use ssh::probe::{Offered, Probed, probe_ssh};
 pub use ssh::report::{Negotiated, SessionReport};
 pub use ssh::server::{Answer, Authenticator, ChannelService, Limits, Methods, ServerParams, serve_ssh};
-pub use tls::TlsError;
+pub use tls::{OwnCertificate, ShownChain, TlsClient, TlsError, TlsRefusal, TlsServer, TlsSession, TrustSource};
 pub use web::{WebAnswer, WebDoor, WebError, WebLine};
