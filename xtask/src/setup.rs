@@ -118,6 +118,11 @@ const PACKAGES: &[Package] = &[
     Package { name: "openssl", file: "/usr/bin/openssl" },
     Package { name: "gnutls-bin", file: "/usr/bin/certtool" },
     Package { name: "putty-tools", file: "/usr/bin/puttygen" },
+    // Servers of FTP and FTPS, as partners have them.
+    Package { name: "proftpd-core", file: "/usr/sbin/proftpd" },
+    Package { name: "proftpd-mod-crypto", file: "/usr/lib/proftpd/mod_tls.so" },
+    Package { name: "vsftpd", file: "/usr/sbin/vsftpd" },
+    Package { name: "pure-ftpd", file: "/usr/sbin/pure-ftpd" },
     Package { name: "curl", file: "/usr/bin/curl" },
     Package { name: "python3-venv", file: "/usr/share/doc/python3-venv" },
     Package { name: "postgresql", file: "" },

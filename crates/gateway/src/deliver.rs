@@ -154,13 +154,13 @@ impl Deliverer {
         Ok((session, Some(client)))
     }
 
-    /// The password of a site, as it is sent.
-    async fn password(&self, site: &RemoteSite) -> Result<Secret<String>, String> {
-        let row = self.engine.db().objects().secret(site.id, "login_password").await.map_err(|e| e.to_string())?;
-        let (uid, sealed) = row.ok_or("the stored password is gone: set login_password again")?;
-        let aad = format!("object_secret|{uid}|login_password");
+    /// What is stored of a site to be sent, in clear.
+    async fn stored_secret(&self, site: &RemoteSite, field: &str) -> Result<Secret<String>, String> {
+        let row = self.engine.db().objects().secret(site.id, field).await.map_err(|e| e.to_string())?;
+        let (uid, sealed) = row.ok_or_else(|| format!("what is stored is gone: set {field} again"))?;
+        let aad = format!("object_secret|{uid}|{field}");
         let octets = self.engine.master().open(aad.as_bytes(), &sealed).map_err(|e| e.to_string())?;
-        let text = std::str::from_utf8(octets.expose()).map_err(|_| "the stored password is not text: set it again")?;
+        let text = std::str::from_utf8(octets.expose()).map_err(|_| format!("{field} is not text: set it again"))?;
         Ok(Secret::new(text.to_owned()))
     }
 }

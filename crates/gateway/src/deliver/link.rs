@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use admin::partner::Stage;
-use channel::{Target, call_link};
+use base::Secret;
+use channel::{Target, TlsClient, call_link};
 use engine::{Cause, TransferError};
-use model::RemoteSite;
+use model::{CallSecurity, RemoteSite};
 use protocols::{Carrier, LinkWay, Outward, Way};
 
 use super::{CONNECT_MAX, Deliverer, Failed, refused, unopened};
@@ -19,11 +20,32 @@ impl Deliverer {
     ) -> Result<Box<dyn Outward>, Failed> {
         let login = site.login.clone();
         let login = login.ok_or_else(|| refused(format!("site {} has no user name: set login_ident", site.name)))?;
-        let password = if site.has_password { Some(self.password(site).await.map_err(refused)?) } else { None };
+        let tls = self.tls(site).await?;
+        let password = self.secret(site, site.has_password, "login_password").await?;
+        let account = self.secret(site, site.has_account, "password2").await?;
         let link = call_link(target, CONNECT_MAX)
             .await
             .map_err(|error| (Stage::Address, TransferError::retry(Cause::Connection, error.to_string())))?;
-        let way = LinkWay { link, host: target.host.clone(), login, password };
-        carrier.open(Way::Link(way), site).await.map_err(unopened)
+        let way = LinkWay { link, host: target.host.clone(), login, password, account, tls };
+        carrier.open(Way::Link(Box::new(way)), site).await.map_err(unopened)
+    }
+
+    async fn tls(&self, site: &RemoteSite) -> Result<Option<TlsClient>, Failed> {
+        match &site.security {
+            CallSecurity::Clear => Ok(None),
+            CallSecurity::Tls(name) => {
+                let snapshot = self.engine.snapshot();
+                let profile = snapshot
+                    .tls_profile(name.as_str())
+                    .ok_or_else(|| refused(format!("TLS profile {name} does not exist: create it with secadm create_sprof")))?;
+                let _ = profile; Err(refused("TLS comes with the vault"))
+            }
+            CallSecurity::Ssh => Err(refused(format!("{} does not run over SSH", site.protocol))),
+            CallSecurity::Broken(why) => Err(refused(why.clone())),
+        }
+    }
+
+    async fn secret(&self, site: &RemoteSite, is_set: bool, field: &str) -> Result<Option<Secret<String>>, Failed> {
+        if is_set { self.stored_secret(site, field).await.map(Some).map_err(refused) } else { Ok(None) }
     }
 }

@@ -53,11 +53,11 @@ impl FtpClient {
         self.dial(SocketAddr::new(peer.ip(), port)).await
     }
 
-    async fn dial(&self, address: SocketAddr) -> Result<Link, ClientError> {
-        let ours = self.control.link()?.local().ip();
-        dial_data(ours, address, self.options.connect_wait_max)
-            .await
-            .map_err(|error| ClientError::NoData { text: format!("{address} was called: {error}") })
+    /// Opens a data connection, from the address of the control connection.
+    async fn dial(&mut self, address: SocketAddr) -> Result<Link, ClientError> {
+        let (ours, wait) = (self.control.link()?.local().ip(), self.options.connect_wait_max);
+        let opened = dial_data(ours, address, wait).await;
+        opened.map_err(|error| ClientError::NoData { text: format!("{address} was called: {error}") })
     }
 
     /// PORT or EPRT with an address of ours.

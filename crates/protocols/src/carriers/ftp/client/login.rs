@@ -12,7 +12,6 @@ use super::names::first_text;
 use super::{ClientOptions, FtpClient, Lacks, Offers, argument};
 use crate::carriers::Unopened;
 use crate::carriers::ftp::wire::{Argument, Bare, Command, DataType, Named, Protection, Reply};
-use crate::outward::ClientError;
 
 /// What it takes to log in.
 #[derive(Debug)]

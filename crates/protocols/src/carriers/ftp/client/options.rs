@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{FtpPassive, RemoteSite};
+use model::RemoteSite;
 
 /// How the client works.
 #[derive(Clone, Debug)]
@@ -28,9 +28,9 @@ impl ClientOptions {
     #[must_use]
     pub fn of(site: &RemoteSite) -> Self {
         Self {
-            passive: matches!(site.ftp.passive, FtpPassive::Init | FtpPassive::Both),
-            restart: site.ftp.restart,
-            other_data_address: site.ftp.change_data_addr,
+            passive: site.data.passive,
+            restart: site.restart,
+            other_data_address: site.data.other_address,
             ..Self::default()
         }
     }
