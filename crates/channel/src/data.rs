@@ -68,7 +68,8 @@ impl DataListener {
     pub async fn accept(self, partner: IpAddr, wait: Duration) -> io::Result<Link> {
         let until = Instant::now() + wait;
         loop {
-            let (stream, peer) = timeout_at(until, self.socket.accept()).await.map_err(|_| io::ErrorKind::TimedOut)??;
+            let (stream, peer) =
+                timeout_at(until, self.socket.accept()).await.map_err(|_| io::ErrorKind::TimedOut)??;
             if canonical(peer).ip() == partner.to_canonical() {
                 return Link::clear(stream);
             }

@@ -27,5 +27,8 @@ pub use ssh::pipe::{Closed, Pipe, PipeInput, PipeOutput};
 pub use ssh::probe::{Offered, Probed, probe_ssh};
 pub use ssh::report::{Negotiated, SessionReport};
 pub use ssh::server::{Answer, Authenticator, ChannelService, Limits, Methods, ServerParams, serve_ssh};
-pub use tls::{OwnCertificate, ShownChain, TlsClient, TlsError, TlsRefusal, TlsServer, TlsSession, TrustSource};
+pub use tls::{
+    OwnCertificate, ShownChain, TlsClient, TlsError, TlsRefusal, TlsServer, TlsSession, TrustSource, path_mode,
+    templates,
+};
 pub use web::{WebAnswer, WebDoor, WebError, WebLine};

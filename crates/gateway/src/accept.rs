@@ -15,7 +15,7 @@ use engine::admit::{Admitted, AuthAnswer, AuthSession, LoginRules, MethodsLeft, 
 use engine::{Engine, ListenerStand};
 use keys::PublicKey;
 use model::{Binding, Inbound, Security, SshProfile, match_inbound};
-use protocols::{Call, Carrier, Inward, Served, Transport};
+use protocols::{Call, Carrier, Inward, Served, TlsProfiles, Transport};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -57,6 +57,7 @@ impl Drop for Accepting {
 struct Door {
     engine: Arc<Engine>,
     vault: Arc<Vault>,
+    profiles: Arc<TlsProfiles>,
     admission: Admission,
     drain: Duration,
     stopping: watch::Receiver<bool>,
@@ -67,7 +68,8 @@ impl Acceptors {
     pub(crate) fn new(engine: Arc<Engine>, vault: Arc<Vault>, drain: Duration, handed: HandedSockets) -> Self {
         let stopping = engine.stopping();
         let admission = Admission::new(AdmissionLimits::default());
-        let door = Door { engine, vault, admission, drain, stopping };
+        let profiles = Arc::new(TlsProfiles::new(Arc::clone(&engine), Arc::clone(&vault)));
+        let door = Door { engine, vault, profiles, admission, drain, stopping };
         let (open, unclaimed, failed) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         Self { door: Arc::new(door), open, handed, unclaimed, failed }
     }
@@ -256,14 +258,12 @@ async fn connection(accepted: Accepted, name: Arc<str>, door: Arc<Door>) {
         }
         (Transport::Ssh, Ok(_)) => refused("SSH"),
         (Transport::Link, Ok(Security::Clear)) => call(accepted, carrier, (Arc::clone(listener), None), &door).await,
-        (Transport::Link, Ok(Security::Tls(profile))) => {
-            match door.vault.tls_server(&door.engine, &snapshot, profile).await {
-                Ok(tls) => call(accepted, carrier, (Arc::clone(listener), Some(tls)), &door).await,
-                Err(error) => {
-                    tracing::error!(peer = %inbound.peer, profile = %profile.name, event = 12, %error, "closed: no TLS");
-                }
+        (Transport::Link, Ok(Security::Tls(profile))) => match door.profiles.server(profile).await {
+            Ok(tls) => call(accepted, carrier, (Arc::clone(listener), Some(tls)), &door).await,
+            Err(error) => {
+                tracing::error!(peer = %inbound.peer, profile = %profile.name, event = 12, %error, "closed: no TLS");
             }
-        }
+        },
         (Transport::Link, Ok(_)) => refused("TLS, or NONE for a connection in clear"),
         // Closed before a banner, by dropping the connection (NET-1).
         (_, Err(refusal)) => {
@@ -286,6 +286,7 @@ async fn call(
     let call = Call {
         link,
         tls,
+        profiles: Arc::clone(&door.profiles),
         login,
         engine: Arc::clone(&door.engine),
         listener,

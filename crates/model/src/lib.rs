@@ -53,6 +53,7 @@ pub use kinds::network_profile::{NetworkProfile, SecurityOption};
 pub use kinds::real_folder::{FOLDER, FolderPlace, Marker};
 pub use kinds::remote_site::{CallSecurity, DataConnections, RemoteSite, RenamePolicy, Retry, SiteRoles, VerifyPolicy};
 pub use kinds::rule_table::{RuleTable, TableLimits};
+pub use kinds::site_tls::SiteTls;
 pub use kinds::ssh_profile::{SshCertificates, SshProfile, SshRole};
 pub use kinds::store_limits::StoreLimits;
 pub use kinds::tls_profile::{

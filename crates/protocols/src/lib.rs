@@ -5,9 +5,11 @@
 mod carriers;
 pub mod files;
 pub mod outward;
+mod tls;
 
 pub use carriers::{Call, Carrier, Descriptor, Inward, LinkWay, Role, Served, Transport, Unopened, Way};
 pub use outward::{Outward, SEEN_MAX, Seen};
+pub use tls::{TlsProfiles, session_fits_site};
 
 /// FTP itself, for those who are an FTP client or server beside the gateway's own paths.
 pub use carriers::ftp;

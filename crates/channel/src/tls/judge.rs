@@ -7,7 +7,7 @@ use keys::verify::{
     Algorithms, Failure, PathMode, PathPolicy, Peer, PeerName, Purpose, Refusal, Revocation, SENT_MAX, Template,
     Templates, TrustRules, Verified, judge,
 };
-use model::{TlsProfile, TlsRevocation, TlsTemplate};
+use model::{TlsProfile, TlsRevocation, TlsTemplate, TlsTrust};
 use rustls::pki_types::CertificateDer;
 use rustls::{CertificateError, CipherSuite, NamedGroup};
 
@@ -183,16 +183,20 @@ fn rules(profile: &TlsProfile, as_server: bool) -> TrustRules {
 }
 
 /// How issuers are found by `profile`.
-pub(super) const fn path_mode(profile: &TlsProfile) -> PathMode {
+#[must_use]
+pub const fn path_mode(profile: &TlsProfile) -> PathMode {
     if profile.trust.by_key_id { PathMode::Rfc4158 } else { PathMode::Legacy }
 }
 
-fn templates(list: &[TlsTemplate]) -> Vec<Template> {
+/// The templates of a profile, as verification wants them.
+#[must_use]
+pub fn templates(trust: &TlsTrust) -> Templates {
     let one = |t: &TlsTemplate| Template {
         alias: t.alias.as_ref().map(ToString::to_string),
         subject: t.subject.clone(),
         issuer: t.issuer.clone(),
         alternative: t.alternative.clone(),
     };
-    list.iter().map(one).collect()
+    let list = |all: &[TlsTemplate]| all.iter().map(one).collect();
+    Templates { user: list(&trust.user), ca: list(&trust.ca), root: list(&trust.root) }
 }

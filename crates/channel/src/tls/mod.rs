@@ -28,6 +28,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use self::client::TlsClient;
 pub use self::identity::OwnCertificate;
+pub use self::judge::{path_mode, templates};
 pub use self::refusal::{ShownChain, TlsRefusal};
 pub use self::server::TlsServer;
 pub use self::session::TlsSession;

@@ -82,6 +82,12 @@ pub fn wanted_client(name: &str) -> rcgen::CertificateParams {
     params
 }
 
+/// Valid for long: other programs go by the time of the system.
+pub fn lasting(mut params: rcgen::CertificateParams) -> rcgen::CertificateParams {
+    params.not_after = rcgen::date_time_ymd(2049, 1, 1);
+    params
+}
+
 /// A root, a server's certificate below it, a client's below it.
 pub struct World {
     pub root: Made,
@@ -92,11 +98,11 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
-        let root = make(wanted_authority("Root"), None);
-        let server = make(wanted_server(HOST), Some(&root));
+        let root = make(lasting(wanted_authority("Root")), None);
+        let server = make(lasting(wanted_server(HOST)), Some(&root));
         let rsa = KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
-        let rsa_server = make_for(wanted_server(HOST), rsa, Some(&root));
-        let client = make(wanted_client("client"), Some(&root));
+        let rsa_server = make_for(lasting(wanted_server(HOST)), rsa, Some(&root));
+        let client = make(lasting(wanted_client("client")), Some(&root));
         Self { root, server, rsa_server, client }
     }
 

@@ -11,7 +11,7 @@ use model::{GateMatch, Inbound, Refusal, SiteBinding, Snapshot, SshProfile};
 use tokio::sync::{Mutex, Semaphore};
 
 use super::Admitted;
-use super::capture::{Shown, capture};
+use super::capture::{Material, Shown, capture};
 use super::trust::{KNOWN_AND_WAITING, KeyDemand, KeyVerdict, NOT_THE_NAMED_KEY, judge};
 use crate::{Engine, Event};
 
@@ -211,7 +211,7 @@ impl AuthSession {
         let admitted = &candidate.admitted;
         for (key, alarm) in unknown {
             let shown = Shown {
-                key: &key,
+                what: Material::Key(&key),
                 place: &admitted.gate,
                 partner: &admitted.site,
                 login: &admitted.login,

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use base::{Alias, ObjectId};
 use keys::PrivateKey;
-use model::{KeyEntry, ObjectState, Snapshot};
+use keys::verify::{OwnChain, PathMode};
+use model::{ObjectState, Snapshot};
 
 use crate::Engine;
 
@@ -29,6 +30,10 @@ pub enum VaultError {
     NotEnabled { alias: String, state: &'static str },
     #[error("key {alias} cannot be opened: {cause}")]
     Sealed { alias: String, cause: String },
+    #[error("certificate {0} is not in the store: import it with secadm import_cert")]
+    NoCertificate(String),
+    #[error("certificate {0} has no private key here, so it can't be shown: import it with its key")]
+    NoPrivateKey(String),
 }
 
 impl Vault {
@@ -61,18 +66,43 @@ impl Vault {
         if entry.state != ObjectState::Enabled {
             return Err(VaultError::NotEnabled { alias: alias.to_owned(), state: entry.state.shown() });
         }
-        if let Some(key) = self.opened.lock().unwrap_or_else(PoisonError::into_inner).get(&entry.id) {
+        self.private(engine, entry.id, alias).await
+    }
+
+    /// The certificate `alias` of ours with its chain, whole or not, and its private key.
+    ///
+    /// # Errors
+    /// [`VaultError`] says what to do.
+    pub async fn certificate(
+        &self,
+        engine: &Engine,
+        alias: &str,
+        mode: PathMode,
+    ) -> Result<(OwnChain, Arc<PrivateKey>), VaultError> {
+        let (snapshot, store) = (engine.snapshot(), engine.trust_store());
+        let none = || VaultError::NoCertificate(alias.to_owned());
+        let entry = snapshot.certificate(alias).ok_or_else(none)?;
+        if !entry.private {
+            return Err(VaultError::NoPrivateKey(alias.to_owned()));
+        }
+        let start = store.by_alias(alias).ok_or_else(none)?;
+        let chain = OwnChain::follow(&store, start, mode, engine.clock().now());
+        Ok((chain, self.private(engine, entry.id, alias).await?))
+    }
+
+    async fn private(&self, engine: &Engine, id: ObjectId, alias: &str) -> Result<Arc<PrivateKey>, VaultError> {
+        if let Some(key) = self.opened.lock().unwrap_or_else(PoisonError::into_inner).get(&id) {
             return Ok(Arc::clone(key));
         }
         let sealed = |cause: String| VaultError::Sealed { alias: alias.to_owned(), cause };
-        let key = Arc::new(open(engine, entry).await.map_err(sealed)?);
-        self.opened.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.id, Arc::clone(&key));
+        let key = Arc::new(open(engine, id).await.map_err(sealed)?);
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&key));
         Ok(key)
     }
 }
 
-async fn open(engine: &Engine, entry: &KeyEntry) -> Result<PrivateKey, String> {
-    let row = engine.db().credentials().private_sealed(entry.id).await.map_err(|e| e.to_string())?;
+async fn open(engine: &Engine, id: ObjectId) -> Result<PrivateKey, String> {
+    let row = engine.db().credentials().private_sealed(id).await.map_err(|e| e.to_string())?;
     let (uid, sealed) = row.ok_or("its private part is gone")?;
     let octets = engine.master().open(format!("credential|{uid}").as_bytes(), &sealed).map_err(|e| e.to_string())?;
     PrivateKey::from_bytes(octets.expose()).map_err(|e| e.to_string())

@@ -39,6 +39,6 @@ pub use policy::{
     Purpose, Revocation, SENT_MAX, SIGNATURE_CHECKS_MAX, TRIED_MAX,
 };
 pub use rotation::{Outcome, Part, Turn, Use, simulate, timeline};
-pub use signature::{SignatureFailure, verify_signed};
+pub use signature::{SignatureFailure, certifies, verify_signed};
 pub use store::{StoredCertificate, TrustStore};
 pub use trust::{Peer, Refusal, Template, Templates, TrustRules, Verified, authority_names, judge};

@@ -59,6 +59,12 @@ pub fn verify_signed(
     verify(algorithm, certificate.subject_key(), signed, signature)
 }
 
+/// Whether `issuer` has signed `certificate`. Whether it may, is not asked.
+#[must_use]
+pub fn certifies(issuer: &Certificate, certificate: &Certificate) -> bool {
+    verify_certificate(certificate, issuer).is_ok()
+}
+
 /// Verifies the signature on `certificate`.
 pub(crate) fn verify_certificate(certificate: &Certificate, issuer: &Certificate) -> Result<(), SignatureFailure> {
     let (signed, signature) = (certificate.signed_octets(), certificate.signature_octets());

@@ -17,6 +17,7 @@ pub(crate) mod network_profile;
 pub(crate) mod real_folder;
 pub(crate) mod remote_site;
 pub(crate) mod rule_table;
+pub(crate) mod site_tls;
 pub(crate) mod ssh_profile;
 pub(crate) mod store_limits;
 pub(crate) mod tls_profile;

@@ -6,6 +6,7 @@ use base::{Alias, ObjectId, TransferId};
 
 use super::addresses::HostPort;
 use super::real_folder::{FolderPlace, folder_place, name_pattern};
+use super::site_tls::{SiteTls, site_tls};
 use super::store_limits::{StoreLimits, store_limits};
 use crate::field::{Field, GROUP, NameRule, ObjectDescriptor, STATE};
 use crate::object::Kind;
@@ -80,6 +81,8 @@ pub struct RemoteSite {
     pub addresses: Vec<HostPort>,
     /// CLIENT profile; `SFTP_OUT` where none is named.
     pub ssh_profile: Option<Alias>,
+    /// TLS with it.
+    pub tls: SiteTls,
     /// User name we send.
     pub login: Option<String>,
     /// Whether a password to send is stored, as secret `login_password`.
@@ -247,6 +250,7 @@ impl Meant for RemoteSite {
             retry: retry(r),
             addresses,
             ssh_profile: r.alias("ssh_profile"),
+            tls: site_tls(r),
             login: r.text("login_ident"),
             has_password: r.secret("login_password"),
             has_account: r.secret("password2"),

@@ -53,6 +53,7 @@ static LOOKS: &[fn(&Snapshot, &mut Found)] = &[
     secure::network_ties,
     secure::listeners,
     secure::client_profiles,
+    secure::tls_profiles_of_sites,
     partners::sites,
     partners::site_logins,
     partners::groups,
@@ -402,7 +403,8 @@ mod tests {
             ("0.0.0.0", "SSH", "none has the option TLS", true),
         ] {
             let profile = [("security_option", option), ("sprof_name", if option == "NONE" { "" } else { "IN" })];
-            let found = problems(vec![listener("L", &called(address)), network("N", &profile), client(), server("IN", &[])]);
+            let found =
+                problems(vec![listener("L", &called(address)), network("N", &profile), client(), server("IN", &[])]);
             assert_eq!(has(&found, Severity::Warning, "LISTENER L", text), expected, "{address} {option}: {found:#?}");
         }
         let found = problems(vec![listener("L", &here("::")), listener("M", &here("::"))]);

@@ -145,7 +145,8 @@ pub(super) fn listeners(s: &Snapshot, found: &mut Found) {
         } else if !fitting.iter().any(serves) {
             let fix = format!("give the network profile the option {option} and a SERVER profile");
             let protocol = &listener.protocol;
-            let text = format!("{protocol} does not run over any of its network profiles: none has the option {option}");
+            let text =
+                format!("{protocol} does not run over any of its network profiles: none has the option {option}");
             found.warning(own, "protocol", text, fix);
         } else if let Some(network) = fitting.iter().find(|n| clear(n)).filter(|_| !address.ip().is_loopback()) {
             // NET-9
@@ -174,6 +175,20 @@ pub(super) fn client_profiles(s: &Snapshot, found: &mut Found) {
         }
         Some(_) if default_used => client_profile(SFTP_OUT, (Kind::SshProfile, SFTP_OUT), s, found),
         Some(_) => {}
+    }
+}
+
+/// TLS profiles of sites that are for the other side, or can't be used (TLS-25): an error at use.
+pub(super) fn tls_profiles_of_sites(s: &Snapshot, found: &mut Found) {
+    for site in s.sites() {
+        let sides = [("tls_sprof_in", &site.tls.incoming, true), ("tls_sprof_out", &site.tls.outgoing, false)];
+        for (field, name, as_server) in sides {
+            let profile = name.as_ref().and_then(|name| s.tls_profile(name.as_str()));
+            if let Some((profile, text)) = profile.and_then(|p| Some((p, p.refusal(as_server)?))) {
+                let text = format!("{} can't be used there: {text}", profile.name);
+                found.warning((Kind::RemoteSite, &site.name), field, text, "correct that profile, or name another");
+            }
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use model::{Listener, RemoteSite};
 use tokio::sync::watch;
 
 use crate::outward::{ClientError, Outward};
+use crate::tls::TlsProfiles;
 
 /// What is known of a protocol without speaking it.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +95,8 @@ pub struct Call {
     pub link: Link,
     /// TLS of the network profile that fits; none: it stays in clear.
     pub tls: Option<TlsServer>,
+    /// TLS of all profiles, which is told of handshakes that are refused.
+    pub profiles: Arc<TlsProfiles>,
     /// Judges who he is.
     pub login: AuthSession,
     /// The engine.

@@ -30,6 +30,8 @@ pub(crate) struct State {
     /// What happened, in order.
     pub(crate) log: Vec<String>,
     pub(crate) full: bool,
+    /// Octets written so far, of all uploads.
+    pub(crate) written: usize,
 }
 
 impl MemoryFolder {
@@ -89,6 +91,9 @@ impl Folder for MemoryFolder {
     async fn list(&self, path: &VPath) -> Result<Vec<Entry>, TransferError> {
         let names: Vec<VPath> = {
             let state = self.state.lock().unwrap();
+            if state.files.contains_key(&path.octets()) {
+                return refuse(Cause::NotDirectory);
+            }
             if !state.directories.contains(&path.octets()) {
                 return refuse(Cause::NotFound);
             }
@@ -224,6 +229,7 @@ impl Upload for MemoryUpload {
         let whole = self.data();
         whole.resize(whole.len().max(at + data.len()), 0);
         whole[at..at + data.len()].copy_from_slice(&data);
+        self.folder.state.lock().unwrap().written += data.len();
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use crate::field::{COMMENTS, Field, FieldKind};
 use crate::kinds::real_folder::{DONE_MARKER, FILE_MODE, FILE_OWNER, FOLDER, NAME_PATTERN, REAL_PATH};
+use crate::kinds::site_tls::{ISSUER_ALIAS, ISSUER_PATTERN, SUBJECT_ALIAS, SUBJECT_PATTERN, TLS_IN, TLS_OUT};
 use crate::kinds::store_limits::{MAX_STORED, MAX_STORED_FILES, RETENTION};
 use crate::object::Kind;
 
@@ -48,12 +49,15 @@ pub(super) static FIELDS: &[Field] = &[
         .aliases(&["s_network_security_option"])
         .default("SSH")
         .detail("SFTP takes SSH only; FTP takes TLS, or NONE, which sends logins and files in clear"),
-    Field::new("tls_sprof_out", FieldKind::Ref(Kind::TlsProfile), "TLS profile of type CLIENT, for calls with TLS")
-        .shorts(&["tso"])
-        .aliases(&["s_tls_sprof_out"]),
     Field::new("ssh_profile", FieldKind::Ref(Kind::SshProfile), "CLIENT profile; SFTP_OUT where none is named")
         .shorts(&["sshprf"])
         .aliases(&["s_ssh_profile"]),
+    TLS_OUT,
+    TLS_IN,
+    SUBJECT_ALIAS,
+    ISSUER_ALIAS,
+    SUBJECT_PATTERN,
+    ISSUER_PATTERN,
     Field::text("login_ident", 63, "user name we send").shorts(&["l_id"]).aliases(&["s_login_ident"]),
     Field::new("login_password", FieldKind::Secret { max: 127 }, "password we send")
         .shorts(&["l_pswd"])

@@ -45,9 +45,10 @@ impl Carrier for Ftp {
 
     async fn serve(&self, inward: Inward) -> Served {
         let Inward::Link(call) = inward else { return Served::unfit("a connection of octets") };
-        let Call { link, tls, login, engine, listener, ticket, stopping, drain } = *call;
+        let Call { link, tls, profiles, login, engine, listener, ticket, stopping, drain } = *call;
         let settings = ServerSettings::of(&listener, link.peer().ip(), drain);
-        let desk = Arc::new(Desk::new(login, engine, ticket));
+        let told = tls.clone().map(|server| (server, profiles, link.peer().ip()));
+        let desk = Arc::new(Desk::new(login, engine, ticket, told));
         let reception: Arc<dyn Reception> = desk.clone();
         let done = serve(link, Parts { settings, tls, reception, stopping }).await;
         desk.ended().await;

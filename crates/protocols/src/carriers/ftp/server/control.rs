@@ -9,7 +9,7 @@ use channel::{Link, TlsServer, TlsSession};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::SessionError;
+use super::{Reception, SessionError};
 use crate::carriers::ftp::wire::{LINE_OCTETS_MAX, Lines, Reply};
 
 /// The longest a reply waits for a peer that does not read.
@@ -82,12 +82,24 @@ impl Control {
         !self.lines.is_empty() || !self.held.is_empty()
     }
 
+    /// Whether a command waits for the end of the transfer.
+    pub(super) fn holds(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     /// Puts TLS on the connection. Nothing that came in clear may wait (CVE-2011-0411): see [`Self::has_more`].
-    pub(super) async fn secure(&mut self, server: &TlsServer) -> Result<(), SessionError> {
+    pub(super) async fn secure(&mut self, server: &TlsServer, told: &dyn Reception) -> Result<(), SessionError> {
         let link = self.link.take().ok_or(SessionError::Closed)?;
-        let secured = link.secure(server, None).await.map_err(|e| SessionError::Tls { text: e.to_string() })?;
-        self.link = Some(secured);
-        Ok(())
+        match link.secure(server, None).await {
+            Ok(secured) => {
+                self.link = Some(secured);
+                Ok(())
+            }
+            Err(refusal) => {
+                told.tls_refused(&refusal).await;
+                Err(SessionError::Tls { text: refusal.to_string() })
+            }
+        }
     }
 
     /// What TLS negotiated; none in clear.

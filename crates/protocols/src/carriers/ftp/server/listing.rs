@@ -188,9 +188,7 @@ impl Session {
             },
             Err(error) if error.cause == engine::Cause::NotFound && last.iter().any(|o| matches!(o, b'*' | b'?')) => {
                 let pattern = Pattern::new(String::from_utf8_lossy(&last));
-                let fits = |entry: &Entry| {
-                    pattern.matches(&String::from_utf8_lossy(&entry.name), QuestionMark::One)
-                };
+                let fits = |entry: &Entry| pattern.matches(&String::from_utf8_lossy(&entry.name), QuestionMark::One);
                 match folder.list(&path.parent().unwrap_or_default()).await {
                     Ok(entries) => {
                         let entries = entries.into_iter().filter(fits).collect();

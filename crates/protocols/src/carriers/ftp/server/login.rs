@@ -67,7 +67,7 @@ impl Session {
             return Err(SessionError::Injected);
         }
         self.say(234, "Begin with TLS").await?;
-        self.control.secure(&server).await?;
+        self.control.secure(&server, self.reception.as_ref()).await?;
         (self.state.named, self.state.buffer_set) = (None, false);
         Ok(Next::Go)
     }

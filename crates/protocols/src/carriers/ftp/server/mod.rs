@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use base::Secret;
-use channel::{Link, TlsServer};
+use channel::{Link, TlsRefusal, TlsServer};
 use tokio::sync::watch;
 
 use super::settings::ServerSettings;
@@ -28,6 +28,8 @@ use crate::files::Folder;
 /// Who lets callers in.
 #[async_trait]
 pub trait Reception: Send + Sync {
+    /// Is told of a handshake that was refused.
+    async fn tls_refused(&self, refusal: &TlsRefusal);
     /// Judges a password. The answer says nothing of why it is no.
     async fn password(&self, login: &[u8], password: &Secret<String>) -> Option<Arc<dyn Folder>>;
 }

@@ -114,7 +114,7 @@ impl Session {
 
     async fn run(&mut self) -> Result<(), SessionError> {
         if let Some(server) = self.tls.clone().filter(|tls| !tls.start().explicit) {
-            self.control.secure(&server).await?;
+            self.control.secure(&server, self.reception.as_ref()).await?;
         }
         self.control.send(&Reply::new(220, "Ready")).await?;
         loop {
@@ -147,7 +147,7 @@ impl Session {
         let mut stopping = self.stopping.clone();
         tokio::select! {
             line = timeout_at(until, self.control.next()) => line.map_err(|_| late)?,
-            Ok(_) = stopping.wait_for(|stop| *stop) => Err(SessionError::Stopped),
+            true = is_set(&mut stopping) => Err(SessionError::Stopped),
         }
     }
 
@@ -274,11 +274,7 @@ impl Session {
         }
     }
 
-    async fn take_loose(
-        &mut self,
-        verb: Loose,
-        name: Option<&Argument>,
-    ) -> Result<Next, SessionError> {
+    async fn take_loose(&mut self, verb: Loose, name: Option<&Argument>) -> Result<Next, SessionError> {
         match verb {
             Loose::Stou => self.store_unique(name).await,
             Loose::List => self.list(name).await,
@@ -292,7 +288,8 @@ impl Session {
 
     pub(super) async fn help(&mut self) -> Result<Next, SessionError> {
         let all: Vec<&str> = verbs().collect();
-        let reply = all.chunks(HELP_WORDS).fold(Reply::new(214, "Commands:"), |reply, words| reply.line(words.join(" ")));
+        let reply =
+            all.chunks(HELP_WORDS).fold(Reply::new(214, "Commands:"), |reply, words| reply.line(words.join(" ")));
         self.control.send(&reply.line("End")).await?;
         Ok(Next::Go)
     }
@@ -322,7 +319,7 @@ impl Session {
                     Err(error) => return Beside::Ended(error),
                 },
                 done = &mut work => return Beside::Done(done),
-                Ok(_) = stopping.wait_for(|stop| *stop), if cut_at.is_none() => {
+                true = is_set(&mut stopping), if cut_at.is_none() => {
                     cut_at = Some(Instant::now() + self.settings.drain);
                 }
                 () = cut => return Beside::Ended(SessionError::Stopped),
@@ -346,6 +343,11 @@ impl Session {
         }
         Ok(true)
     }
+}
+
+/// Waits until it says so; `false` if nobody is left to say it.
+pub(super) async fn is_set(flag: &mut watch::Receiver<bool>) -> bool {
+    flag.wait_for(|set| *set).await.is_ok()
 }
 
 /// A path in quotes, those in it doubled (RFC 959 appendix II).

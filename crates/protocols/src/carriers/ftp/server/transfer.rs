@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::SessionError;
-use super::session::{Beside, Next, Session};
+use super::session::{Beside, Next, Session, is_set};
 use crate::carriers::ftp::replies;
 use crate::carriers::ftp::wire::{Argument, DataType, FromWire, Reply, ToWire};
 use crate::files::{Download, Folder, Upload};
@@ -177,7 +177,9 @@ impl Session {
     /// The time in which a peer whose data have ended may still say ABOR or close the control connection (FTP-12). Even
     /// without such a time, what has come already counts: a client that is stopped closes both connections at once.
     async fn may_be_taken_back(&mut self) -> Beside<Result<(), Cut>> {
-        match timeout(self.settings.pre_response, self.control.arriving()).await {
+        // Who has asked for something else already means what was sent.
+        let patience = if self.control.holds() { Duration::ZERO } else { self.settings.pre_response };
+        match timeout(patience, self.control.arriving()).await {
             Err(_) => Beside::Done(Ok(())),
             Ok(line) => match self.during(line).await {
                 Ok(true) => Beside::Done(Ok(())),
@@ -421,7 +423,7 @@ async fn step(link: &mut Link, buffer: &mut BytesMut, (idle, stop): (Duration, &
         let patience = if buffer.is_empty() { idle } else { GATHER_TIME_MAX };
         let read = tokio::select! {
             read = timeout(patience, link.read_buf(buffer)) => read,
-            _ = stop.wait_for(|stop| *stop) => return Step::Last(buffer.split().freeze(), Err(Cut::Stopped)),
+            true = is_set(stop) => return Step::Last(buffer.split().freeze(), Err(Cut::Stopped)),
         };
         match read {
             Ok(Ok(0)) => return Step::Last(buffer.split().freeze(), Ok(())),
@@ -508,7 +510,7 @@ async fn transmit(
                     Ok(written) => written.map_err(Cut::Line),
                     Err(_) => Err(Cut::Line(io::ErrorKind::TimedOut.into())),
                 },
-                _ = stop.wait_for(|stop| *stop) => Err(Cut::Stopped),
+                true = is_set(&mut stop) => Err(Cut::Stopped),
             }
         };
         let (written, next) = tokio::join!(writing, source.next());
