@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use admin::partner::{CallPartner, Called, HostKey, HostKeyVerdict, Probe, Stage};
+use admin::partner::{CallPartner, Called, HostKey, HostKeyVerdict, Probe, Stage, TlsProbe};
 use async_trait::async_trait;
 use channel::{HostKeyChecker, Target, probe_ssh};
 use engine::Engine;
-use engine::admit::{KeyVerdict, Vault, judge_host_key};
+use engine::admit::{KeyVerdict, judge_host_key};
 use keys::{Fingerprint, PublicKey};
 use model::ssh_algorithms::Class;
 use model::{HostPort, RemoteSite, SshProfile};
@@ -17,6 +17,9 @@ use crate::deliver::{Call, Deliverer};
 /// Longest wait for a server that is only looked at, and again for its keys.
 const PROBE_MAX: Duration = Duration::from_secs(10);
 
+/// Longest time for all handshakes with a server whose TLS is looked at.
+const PROBE_TLS_MAX: Duration = Duration::from_secs(30);
+
 /// Calls partners for operations.
 pub(crate) struct Caller {
     deliverer: Deliverer,
@@ -24,7 +27,7 @@ pub(crate) struct Caller {
 
 impl Caller {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
-        Self { deliverer: Deliverer { engine, vault: Arc::new(Vault::default()) } }
+        Self { deliverer: Deliverer::new(engine, Arc::default()) }
     }
 }
 
@@ -55,6 +58,26 @@ impl CallPartner for Caller {
         };
         called.host_key = witnesses.get().and_then(|witness| witness.take());
         called
+    }
+
+    async fn probe_tls(&self, at: &HostPort) -> Result<TlsProbe, String> {
+        let target = Target { host: at.host.clone(), port: at.port };
+        let probed = channel::probe_tls(&target, PROBE_TLS_MAX).await?;
+        let engine = &self.deliverer.engine;
+        let snapshot = engine.snapshot();
+        let clients = snapshot.tls_profiles().filter(|profile| profile.client && profile.enabled);
+        let fits = clients.map(|profile| {
+            (profile.name.clone(), probed.fits(profile, &at.host, protocols::trusted(Arc::clone(engine))))
+        });
+        let profiles = fits.collect();
+        Ok(TlsProbe {
+            versions: probed.versions().iter().map(|v| v.as_str().to_owned()).collect(),
+            suites: probed.suites.iter().map(|(suite, group)| (suite.name.to_owned(), group.clone())).collect(),
+            profiles,
+            chain: probed.chain,
+            asks: probed.asks,
+            failure: probed.failure,
+        })
     }
 
     async fn probe(&self, at: &HostPort, profile: &SshProfile) -> Result<Probe, String> {

@@ -15,7 +15,7 @@ use engine::queue::{Deliver, JobSource, SessionOutcome};
 use engine::watch::StepTimer;
 use engine::{Cause, Engine, TransferError};
 use model::{RemoteSite, SshProfile};
-use protocols::{Carrier, Outward, Transport, Unopened, Way};
+use protocols::{Carrier, Outward, TlsProfiles, Transport, Unopened, Way};
 
 /// Longest wait for a partner's server to take the connection.
 const CONNECT_MAX: Duration = Duration::from_secs(20);
@@ -24,6 +24,14 @@ const CONNECT_MAX: Duration = Duration::from_secs(20);
 pub(crate) struct Deliverer {
     pub(crate) engine: Arc<Engine>,
     pub(crate) vault: Arc<Vault>,
+    profiles: Arc<TlsProfiles>,
+}
+
+impl Deliverer {
+    pub(crate) fn new(engine: Arc<Engine>, vault: Arc<Vault>) -> Self {
+        let profiles = Arc::new(TlsProfiles::new(Arc::clone(&engine), Arc::clone(&vault)));
+        Self { engine, vault, profiles }
+    }
 }
 
 #[async_trait]

@@ -11,6 +11,8 @@
 //! | a key that a partner offers in SSH | [`PublicKey::from_ssh_blob`] |
 //! | the name of a key, for the eye and the telephone | [`Fingerprint`] |
 //! | a fresh key | [`PrivateKey::generate`] |
+//! | a signature, by a key in memory or in a token | [`Signer`] |
+//! | keys in PKCS#11 tokens | [`token::Tokens`] |
 //! | whether its size is allowed | [`check_size`] |
 //! | secrets in a database | [`MasterKey::seal`], [`MasterKey::open`] |
 //! | passwords that are only checked | [`PasswordHash`] |
@@ -88,6 +90,7 @@ mod fingerprint;
 mod formats;
 mod issue;
 mod limits;
+mod own;
 mod parts;
 mod password;
 mod password_file;
@@ -95,8 +98,10 @@ mod pbe;
 mod private;
 mod public;
 mod seal;
+mod signer;
 mod size;
 mod ssh_wire;
+pub mod token;
 pub mod verify;
 mod words;
 
@@ -119,12 +124,14 @@ pub use limits::{
     CERTIFICATES_MAX, CONTAINER_OCTETS_MAX, DERIVATION_STEPS_MAX, DSS_BITS_MAX, DSS_BITS_MIN, KEY_FILE_OCTETS_MAX,
     KEY_PASSWORD_OCTETS_MAX, PASSWORD_OCTETS_MAX, RSA_BITS_MAX, RSA_BITS_MIN, SEAL_OCTETS_MAX, SSH_BLOB_OCTETS_MAX,
 };
+pub use own::{OwnKey, TokenKeyName};
 pub use password::{PasswordError, PasswordHash};
 pub use password_file::{DerivedKey, PasswordFileError, open_password, read_password_file, write_password_file};
 pub use pbe::Weakness;
 pub use private::{KeyMaterial, PrivateKey};
 pub use public::{PublicKey, sha256};
 pub use seal::{MasterKey, SealError, sealed_key_id};
+pub use signer::{SignError, SignatureScheme, Signer, ssh_signature};
 pub use size::{SizeLimits, check_size};
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Private keys: made, kept in one internal form, handed to the SSH library.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
@@ -17,13 +18,16 @@ use crate::formats::der;
 use crate::parts::{
     Curve, DssPrivate, DssPublic, EcPrivate, Ed25519Private, Number, PrivateParts, PublicParts, RsaPrivate,
 };
+use crate::signer::Pair;
 use crate::{KeyAlgorithm, KeyError, PublicKey};
 
 /// A private key. To hold one is proof that its private part belongs to its public part. It cannot be cloned or
 /// printed, and is erased on drop.
 pub struct PrivateKey {
     public: PublicKey,
-    parts: PrivateParts,
+    parts: Box<PrivateParts>,
+    /// Made at the first signature: reading the key each time costs more than most signatures.
+    pair: OnceLock<Result<Box<Pair>, KeyError>>,
 }
 
 impl PrivateKey {
@@ -79,7 +83,7 @@ impl PrivateKey {
     /// # Errors
     /// [`KeyError::Engine`] if that library refuses it.
     pub fn ssh_key(&self) -> Result<ssh_key::PrivateKey, KeyError> {
-        let data = match &self.parts {
+        let data = match &*self.parts {
             PrivateParts::Rsa(_) if self.public.is_pss_only() => {
                 let what = "an RSA key for PSS signatures only can't serve SSH".to_owned();
                 return Err(KeyError::Unsupported { what });
@@ -98,10 +102,14 @@ impl PrivateKey {
     pub(crate) fn from_parts(parts: PrivateParts) -> Result<Self, KeyError> {
         let public = PublicKey::from_parts(&parts.public())?;
         parts.check()?;
-        Ok(Self { public, parts })
+        Ok(Self { public, parts: Box::new(parts), pair: OnceLock::new() })
     }
 
-    pub(crate) const fn parts(&self) -> &PrivateParts {
+    pub(crate) fn pair(&self) -> Result<&Pair, KeyError> {
+        self.pair.get_or_init(|| Pair::of(self).map(Box::new)).as_deref().map_err(KeyError::clone)
+    }
+
+    pub(crate) fn parts(&self) -> &PrivateParts {
         &self.parts
     }
 }

@@ -232,7 +232,7 @@ pub(crate) fn read_file(path: &Path) -> Result<Zeroizing<[u8; KEY_OCTETS]>, Seal
         }
         Err(other) => return Err(file_error(other.into())),
     };
-    check_safe(path, &file.metadata().map_err(file_error)?)?;
+    check_safe(&file.metadata().map_err(file_error)?).map_err(|why| not_safe(path, &why))?;
     let mut text = Zeroizing::new(String::with_capacity(FILE_OCTETS + 1));
     let limit = u64::try_from(FILE_OCTETS).unwrap_or(u64::MAX).saturating_add(1);
     file.take(limit).read_to_string(&mut text).map_err(file_error)?;
@@ -345,22 +345,21 @@ fn not_safe(path: &Path, why: &str) -> SealError {
 /// The user who may read everything anyway.
 const SUPER_USER: u32 = 0;
 
-fn check_safe(path: &Path, file: &Metadata) -> Result<(), SealError> {
+/// Refuses a file that others could read or change; says what is wrong and what to do.
+pub(crate) fn check_safe(file: &Metadata) -> Result<(), String> {
     let user = rustix::process::geteuid().as_raw();
     if !file.is_file() {
-        return Err(not_safe(path, "is no plain file"));
+        return Err("is no plain file".to_owned());
     }
     if file.uid() == SUPER_USER && user != SUPER_USER && file.mode() & 0o027 == 0 {
         // A credential of the service manager: root's, readable for us by an access list, whose mask shows as group bits.
         return Ok(());
     }
     if file.uid() != user {
-        let why = format!("belongs to user {}, this program runs as user {user}: change its owner", file.uid());
-        return Err(not_safe(path, &why));
+        return Err(format!("belongs to user {}, this program runs as user {user}: change its owner", file.uid()));
     }
     if file.mode() & 0o077 != 0 {
-        let why = format!("is open to others (mode {:04o}): run chmod 600 on it", file.mode() & 0o7777);
-        return Err(not_safe(path, &why));
+        return Err(format!("is open to others (mode {:04o}): run chmod 600 on it", file.mode() & 0o7777));
     }
     Ok(())
 }

@@ -131,7 +131,7 @@ impl TlsProfiles {
             return Ok(made);
         }
         let own = self.own(profile).await;
-        let made = make(own, Arc::new(Trusted(Arc::clone(&self.engine))))?;
+        let made = make(own, trusted(Arc::clone(&self.engine)))?;
         let mut kept = lock();
         if kept.len() >= READY_MAX {
             kept.clear();
@@ -157,7 +157,12 @@ impl TlsProfiles {
     }
 }
 
-/// What the engine has stored.
+/// What the engine has stored, as TLS asks for it.
+#[must_use]
+pub fn trusted(engine: Arc<Engine>) -> Arc<dyn TrustSource> {
+    Arc::new(Trusted(engine))
+}
+
 struct Trusted(Arc<Engine>);
 
 impl TrustSource for Trusted {

@@ -26,6 +26,7 @@ const KEPT: &[(&str, &[&str])] = &[
     ("sec1", &["keys"]),
     ("der", &["keys"]),
     ("spki", &["keys"]),
+    ("cryptoki", &["keys"]),
     ("ssh-key", &["keys", "channel"]),
     ("argon2", &["keys"]),
     ("axum", &["gateway"]),

@@ -64,20 +64,35 @@ impl Verifier {
         is_tls13: bool,
     ) -> Result<HandshakeSignatureValid, Error> {
         let handshake = handshake()?;
-        let certificate = Certificate::from_der(certificate).map_err(|_| CertificateError::BadEncoding)?;
-        let scheme = SCHEMES.iter().find(|scheme| scheme.wire == signed.scheme);
-        let scheme = scheme.filter(|s| s.fits(certificate.key_kind(), is_tls13));
-        let scheme = scheme.ok_or(Error::InvalidCertificate(CertificateError::BadSignature))?;
-        verify_signed(&certificate, scheme.algorithm, message, signed.signature())
-            .map_err(|_| Error::InvalidCertificate(CertificateError::BadSignature))?;
+        let valid = signature(message, certificate, signed, is_tls13)?;
         let mut notes = handshake.notes();
         notes.proved = true;
         match &notes.verdict {
-            Some(Verdict::Trusted(_)) => Ok(HandshakeSignatureValid::assertion()),
+            Some(Verdict::Trusted(_)) => Ok(valid),
             Some(Verdict::Refused { alert, .. }) => Err(Error::InvalidCertificate(alert.clone())),
             None => Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)),
         }
     }
+}
+
+/// Verifies a signature on a handshake, by whomever.
+pub(super) fn signature(
+    message: &[u8],
+    certificate: &CertificateDer<'_>,
+    signed: &DigitallySignedStruct,
+    is_tls13: bool,
+) -> Result<HandshakeSignatureValid, Error> {
+    let wrong = || Error::InvalidCertificate(CertificateError::BadSignature);
+    let certificate = Certificate::from_der(certificate).map_err(|_| CertificateError::BadEncoding)?;
+    let scheme = SCHEMES.iter().find(|scheme| scheme.wire == signed.scheme);
+    let scheme = scheme.filter(|s| s.fits(certificate.key_kind(), is_tls13)).ok_or_else(wrong)?;
+    verify_signed(&certificate, scheme.algorithm, message, signed.signature()).map_err(|_| wrong())?;
+    Ok(HandshakeSignatureValid::assertion())
+}
+
+/// The names of all that count.
+pub(super) fn schemes() -> Vec<SignatureScheme> {
+    SCHEMES.iter().map(|scheme| scheme.wire).collect()
 }
 
 /// Outside of a handshake of ours nothing is trusted.
@@ -146,7 +161,7 @@ impl ClientCertVerifier for Verifier {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        SCHEMES.iter().map(|scheme| scheme.wire).collect()
+        schemes()
     }
 }
 
@@ -181,7 +196,7 @@ impl ServerCertVerifier for Verifier {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        SCHEMES.iter().map(|scheme| scheme.wire).collect()
+        schemes()
     }
 }
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use admin::partner::Stage;
 use base::Secret;
-use channel::{Target, TlsClient, call_link};
+use channel::{Target, call_link};
 use engine::{Cause, TransferError};
 use model::{CallSecurity, RemoteSite};
-use protocols::{Carrier, LinkWay, Outward, Way};
+use protocols::{CallTls, Carrier, LinkWay, Outward, Way};
 
 use super::{CONNECT_MAX, Deliverer, Failed, refused, unopened};
 
@@ -20,25 +20,21 @@ impl Deliverer {
     ) -> Result<Box<dyn Outward>, Failed> {
         let login = site.login.clone();
         let login = login.ok_or_else(|| refused(format!("site {} has no user name: set login_ident", site.name)))?;
-        let tls = self.tls(site).await?;
+        let tls = self.tls(site, &target.host).await?;
         let password = self.secret(site, site.has_password, "login_password").await?;
         let account = self.secret(site, site.has_account, "password2").await?;
         let link = call_link(target, CONNECT_MAX)
             .await
             .map_err(|error| (Stage::Address, TransferError::retry(Cause::Connection, error.to_string())))?;
-        let way = LinkWay { link, host: target.host.clone(), login, password, account, tls };
+        let way = LinkWay { link, login, password, account, tls };
         carrier.open(Way::Link(Box::new(way)), site).await.map_err(unopened)
     }
 
-    async fn tls(&self, site: &RemoteSite) -> Result<Option<TlsClient>, Failed> {
+    async fn tls(&self, site: &Arc<RemoteSite>, host: &str) -> Result<Option<CallTls>, Failed> {
         match &site.security {
             CallSecurity::Clear => Ok(None),
-            CallSecurity::Tls(name) => {
-                let snapshot = self.engine.snapshot();
-                let profile = snapshot
-                    .tls_profile(name.as_str())
-                    .ok_or_else(|| refused(format!("TLS profile {name} does not exist: create it with secadm create_sprof")))?;
-                let _ = profile; Err(refused("TLS comes with the vault"))
+            CallSecurity::Tls(_) => {
+                CallTls::of(&self.profiles, site, host).await.map(Some).map_err(|e| refused(e.to_string()))
             }
             CallSecurity::Ssh => Err(refused(format!("{} does not run over SSH", site.protocol))),
             CallSecurity::Broken(why) => Err(refused(why.clone())),

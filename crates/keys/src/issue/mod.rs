@@ -8,7 +8,7 @@ use der::asn1::ObjectIdentifier;
 use thiserror::Error;
 
 use crate::asn1::{OCTET_STRING, SEQUENCE, ZERO, bits, id, oid, value};
-use crate::{KeyAlgorithm, KeyError, PrivateKey, PublicKey};
+use crate::{KeyAlgorithm, KeyError, PublicKey, SignError, Signer};
 
 pub use subject::{AlternativeName, Subject};
 
@@ -34,6 +34,9 @@ pub enum IssueError {
     /// The key can't sign, or the cryptographic library failed.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The key did not sign.
+    #[error(transparent)]
+    Sign(#[from] SignError),
 }
 
 /// Most days for which a certificate is made.
@@ -53,9 +56,9 @@ pub struct IssueRequest {
 /// Makes a certificate of `key` that `key` signs, valid from `from` for so many days.
 ///
 /// # Errors
-/// [`IssueError::Validity`]; [`IssueError::Key`] for a key that makes no such signatures.
+/// [`IssueError::Validity`]; [`IssueError::Key`] for a key that makes no such signatures; [`IssueError::Sign`].
 pub fn self_signed(
-    key: &PrivateKey,
+    key: &dyn Signer,
     request: &IssueRequest,
     from: UtcMicros,
     days: u32,
@@ -66,10 +69,10 @@ pub fn self_signed(
     let until = from.plus(std::time::Duration::from_secs(u64::from(days) * 86_400));
     let name = request.subject.der();
     let serial = serial()?;
-    let algorithm = sign::algorithm(key)?;
+    let (_, algorithm) = sign::algorithm(key.public_key())?;
     let version = value(CONTEXT_0, &[&[2, 1, 2]]);
     let validity = value(SEQUENCE, &[&time(from), &time(until)]);
-    let extensions = value(SEQUENCE, &[&extensions(key.public(), request, true)]);
+    let extensions = value(SEQUENCE, &[&extensions(key.public_key(), request, true)]);
     let content = value(
         SEQUENCE,
         &[
@@ -79,7 +82,7 @@ pub fn self_signed(
             name,
             &validity,
             name,
-            key.public().spki_der(),
+            key.public_key().spki_der(),
             &value(CONTEXT_3, &[&extensions]),
         ],
     );
@@ -89,12 +92,12 @@ pub fn self_signed(
 /// Makes a request for a certificate of `key` (RFC 2986), which `key` signs to show that it is there.
 ///
 /// # Errors
-/// [`IssueError::Key`] for a key that makes no such signatures.
-pub fn certificate_request(key: &PrivateKey, request: &IssueRequest) -> Result<Vec<u8>, IssueError> {
-    let extensions = value(SEQUENCE, &[&extensions(key.public(), request, false)]);
+/// [`IssueError::Key`] for a key that makes no such signatures; [`IssueError::Sign`].
+pub fn certificate_request(key: &dyn Signer, request: &IssueRequest) -> Result<Vec<u8>, IssueError> {
+    let extensions = value(SEQUENCE, &[&extensions(key.public_key(), request, false)]);
     let attribute = value(SEQUENCE, &[&oid(EXTENSION_REQUEST), &value(SET, &[&extensions])]);
     let attributes = value(CONTEXT_0, &[&attribute]);
-    let content = value(SEQUENCE, &[ZERO, request.subject.der(), key.public().spki_der(), &attributes]);
+    let content = value(SEQUENCE, &[ZERO, request.subject.der(), key.public_key().spki_der(), &attributes]);
     signed(key, &content)
 }
 
@@ -105,8 +108,9 @@ pub fn pem(label: &str, octets: &[u8]) -> String {
     String::from_utf8_lossy(text.expose()).into_owned()
 }
 
-fn signed(key: &PrivateKey, content: &[u8]) -> Result<Vec<u8>, IssueError> {
-    let (algorithm, signature) = (sign::algorithm(key)?, sign::sign(key, content)?);
+fn signed(key: &dyn Signer, content: &[u8]) -> Result<Vec<u8>, IssueError> {
+    let (scheme, algorithm) = sign::algorithm(key.public_key())?;
+    let signature = key.sign(scheme, content)?;
     Ok(value(SEQUENCE, &[content, &algorithm, &bits(&signature)]).to_vec())
 }
 

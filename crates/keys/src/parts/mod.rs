@@ -9,7 +9,7 @@ pub(crate) mod rsa;
 
 pub(crate) use dss::{DssPrivate, DssPublic};
 pub(crate) use ec::{Curve, EcPrivate, EcPublic};
-pub(crate) use ed25519::{Ed25519Private, Ed25519Public};
+pub(crate) use ed25519::{ED25519_OCTETS, Ed25519Private, Ed25519Public};
 pub(crate) use number::Number;
 pub(crate) use rsa::{PssAlgorithm, RsaPrivate, RsaPublic};
 

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use base::Secret;
-use channel::{Link, Pipe, Ticket, TlsClient, TlsServer};
+use channel::{Link, Pipe, Ticket, TlsServer};
 use engine::admit::AuthSession;
 use engine::{Admitted, Engine, TransferError};
 use model::{Listener, RemoteSite};
 use tokio::sync::watch;
 
-use crate::outward::{ClientError, Outward};
+use crate::outward::{CallTls, ClientError, Outward};
 use crate::tls::TlsProfiles;
 
 /// What is known of a protocol without speaking it.
@@ -53,8 +53,6 @@ pub enum Way {
 pub struct LinkWay {
     /// The connection, in clear.
     pub link: Link,
-    /// Name or address that was called, as the site has it.
-    pub host: String,
     /// User name we send.
     pub login: String,
     /// Password we send.
@@ -62,7 +60,7 @@ pub struct LinkWay {
     /// What we send where the server asks for an account behind the password.
     pub account: Option<Secret<String>>,
     /// TLS of the site's profile; none: everything travels in clear, as the site says.
-    pub tls: Option<TlsClient>,
+    pub tls: Option<CallTls>,
 }
 
 /// A side of a connection.

@@ -6,6 +6,7 @@ mod deliver;
 mod error;
 mod jobs;
 mod policy;
+mod secure;
 mod ticker;
 
 use async_trait::async_trait;
@@ -17,6 +18,7 @@ use futures_util::future::BoxFuture;
 pub use deliver::{Delivered, Errand, Found, Naming, deliver_once, find_outcome};
 pub use error::{Answer, ClientError, Meaning};
 pub use policy::{Existing, Policies, Unclear};
+pub use secure::CallTls;
 
 pub(crate) use jobs::deliver_all;
 pub(crate) use ticker::Ticker;

@@ -18,8 +18,8 @@ pub(super) struct Session {
 impl Session {
     /// Logs in.
     pub(super) async fn open(way: LinkWay, site: &RemoteSite) -> Result<Self, Unopened> {
-        let LinkWay { link, host, login, password, account, tls } = way;
-        let caller = Caller { host, login, password, account, tls };
+        let LinkWay { link, login, password, account, tls } = way;
+        let caller = Caller { login, password, account, tls };
         let client = FtpClient::start(link, &caller, ClientOptions::of(site)).await?;
         Ok(Self { client, policies: Policies::of(site), folder: site.dir_name.clone() })
     }

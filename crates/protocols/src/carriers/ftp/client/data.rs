@@ -89,8 +89,8 @@ impl FtpClient {
                 }
             }
         };
-        let Some((tls, host)) = &self.data_tls else { return Ok(link) };
-        match link.call_secure(tls, host, self.control.tls()).await {
+        let Some(tls) = &self.data_tls else { return Ok(link) };
+        match tls.secure(link, self.control.tls()).await {
             Ok(link) => Ok(link),
             Err(refusal) => Err(self.why(command, format!("no TLS on the data connection: {refusal}")).await),
         }

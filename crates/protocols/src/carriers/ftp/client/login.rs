@@ -2,7 +2,7 @@
 
 use base::{Secret, Shown, octets_text};
 use bytes::Bytes;
-use channel::{Link, TlsClient, TlsRefusal};
+use channel::{Link, TlsRefusal};
 use engine::{Cause, TransferError};
 use model::FtPolicy;
 
@@ -12,12 +12,11 @@ use super::names::first_text;
 use super::{ClientOptions, FtpClient, Lacks, Offers, argument};
 use crate::carriers::Unopened;
 use crate::carriers::ftp::wire::{Argument, Bare, Command, DataType, Named, Protection, Reply};
+use crate::outward::CallTls;
 
 /// What it takes to log in.
 #[derive(Debug)]
 pub struct Caller {
-    /// Name or address that was called: the server's certificate must name it.
-    pub host: String,
     /// User name.
     pub login: String,
     /// Password.
@@ -25,7 +24,7 @@ pub struct Caller {
     /// What the server may ask for behind that (ACCT).
     pub account: Option<Secret<String>>,
     /// TLS by this; without it everything travels in clear.
-    pub tls: Option<TlsClient>,
+    pub tls: Option<CallTls>,
 }
 
 impl FtpClient {
@@ -37,18 +36,18 @@ impl FtpClient {
         let mut link = link;
         let implicit = caller.tls.as_ref().filter(|tls| !tls.start().explicit);
         if let Some(tls) = implicit {
-            link = link.call_secure(tls, &caller.host, None).await.map_err(insecure)?;
+            link = tls.secure(link, None).await.map_err(insecure)?;
         }
         let mut control = Control::new(link, options.reply_wait_max);
         let greeting = greeting(&mut control).await?;
         if let (Some(tls), None) = (&caller.tls, implicit) {
-            secure(&mut control, tls, &caller.host).await?;
+            secure(&mut control, tls).await?;
         }
         log_in(&mut control, caller).await?;
         let server = system(&mut control, &greeting).await?;
         let offers = offers(&mut control).await?;
         let data_tls = match &caller.tls {
-            Some(tls) if protect(&mut control, tls).await? => Some((tls.clone(), caller.host.clone())),
+            Some(tls) if protect(&mut control, tls).await? => Some(tls.clone()),
             _ => None,
         };
         if offers.utf8 {
@@ -78,17 +77,17 @@ async fn greeting(control: &mut Control) -> Result<String, Unopened> {
 
 /// AUTH TLS (RFC 4217 section 4). A server that refuses gets neither login nor password, whatever the profile's policy
 /// says: to go on in clear is for the site to say, not for whoever answers.
-async fn secure(control: &mut Control, tls: &TlsClient, host: &str) -> Result<(), Unopened> {
+async fn secure(control: &mut Control, tls: &CallTls) -> Result<(), Unopened> {
     let reply = control.ask(&Command::Named(Named::Auth, Argument::made_to_fit(b"TLS"))).await?;
     if reply.code() != 234 {
         let text = format!(
             "the partner's server does not begin TLS: it answered AUTH TLS with {reply}; ask the partner whether its port is \
              one of implicit TLS (ft_sec_option of profile {})",
-            tls.profile().name
+            tls.profile()
         );
         return Err(Unopened::Handshake(TransferError::retry(Cause::Connection, text)));
     }
-    let secured = control.take_clear()?.call_secure(tls, host, None).await.map_err(insecure)?;
+    let secured = tls.secure(control.take_clear()?, None).await.map_err(insecure)?;
     control.put_back(secured);
     Ok(())
 }
@@ -172,7 +171,7 @@ pub(super) fn read_offers(reply: &Reply) -> Offers {
 }
 
 /// PBSZ and PROT (RFC 4217 section 8): whether data connections get TLS.
-async fn protect(control: &mut Control, tls: &TlsClient) -> Result<bool, Unopened> {
+async fn protect(control: &mut Control, tls: &CallTls) -> Result<bool, Unopened> {
     let policy = tls.start().data;
     let protection = if policy == FtPolicy::Disabled { Protection::Clear } else { Protection::Private };
     control.ask(&Command::Pbsz(0)).await?;
@@ -189,7 +188,7 @@ async fn protect(control: &mut Control, tls: &TlsClient) -> Result<bool, Unopene
             let text = format!(
                 "the partner's server takes no TLS on data connections, which profile {} asks for (ft_data_policy): it \
                  answered {reply}",
-                tls.profile().name
+                tls.profile()
             );
             Err(Unopened::Handshake(TransferError::retry(Cause::Connection, text)))
         }

@@ -16,7 +16,6 @@ mod tests;
 use std::fmt;
 
 use base::Shown;
-use channel::TlsClient;
 
 pub use login::Caller;
 pub use names::Folder;
@@ -24,7 +23,7 @@ pub use options::ClientOptions;
 
 use self::control::Control;
 use super::wire::Argument;
-use crate::outward::ClientError;
+use crate::outward::{CallTls, ClientError};
 
 /// A session with a server, logged in.
 pub struct FtpClient {
@@ -33,8 +32,8 @@ pub struct FtpClient {
     offers: Offers,
     /// What the server said of itself.
     server: String,
-    /// Data connections get TLS by this, with the host that was called.
-    data_tls: Option<(TlsClient, String)>,
+    /// Data connections get TLS by this.
+    data_tls: Option<CallTls>,
     /// What was found not to work, so that it is not tried again.
     lacks: Lacks,
 }

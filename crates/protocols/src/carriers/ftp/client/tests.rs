@@ -275,7 +275,7 @@ struct Session {
 
 fn caller() -> Caller {
     let password = Some(base::Secret::new("open sesame".to_owned()));
-    Caller { host: "127.0.0.1".to_owned(), login: "gateway".to_owned(), password, account: None, tls: None }
+    Caller { login: "gateway".to_owned(), password, account: None, tls: None }
 }
 
 const TEMPORARY: &str = "/in/f.17.part";
