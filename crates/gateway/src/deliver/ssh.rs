@@ -39,7 +39,11 @@ impl Deliverer {
             }
             _ => None,
         };
-        let password = if site.has_password && profile.password { Some(self.stored_secret(site, "login_password").await?) } else { None };
+        let password = if site.has_password && profile.password {
+            Some(self.stored_secret(site, "login_password").await?)
+        } else {
+            None
+        };
         let login =
             site.login.clone().ok_or_else(|| format!("site {} has no user name: set login_ident", site.name))?;
         let checker = checker(Arc::clone(&profile));

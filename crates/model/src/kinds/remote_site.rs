@@ -308,7 +308,9 @@ fn security(r: &mut Reader<'_>, is_folder: bool, is_called: bool) -> CallSecurit
         (true, ..) => ("network_security_option", "SFTP runs over SSH only", "set it to SSH"),
         (false, "TLS", Some(profile)) => return CallSecurity::Tls(profile),
         (false, "NONE", None) => return CallSecurity::Clear,
-        (false, "NONE", Some(_)) => ("tls_sprof_out", "calls are in clear, as network_security_option says", "clear it, or set that to TLS"),
+        (false, "NONE", Some(_)) => {
+            ("tls_sprof_out", "calls are in clear, as network_security_option says", "clear it, or set that to TLS")
+        }
         (false, "TLS", None) => ("tls_sprof_out", "TLS needs a profile", "name a TLS profile of type CLIENT"),
         (false, ..) => {
             let fix = "set it to TLS and name a profile in tls_sprof_out; NONE sends logins and files in clear";

@@ -34,7 +34,9 @@ pub enum ClientError {
         text: String,
     },
     /// A connection for data did not come to stand; the session goes on.
-    #[error("there is no data connection with the partner's server: {text}; look at firewalls, and at ftp_passive_mode")]
+    #[error(
+        "there is no data connection with the partner's server: {text}; look at firewalls, and at ftp_passive_mode"
+    )]
     NoData {
         /// Why.
         text: String,

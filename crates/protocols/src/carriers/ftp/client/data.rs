@@ -26,7 +26,11 @@ const LIST_READ_OCTETS: usize = 64 * 1024;
 impl FtpClient {
     /// Agrees with the server on a data connection.
     pub(super) async fn open_data(&mut self) -> Result<Data, ClientError> {
-        if self.options.passive { self.passive().await.map(Data::Open) } else { self.active().await.map(Data::Expected) }
+        if self.options.passive {
+            self.passive().await.map(Data::Open)
+        } else {
+            self.active().await.map(Data::Expected)
+        }
     }
 
     /// EPSV, which names no address that could be wrong; PASV where that does not work, once and for all. Firewalls that
@@ -126,7 +130,10 @@ impl FtpClient {
                 Err(_) => return Err(ClientError::Silent { seconds: self.options.reply_wait_max.as_secs() }),
             }
             if list.len() > self.options.list_octets_max {
-                return Err(ClientError::protocol(format!("a list has more than {} octets", self.options.list_octets_max)));
+                return Err(ClientError::protocol(format!(
+                    "a list has more than {} octets",
+                    self.options.list_octets_max
+                )));
             }
         }
         drop(link.finish().await);

@@ -143,7 +143,8 @@ fn secret(secret: &Secret<String>, field: &str) -> Result<Secret<Vec<u8>>, Unope
 async fn system(control: &mut Control, greeting: &str) -> Result<String, Unopened> {
     const CHARS_MAX: usize = 120;
     let reply = control.ask(&Command::Bare(Bare::Syst)).await?;
-    let system = if reply.code() == 215 { format!(" ({})", Shown(first_text(&reply).as_bytes())) } else { String::new() };
+    let system =
+        if reply.code() == 215 { format!(" ({})", Shown(first_text(&reply).as_bytes())) } else { String::new() };
     Ok(base::brief(&format!("{greeting}{system}"), CHARS_MAX))
 }
 

@@ -179,9 +179,13 @@ mod inner_tests {
 
     #[test]
     fn the_folder_stands_between_quotation_marks() {
-        for (text, expected) in
-            [("\"/in\" is current", "/in"), ("\"/a\"\"b\" x", "/a\"b"), ("/plain", "/plain"), ("\"open", "open"), ("", "")]
-        {
+        for (text, expected) in [
+            ("\"/in\" is current", "/in"),
+            ("\"/a\"\"b\" x", "/a\"b"),
+            ("/plain", "/plain"),
+            ("\"open", "open"),
+            ("", ""),
+        ] {
             assert_eq!(quoted(text.as_bytes()), expected.as_bytes(), "{text}");
         }
     }

@@ -40,7 +40,8 @@ struct State {
 impl Server {
     fn new() -> Self {
         let server = Self::default();
-        server.lock().features = "211-Features:\r\n SIZE\r\n MLST size*;\r\n MFMT\r\n REST STREAM\r\n UTF8\r\n211 End\r\n";
+        server.lock().features =
+            "211-Features:\r\n SIZE\r\n MLST size*;\r\n MFMT\r\n REST STREAM\r\n UTF8\r\n211 End\r\n";
         server
     }
 
@@ -307,7 +308,11 @@ async fn the_final_name_comes_with_the_whole_file() {
     assert!(server.file(TARGET).unwrap() == data);
     let log = server.lock().log.clone();
     let expected = [
-        "EPSV", "STOR /in/f.17.part", "SIZE /in/f.17.part", "MFMT 19700101000117 /in/f.17.part", "RNFR /in/f.17.part",
+        "EPSV",
+        "STOR /in/f.17.part",
+        "SIZE /in/f.17.part",
+        "MFMT 19700101000117 /in/f.17.part",
+        "RNFR /in/f.17.part",
         "RNTO /in/f",
     ];
     assert_eq!(log, expected);
@@ -377,9 +382,7 @@ async fn cut_after_any_answer_the_file_arrives_once() {
         server.lock().cut_after = Some(cut);
         let mut noted = Noted(&server, false);
         let first = match server.login().await {
-            Ok(mut client) => {
-                deliver_once(&mut client, &errand(), &mut Bytes::from(data.clone()), &mut noted).await
-            }
+            Ok(mut client) => deliver_once(&mut client, &errand(), &mut Bytes::from(data.clone()), &mut noted).await,
             Err(_) => Err(ClientError::Closed),
         };
         server.lock().cut_after = None;
@@ -421,7 +424,8 @@ async fn a_server_that_breaks_off_is_understood() {
     let server = Server::new();
     server.lock().breaks_at = Some((100_000, "hang up"));
     let mut client = server.login().await.unwrap();
-    let failed = client.put(TEMPORARY.as_bytes(), (&mut Bytes::from(data), 0), true, &mut NoProgress).await.unwrap_err();
+    let failed =
+        client.put(TEMPORARY.as_bytes(), (&mut Bytes::from(data), 0), true, &mut NoProgress).await.unwrap_err();
     assert_eq!(failed, ClientError::Closed);
 }
 
@@ -531,7 +535,14 @@ async fn no_name_becomes_a_command() {
 #[tokio::test]
 async fn a_login_goes_as_the_server_wants_it() {
     // FTP-1
-    for (verb, answer) in [("USER", "230 no password needed\r\n"), ("PASS", "202 superfluous\r\n"), ("greeting", "220-a\r\n 220 b\r\n220 c\r\n"), ("greeting", "120 in a minute\r\n220 ready\r\n"), ("FEAT", "500 no\r\n"), ("SYST", "502 no\r\n")] {
+    for (verb, answer) in [
+        ("USER", "230 no password needed\r\n"),
+        ("PASS", "202 superfluous\r\n"),
+        ("greeting", "220-a\r\n 220 b\r\n220 c\r\n"),
+        ("greeting", "120 in a minute\r\n220 ready\r\n"),
+        ("FEAT", "500 no\r\n"),
+        ("SYST", "502 no\r\n"),
+    ] {
         let server = Server::new().saying(verb, answer);
         assert!(server.login().await.is_ok(), "{verb} {answer}");
     }
@@ -581,6 +592,9 @@ fn what_a_server_says_that_it_can_do() {
     use crate::carriers::ftp::wire::Reply;
     let told = Reply::new(211, "Features:").line("MLST type*;size*;").line("rest stream").line("AUTH TLS").line("End");
     let offers = login::read_offers(&told);
-    assert_eq!((offers.facts, offers.restart, offers.tls, offers.modify, offers.utf8), (true, true, true, false, false));
+    assert_eq!(
+        (offers.facts, offers.restart, offers.tls, offers.modify, offers.utf8),
+        (true, true, true, false, false)
+    );
     assert_eq!(login::read_offers(&Reply::new(500, "MLST")), Offers::default());
 }
