@@ -120,8 +120,16 @@ fn add_params() -> Vec<Param> {
         site("to_site", "they send: site that gets their files"),
         text("listen", 64, "they call: port, or address and port, to listen on; the listener that is there, or 2222"),
         Param::of(Field::text("cgategroup", 32, "they call: gate group, made if it is not there").default("PARTNERS")),
-        text("address", 261, "we call: their server, as HOST or HOST:PORT; ftp:// or ftps:// before it means that protocol"),
-        Param::of(Field::choice("protocol", &["SFTP", "FTP"], "we call: protocol of their server; SFTP if none is named")),
+        text(
+            "address",
+            261,
+            "we call: their server, as HOST or HOST:PORT; ftp:// or ftps:// before it means that protocol",
+        ),
+        Param::of(Field::choice(
+            "protocol",
+            &["SFTP", "FTP"],
+            "we call: protocol of their server; SFTP if none is named",
+        )),
         Param::of(
             Field::choice("network_security_option", &["TLS", "NONE"], "we call by FTP: TLS, or NONE for in clear")
                 .shorts(&["nsopt"]),

@@ -323,7 +323,10 @@ fn protocol(input: &Input) -> String {
         let word = word.trim().to_ascii_uppercase();
         if word == "FTPS" { Some("FTP".to_owned()) } else { Some(word) }
     };
-    named.or_else(of_address).filter(|p| THEIR_PORTS.iter().any(|(known, _)| known == p)).unwrap_or_else(|| SSH_PROTOCOL.to_owned())
+    named
+        .or_else(of_address)
+        .filter(|p| THEIR_PORTS.iter().any(|(known, _)| known == p))
+        .unwrap_or_else(|| SSH_PROTOCOL.to_owned())
 }
 
 /// An address in the usual protocol.
@@ -335,7 +338,8 @@ pub(crate) fn address(text: &str) -> Result<HostPort, OpError> {
 pub(crate) fn address_in(text: &str, protocol: &str) -> Result<HostPort, OpError> {
     let bare = text.trim().trim_end_matches('/');
     let (scheme, bare) = bare.split_once("://").unwrap_or((protocol, bare));
-    let usual = |name: &str| THEIR_PORTS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, port)| *port);
+    let usual =
+        |name: &str| THEIR_PORTS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, port)| *port);
     let port = usual(scheme).or_else(|| usual(protocol)).unwrap_or_default();
     let bracketed = bare.strip_prefix('[').and_then(|rest| rest.split_once(']'));
     let whole = match bracketed {

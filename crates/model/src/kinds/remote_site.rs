@@ -473,7 +473,7 @@ mod tests {
             assert_eq!(site(&called(fields)).security, expected, "{fields:?}");
         }
         for (fields, field) in [
-            (&[][..], "network_security_option"),
+            (&[("template", "N")][..], "network_security_option"),
             (&[("network_security_option", "SSH")], "network_security_option"),
             (&[("network_security_option", "TLS")], "tls_sprof_out"),
             (&[("network_security_option", "NONE"), ("tls_sprof_out", "OUT")], "tls_sprof_out"),

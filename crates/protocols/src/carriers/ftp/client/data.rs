@@ -10,7 +10,7 @@ use super::FtpClient;
 use super::error::refused;
 use super::names::{begins, first_text};
 use crate::carriers::ftp::wire::{Bare, Command, Reply, decode_epsv_text, decode_pasv_text};
-use crate::outward::{ClientError, Meaning};
+use crate::outward::{Answer, ClientError, Meaning};
 
 /// A data connection to come.
 pub(super) enum Data {
@@ -89,24 +89,34 @@ impl FtpClient {
                 let from = self.control.link()?.peer().ip();
                 match expected.accept(from, self.options.connect_wait_max).await {
                     Ok(link) => link,
-                    Err(error) => return Err(self.why(command, format!("no data connection came: {error}")).await),
+                    Err(error) => {
+                        return Err(self.why_none(command, format!("no data connection came: {error}")).await);
+                    }
                 }
             }
         };
         let Some(tls) = &self.data_tls else { return Ok(link) };
         match tls.secure(link, self.control.tls()).await {
             Ok(link) => Ok(link),
-            Err(refusal) => Err(self.why(command, format!("no TLS on the data connection: {refusal}")).await),
+            Err(refusal) => Err(self.why_none(command, format!("no TLS on the data connection: {refusal}")).await),
         }
     }
 
-    /// Why there are no data: what the server says of it, else `ours`.
+    /// Why no data connection came to stand. Whatever the server's words for it are, it may work the next time.
+    async fn why_none(&mut self, command: &Command, ours: String) -> ClientError {
+        match self.why(command, ours).await {
+            ClientError::Refused { what, answer, text } => {
+                ClientError::Refused { what, answer: Answer { meaning: Meaning::Passing, ..answer }, text }
+            }
+            other => other,
+        }
+    }
+
+    /// Why data could not be sent: what the server says of it, beside `ours`.
     pub(super) async fn why(&mut self, command: &Command, ours: String) -> ClientError {
         match timeout(self.options.connect_wait_max, self.control.last_reply()).await {
             Ok(Ok(reply)) if reply.code() >= 400 => match refused(command.verb(), &reply) {
                 ClientError::Refused { what, answer, text } => {
-                    // Whatever its words are, the data connection was it, which may work the next time.
-                    let answer = crate::outward::Answer { meaning: Meaning::Passing, ..answer };
                     ClientError::Refused { what, answer, text: format!("{text} ({ours})") }
                 }
                 other => other,

@@ -1,7 +1,6 @@
 //! From a connection to a session: greeting, TLS, login, what the server can do (RFC 959 section 5.4, RFC 4217).
 
 use base::{Secret, Shown, octets_text};
-use bytes::Bytes;
 use channel::{Link, TlsRefusal};
 use engine::{Cause, TransferError};
 use model::FtPolicy;
@@ -155,16 +154,16 @@ async fn offers(control: &mut Control) -> Result<Offers, Unopened> {
 }
 
 pub(super) fn read_offers(reply: &Reply) -> Offers {
-    let mut offers = Offers { told: reply.code() == 211, ..Offers::default() };
-    for line in reply.lines().filter(|_| offers.told) {
+    let mut offers = Offers::default();
+    if reply.code() != 211 {
+        return offers;
+    }
+    for line in reply.lines() {
         let text = String::from_utf8_lossy(line.octets()).trim().to_ascii_uppercase();
-        let (word, rest) = text.split_once(' ').unwrap_or((&text, ""));
-        match word {
+        match text.split(' ').next().unwrap_or_default() {
             "MLST" | "MLSD" => offers.facts = true,
             "MFMT" => offers.modify = true,
             "UTF8" => offers.utf8 = true,
-            "REST" if rest.contains("STREAM") => offers.restart = true,
-            "AUTH" if rest.contains("TLS") => offers.tls = true,
             _ => {}
         }
     }
@@ -194,33 +193,4 @@ async fn protect(control: &mut Control, tls: &CallTls) -> Result<bool, Unopened>
             Err(Unopened::Handshake(TransferError::retry(Cause::Connection, text)))
         }
     }
-}
-
-/// What a server says before anybody logs in.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct FirstWords {
-    /// Its greeting.
-    pub greeting: String,
-    /// What it says that it can do; empty if it does not tell strangers.
-    pub features: Vec<String>,
-    /// It begins TLS when asked.
-    pub tls: bool,
-}
-
-/// Hears what a server says to strangers, and leaves. `Bytes` of its words are made safe to show.
-///
-/// # Errors
-/// [`Unopened`].
-pub async fn first_words(link: Link, options: &ClientOptions) -> Result<FirstWords, Unopened> {
-    const FEATURES_MAX: usize = 100;
-    let mut control = Control::new(link, options.reply_wait_max);
-    let greeting = greeting(&mut control).await?;
-    let reply = control.ask(&Command::Bare(Bare::Feat)).await?;
-    let told = reply.code() == 211;
-    let lines: Vec<Bytes> = reply.lines().map(|line| Bytes::copy_from_slice(line.octets().trim_ascii())).collect();
-    // The first and the last line frame the list.
-    let features = lines.get(1..lines.len().saturating_sub(1)).filter(|_| told).unwrap_or_default();
-    let features = features.iter().take(FEATURES_MAX).map(|line| octets_text(line)).collect();
-    let reply = control.ask(&Command::Named(Named::Auth, Argument::made_to_fit(b"TLS"))).await?;
-    Ok(FirstWords { greeting, features, tls: reply.code() == 234 })
 }

@@ -41,18 +41,12 @@ pub struct FtpClient {
 /// What a server says that it can do (RFC 2389); one that does not tell may still be able to.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 struct Offers {
-    /// It has told.
-    told: bool,
     /// MLST and MLSD.
     facts: bool,
     /// MFMT.
     modify: bool,
     /// UTF8.
     utf8: bool,
-    /// REST STREAM.
-    restart: bool,
-    /// AUTH TLS.
-    tls: bool,
 }
 
 /// What a server was found not to be able to do.

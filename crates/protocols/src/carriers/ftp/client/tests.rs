@@ -324,7 +324,7 @@ async fn a_second_try_goes_on_where_the_first_ended() {
     let data = pattern(200_000);
     let again = Errand { tried_before: true, maybe_delivered: true, ..errand() };
     for (refused, way) in [
-        (&[][..], "REST 100000"),
+        (&[("NOOP", "200 ok\r\n")][..], "REST 100000"),
         (&[("REST", "502 no\r\n")], "APPE"),
         (&[("REST", "502 no\r\n"), ("APPE", "451 not permitted\r\n")], "STOR"),
     ] {
@@ -473,7 +473,7 @@ async fn data_connections_are_found_by_each_way() {
 #[tokio::test]
 async fn what_stands_under_a_name_is_found_by_each_way() {
     for (refused, features) in [
-        (&[][..], "211 none\r\n"),
+        (&[("NOOP", "200 ok\r\n")][..], "211 none\r\n"),
         (&[("SIZE", "502 no\r\n")], "211-x\r\n MLST size*;\r\n211 End\r\n"),
         (&[("SIZE", "500 no\r\n")], "500 what?\r\n"),
     ] {
