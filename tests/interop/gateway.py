@@ -214,8 +214,8 @@ class Gateway:
         """A file with the certificate that the gateway shows in TLS; made at first use."""
         file = self.folder / "gateway.pem"
         if not file.exists():
-            self.run("secadm", "create_cert", "-ctfn", "GATEWAY", "-csn", "CN=localhost", "-csa", f"DNS:localhost,IP:{HOST}")
-            self.run("secadm", "export_cert", "-ctfn", "GATEWAY", "-ctff", str(file), "-ctft", "BASE64")
+            self.run("secadm", "create_cert", "-ctfn", "GATEWAY", "-csn", "CN=localhost", "-csa", f"DNS:localhost IP:{HOST}")
+            self.run("secbase", "export_cert", "-ctfn", "GATEWAY", "-output", str(file))
         return file
 
     def ftp_partner(self, login, password, settle_s=0):

@@ -58,6 +58,18 @@ impl Link {
         (Self { stream: Stream::Clear(stream), local, peer }, ticket)
     }
 
+    /// Has urgent data come in their place among the others: clients of FTP send the end of ABOR so (RFC 959 section 4.1.3).
+    /// In TLS there are none.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn take_urgent_in_line(&self) -> io::Result<()> {
+        match &self.stream {
+            Stream::Clear(stream) => Ok(rustix::net::sockopt::set_socket_oobinline(stream, true)?),
+            Stream::Secure(_) => Ok(()),
+        }
+    }
+
     /// The partner's address.
     #[must_use]
     pub fn peer(&self) -> SocketAddr {

@@ -1,6 +1,7 @@
 //! The whole configuration at one revision, read and indexed. It never changes; a change makes a new one.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::kinds::application::Application;
@@ -191,6 +192,14 @@ impl Snapshot {
     #[must_use]
     pub fn listener(&self, name: &str) -> Option<&Arc<Listener>> {
         self.listeners.get(name)
+    }
+
+    /// The listener that takes calls at `local`: one of that very address before one of every address.
+    #[must_use]
+    pub fn listener_at(&self, local: SocketAddr) -> Option<&Arc<Listener>> {
+        let there = self.listeners.values().filter(|l| l.enabled && l.port == local.port());
+        let fits = |l: &&Arc<Listener>| l.address.is_unspecified() || l.address.to_canonical() == local.ip();
+        there.filter(fits).min_by_key(|l| l.address.is_unspecified())
     }
 
     /// Listeners by name.

@@ -27,6 +27,8 @@ class Resuming(ftplib.FTP_TLS):
 class Implicit(ftplib.FTP_TLS):
     """TLS from the first octet."""
 
+    _sock = None
+
     @property
     def sock(self):
         return self._sock

@@ -17,7 +17,7 @@ class Scene:
     def __init__(self, gateway, keys, folder):
         self.gateway, self.keys, self.folder = gateway, keys, folder
         self.port = free_port()
-        self.places = {"2222": str(self.port), "2223": str(free_port()), "2224": str(free_port()), "0.0.0.0": HOST, "/usr/local/bin": str(folder / "bin")}
+        self.places = {"2222": str(self.port), "2221": str(free_port()), "2223": str(free_port()), "2224": str(free_port()), "0.0.0.0": HOST, "/usr/local/bin": str(folder / "bin")}
         self.files()
         if self.begun:
             gateway.start()
@@ -33,6 +33,7 @@ class Scene:
             (self.folder / f"{name}.pub").write_text(self.keys(key).line + "\n")
         (self.folder / "order.xml").write_text("<order/>\n")
         (self.folder / "export.key").write_text("07" * 32 + "\n")
+        (self.folder / "carol.password").write_text("s3cret\n")
         (self.folder / "bin").mkdir()
 
     def partners(self):

@@ -174,7 +174,7 @@ fn rules(profile: &TlsProfile, as_server: bool) -> TrustRules {
     };
     let authorities = if as_server { trust.authorities.as_slice() } else { &[] };
     TrustRules {
-        templates: Templates { user: templates(&trust.user), ca: templates(&trust.ca), root: templates(&trust.root) },
+        templates: templates(trust),
         trust_hosted: trust.hosted_only,
         import: trust.import,
         accepted_authorities: authorities.iter().map(ToString::to_string).collect(),

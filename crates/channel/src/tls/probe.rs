@@ -2,7 +2,7 @@
 //! shows is believed by nobody.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use keys::certificate::{Certificate, Name};
@@ -55,7 +55,7 @@ impl TlsProbed {
             return Err(why.to_owned());
         }
         let usable = |suite: &&&'static TlsSuite| {
-            profile.versions.contains(&suite.version) && self.suites.iter().any(|(taken, _)| taken == **suite)
+            profile.versions.contains(&suite.version) && self.suites.iter().any(|(taken, _)| *taken == **suite)
         };
         let suite = profile.suites.iter().find(usable).ok_or("it takes no suite of the profile")?;
         let called = match profile.trust.check_host_name {
@@ -84,22 +84,27 @@ pub async fn probe_tls(target: &Target, wait: Duration) -> Result<TlsProbed, Str
         let Some(config) = config(suite, &seen) else { continue };
         let name = server_name(&target.host)?;
         let call = TlsConnector::from(Arc::new(config)).connect(name, stream);
-        match timeout_at(until, call).await {
+        let (group, failure) = match timeout_at(until, call).await {
             Ok(Ok(stream)) => {
-                let (_, connection) = stream.get_ref();
-                let group = connection.negotiated_key_exchange_group().map(|g| group_name(g.name()));
-                probed.suites.push((suite, group.unwrap_or_default()));
-                let chain = connection.peer_certificates().unwrap_or_default();
-                if probed.chain.is_empty() {
-                    probed.chain = chain.iter().filter_map(|der| Certificate::from_der(der).ok()).collect();
-                }
-                probed.asks = probed.asks.or_else(|| seen.asked());
+                let group = stream.get_ref().1.negotiated_key_exchange_group().map(|g| group_name(g.name()));
+                (group.unwrap_or_default(), None)
             }
-            Ok(Err(error)) => probed.failure = error.to_string(),
+            Ok(Err(error)) => (String::new(), Some(error.to_string())),
             Err(_) => {
                 probed.failure = format!("no more answers within {} s", wait.as_secs());
                 break;
             }
+        };
+        let looked = std::mem::take(&mut *seen.looked());
+        // A server that wants a certificate of ours ends the handshake after it has signed: it has taken the suite.
+        if failure.is_none() || looked.signed {
+            probed.suites.push((suite, group));
+            probed.asks = probed.asks.or(looked.asked);
+            if probed.chain.is_empty() {
+                probed.chain = looked.chain;
+            }
+        } else if let Some(failure) = failure {
+            probed.failure = failure;
         }
     }
     Ok(probed)
@@ -132,11 +137,29 @@ fn config(suite: &TlsSuite, seen: &Arc<Seen>) -> Option<ClientConfig> {
 
 /// Looks at what a server shows and asks for.
 #[derive(Default)]
-struct Seen(Mutex<Option<Vec<String>>>);
+struct Seen(Mutex<Looked>);
+
+#[derive(Default)]
+struct Looked {
+    asked: Option<Vec<String>>,
+    chain: Vec<Certificate>,
+    signed: bool,
+}
 
 impl Seen {
-    fn asked(&self) -> Option<Vec<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn looked(&self) -> MutexGuard<'_, Looked> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        (dss, is_tls13): (&DigitallySignedStruct, bool),
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let valid = verifier::signature(message, cert, dss, is_tls13)?;
+        self.looked().signed = true;
+        Ok(valid)
     }
 }
 
@@ -149,7 +172,7 @@ impl fmt::Debug for Seen {
 impl ResolvesClientCert for Seen {
     fn resolve(&self, hints: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         let names = hints.iter().take(AUTHORITIES_MAX).filter_map(|der| Name::from_der(der).ok());
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(names.map(|name| name.to_string()).collect());
+        self.looked().asked = Some(names.map(|name| name.to_string()).collect());
         None
     }
 
@@ -162,12 +185,14 @@ impl ResolvesClientCert for Seen {
 impl ServerCertVerifier for Seen {
     fn verify_server_cert(
         &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
         _: &ServerName<'_>,
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        let all = std::iter::once(end_entity).chain(intermediates);
+        self.looked().chain = all.filter_map(|der| Certificate::from_der(der).ok()).collect();
         Ok(ServerCertVerified::assertion())
     }
 
@@ -177,7 +202,7 @@ impl ServerCertVerifier for Seen {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verifier::signature(message, cert, dss, false)
+        self.signature(message, cert, (dss, false))
     }
 
     fn verify_tls13_signature(
@@ -186,7 +211,7 @@ impl ServerCertVerifier for Seen {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verifier::signature(message, cert, dss, true)
+        self.signature(message, cert, (dss, true))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -340,6 +340,23 @@ mod tests {
     }
 
     #[test]
+    fn listeners_that_bring_their_own_login() {
+        let listener = |name: &str, fields: &[(&str, &str)]| object(Kind::Listener, name, fields);
+        let called = |address| [("port", "21"), ("address", address), ("protocol", "FTP")];
+        for (address, option, text, expected) in [
+            ("0.0.0.0", "NONE", "travel in clear", true), // NET-9
+            ("127.0.0.1", "NONE", "", false),
+            ("0.0.0.0", "TLS", "", false),
+            ("0.0.0.0", "SSH", "none has the option TLS", true),
+        ] {
+            let profile = [("security_option", option), ("sprof_name", if option == "NONE" { "" } else { "IN" })];
+            let found =
+                problems(vec![listener("L", &called(address)), network("N", &profile), client(), server("IN", &[])]);
+            assert_eq!(has(&found, Severity::Warning, "LISTENER L", text), expected, "{address} {option}: {found:#?}");
+        }
+    }
+
+    #[test]
     fn listeners_and_ties() {
         let listener = |name: &str, fields: &[(&str, &str)]| object(Kind::Listener, name, fields);
         let profile = || server("IN", &[]);
@@ -394,18 +411,6 @@ mod tests {
             objects.extend([client(), profile()]);
             let found = problems(objects);
             assert_eq!(has(&found, Severity::Warning, about, text), expected, "{about} {text}: {found:#?}");
-        }
-        let called = |address| [("port", "21"), ("address", address), ("protocol", "FTP")];
-        for (address, option, text, expected) in [
-            ("0.0.0.0", "NONE", "travel in clear", true), // NET-9
-            ("127.0.0.1", "NONE", "", false),
-            ("0.0.0.0", "TLS", "", false),
-            ("0.0.0.0", "SSH", "none has the option TLS", true),
-        ] {
-            let profile = [("security_option", option), ("sprof_name", if option == "NONE" { "" } else { "IN" })];
-            let found =
-                problems(vec![listener("L", &called(address)), network("N", &profile), client(), server("IN", &[])]);
-            assert_eq!(has(&found, Severity::Warning, "LISTENER L", text), expected, "{address} {option}: {found:#?}");
         }
         let found = problems(vec![listener("L", &here("::")), listener("M", &here("::"))]);
         assert!(has(&found, Severity::Error, "LISTENER M", "L listens there too"));

@@ -118,7 +118,8 @@ impl Session {
         };
         // A password that is no text can't be right; it costs the same as any other.
         let text = Secret::new(String::from_utf8_lossy(password.expose()).into_owned());
-        match self.reception.password(&login, &text).await {
+        let session = self.control.tls();
+        match self.reception.password(session.as_ref(), (&login, &text)).await {
             Some(folder) => {
                 self.state.here = folder.home();
                 self.state.folder = Some(folder);

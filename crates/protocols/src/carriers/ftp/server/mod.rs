@@ -11,6 +11,7 @@ mod files;
 mod listing;
 mod login;
 mod session;
+mod stream;
 mod transfer;
 
 use std::io;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use base::Secret;
-use channel::{Link, TlsRefusal, TlsServer};
+use channel::{Link, TlsRefusal, TlsServer, TlsSession};
 use tokio::sync::watch;
 
 use super::settings::ServerSettings;
@@ -30,8 +31,8 @@ use crate::files::Folder;
 pub trait Reception: Send + Sync {
     /// Is told of a handshake that was refused.
     async fn tls_refused(&self, refusal: &TlsRefusal);
-    /// Judges a password. The answer says nothing of why it is no.
-    async fn password(&self, login: &[u8], password: &Secret<String>) -> Option<Arc<dyn Folder>>;
+    /// Judges a login and its password, given in a session of TLS or in clear. The answer says nothing of why it is no.
+    async fn password(&self, session: Option<&TlsSession>, given: (&[u8], &Secret<String>)) -> Option<Arc<dyn Folder>>;
 }
 
 /// What a session is served with.
@@ -123,5 +124,8 @@ pub struct Served {
 
 /// Serves a connection on which nothing was said yet, to its end.
 pub async fn serve(link: Link, parts: Parts) -> Served {
+    if let Err(error) = link.take_urgent_in_line() {
+        tracing::debug!(%error, "urgent data will be lost");
+    }
     session::Session::new(link, parts).serve().await
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use base::Secret;
-use channel::{Link, TlsRefusal};
+use channel::{Link, TlsRefusal, TlsSession};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -29,7 +29,11 @@ impl Reception for Porter {
         panic!("TLS in a test in clear: {refusal}");
     }
 
-    async fn password(&self, login: &[u8], password: &Secret<String>) -> Option<Arc<dyn Folder>> {
+    async fn password(
+        &self,
+        _session: Option<&TlsSession>,
+        (login, password): (&[u8], &Secret<String>),
+    ) -> Option<Arc<dyn Folder>> {
         let right = login == b"alice" && password.expose() == "secret";
         right.then(|| Arc::new(self.0.clone()) as Arc<dyn Folder>)
     }
