@@ -303,8 +303,12 @@ fn security(r: &mut Reader<'_>, is_folder: bool, is_called: bool) -> CallSecurit
     let profile = r.alias("tls_sprof_out");
     let wrong = match (over_ssh, option.as_str(), profile) {
         (true, ..) if is_folder => return CallSecurity::Ssh,
-        (true, "SSH", None) => return CallSecurity::Ssh,
-        (true, "SSH", Some(_)) => ("tls_sprof_out", "SFTP runs over SSH only", "clear it"),
+        (true, "SSH", profile) => {
+            if profile.is_some() {
+                r.warning("tls_sprof_out", "ignored, since SFTP runs over SSH only", "clear it");
+            }
+            return CallSecurity::Ssh;
+        }
         (true, ..) => ("network_security_option", "SFTP runs over SSH only", "set it to SSH"),
         (false, "TLS", Some(profile)) => return CallSecurity::Tls(profile),
         (false, "NONE", None) => return CallSecurity::Clear,
