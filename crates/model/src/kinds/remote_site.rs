@@ -224,7 +224,8 @@ impl Meant for RemoteSite {
         let template = r.flag("template");
         let folder = folder_place(r);
         let addresses = addresses(r);
-        let security = security(r, folder.is_some(), !addresses.is_empty());
+        let tls = site_tls(r);
+        let security = security(r, folder.is_some(), !addresses.is_empty(), tls.outgoing.clone());
         if folder.is_some() {
             no_connection(r, template, &addresses);
         }
@@ -250,7 +251,7 @@ impl Meant for RemoteSite {
             retry: retry(r),
             addresses,
             ssh_profile: r.alias("ssh_profile"),
-            tls: site_tls(r),
+            tls,
             login: r.text("login_ident"),
             has_password: r.secret("login_password"),
             has_account: r.secret("password2"),
@@ -297,10 +298,9 @@ fn addresses(r: &mut Reader<'_>) -> Vec<HostPort> {
 }
 
 /// OBJ-10: never in clear by mistake. A site that is not called has its calls judged by the network profile.
-fn security(r: &mut Reader<'_>, is_folder: bool, is_called: bool) -> CallSecurity {
+fn security(r: &mut Reader<'_>, is_folder: bool, is_called: bool, profile: Option<Alias>) -> CallSecurity {
     let over_ssh = is_folder || r.text_or_empty("protocol").eq_ignore_ascii_case("SFTP");
     let option = r.text_or_empty("network_security_option").to_ascii_uppercase();
-    let profile = r.alias("tls_sprof_out");
     let wrong = match (over_ssh, option.as_str(), profile) {
         (true, ..) if is_folder => return CallSecurity::Ssh,
         (true, "SSH", profile) => {

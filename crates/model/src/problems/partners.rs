@@ -19,7 +19,7 @@ pub(super) fn sites(s: &Snapshot, found: &mut Found) {
             found.warning(own, "login_ident", "no user name to log in with", "give the name that the partner gave you");
         }
         if site.security != CallSecurity::Ssh {
-            other_call(site, s, found);
+            other_call(site, found);
             continue;
         }
         let profile = s.ssh_profile(site.ssh_profile_name());
@@ -41,8 +41,8 @@ pub(super) fn sites(s: &Snapshot, found: &mut Found) {
     }
 }
 
-/// A call that SSH does not keep safe: TLS by a profile that can be used, or, as the site says, nothing (OBJ-10).
-fn other_call(site: &RemoteSite, s: &Snapshot, found: &mut Found) {
+/// A call that SSH does not keep safe: TLS does or, as the site says, nothing (OBJ-10).
+fn other_call(site: &RemoteSite, found: &mut Found) {
     let own = (Kind::RemoteSite, site.name.as_str());
     if !site.has_password {
         let fix = "set login_password, unless the partner lets everybody in";
@@ -51,14 +51,6 @@ fn other_call(site: &RemoteSite, s: &Snapshot, found: &mut Found) {
     if site.security == CallSecurity::Clear {
         let fix = "set it to TLS where the partner can do that";
         found.warning(own, "network_security_option", "login, password and files travel in clear", fix);
-    }
-    let profile = match &site.security {
-        CallSecurity::Tls(name) => s.tls_profile(name.as_str()),
-        _ => None,
-    };
-    if let Some((profile, text)) = profile.and_then(|p| Some((p, p.refusal(false)?))) {
-        let text = format!("{} can't be used there: {text}", profile.name);
-        found.warning(own, "tls_sprof_out", text, "correct that profile, or name another");
     }
 }
 
