@@ -42,7 +42,7 @@ class Lane:
         self.outward = carriers.line(self.server.port)
         self.carrier.set_up(first, self.outward.port, self.server)
         self.ports, self.own = first.ports, first.own
-        self.inward = carriers.line(first.port("key"))
+        self.inward = carriers.line(self.carrier.inward(first))
         quiet = self.folder / "quiet"
         quiet.mkdir()
         self.carrier.client(quiet, self.inward.port, "alpha")

@@ -25,6 +25,17 @@ MODES = {
     "legacy": ["-client_auth_methods", "PUBLIC_KEY", "-public_key_algos", "ED25519 RSA_SHA2_512 RSA_SHA2_256 SSH_RSA"],
 }
 
+# How TLS of FTP begins, as fields of SERVER profiles.
+TLS_STARTS = {
+    "implicit": ["-client_auth_policy", "TLS_AUT_ANONYMOUS"],
+    "explicit": ["-client_auth_policy", "TLS_AUT_ANONYMOUS", "-ft_sec_option", "explicit"],
+    "optional": [
+        "-client_auth_policy", "TLS_AUT_ANONYMOUS", "-ft_sec_option", "explicit", "-ft_session_policy", "optional",
+        "-ft_data_policy", "optional",
+    ],
+    "reuse": ["-client_auth_policy", "TLS_AUT_ANONYMOUS", "-ft_sec_option", "explicit", "-ft_data_reuse", "Y"],
+}
+
 ENDED = ("ended", "ended routing")
 OVER = ("ended", "cancelled", "acknowledged", "deleted")
 
@@ -177,6 +188,49 @@ class Gateway:
             if self.process:
                 until("the gateway listens", lambda: listens(port))
         return self.ports[mode]
+
+    def ftp_port(self, mode="clear", extra=()):
+        """The port of a listener for FTP: in clear, or with TLS by a profile of the given start; made at first use."""
+        name = f"FTP_{mode.upper()}"
+        if name not in self.ports:
+            if not any(known.startswith("FTP_") for known in self.ports):
+                self.run("peladm", "create_cgategroup", "-name", "FTP_PARTNERS", "-protocol", "FTP")
+            port = free_port()
+            where = ["-nprof_name", name, "-dest_address", f"*/{port}"]
+            if mode == "clear":
+                self.run("secadm", "create_netprof", *where, "-security_option", "NONE")
+            else:
+                self.certificate()
+                profile = ["-spn", name, "-spt", "SERVER", "-user_local_certificate", "GATEWAY", *TLS_STARTS[mode]]
+                self.run("secadm", "create_sprof", *profile)
+                self.run("secadm", "create_netprof", *where, "-security_option", "TLS", "-sprof_name", name)
+            self.run("listener", "add", name, "-address", HOST, "-port", str(port), "-protocol", "FTP", *extra)
+            self.ports[name] = port
+            if self.process:
+                until("the gateway listens", lambda: listens(port))
+        return self.ports[name]
+
+    def certificate(self):
+        """A file with the certificate that the gateway shows in TLS; made at first use."""
+        file = self.folder / "gateway.pem"
+        if not file.exists():
+            self.run("secadm", "create_cert", "-ctfn", "GATEWAY", "-csn", "CN=localhost", "-csa", f"DNS:localhost IP:{HOST}")
+            self.run("secbase", "export_cert", "-ctfn", "GATEWAY", "-output", str(file))
+        return file
+
+    def ftp_partner(self, login, password, settle_s=0):
+        """A site, a gate and a folder for a login by FTP. Once for each login."""
+        if login in self.partners:
+            return
+        folder, upper = f"/{login}", login.upper()
+        secret = self.folder / f"password_{login}"
+        secret.write_text(password + "\n")
+        self.run("vfdadm", "create_dir", "-dir_name", folder)
+        self.run("peladm", "create_site", "-alias", login, "-protocol", "FTP", "-check_login_ident", login)
+        gate = ["-name", f"G_{upper}", "-cgategroup", "FTP_PARTNERS", "-login_user", login, "-home_dir", folder]
+        gate += ["-root_dir", folder, "-vfd_right", f"{folder}:*:RWD:LCR:Y", "-settle_s", str(settle_s)]
+        self.run("peladm", "create_cgate", *gate, "-login_password_from_file", str(secret))
+        self.partners[login] = None
 
     def bare_listener(self):
         """The port of a listener that no network profile fits."""

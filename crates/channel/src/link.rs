@@ -1,25 +1,43 @@
 //! A connection of octets with a partner.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::listen::canonical;
+use crate::admission::Ticket;
+use crate::listen::{Accepted, canonical};
+use crate::tls::{SecureStream, Secured, TlsClient, TlsRefusal, TlsServer, TlsSession};
 
 /// The longest a link waits for room to send what ends it.
 const FINISH_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// A connection of octets with a partner: TCP, or TLS on it.
-#[derive(Debug)]
+///
+/// In TLS a stream that ends without its end being announced ends with an error, [`io::ErrorKind::UnexpectedEof`], unless
+/// the profile does without announcements: a cut line is never taken for the end of a file.
 pub struct Link {
-    stream: TcpStream,
+    stream: Stream,
     local: SocketAddr,
     peer: SocketAddr,
+}
+
+enum Stream {
+    Clear(TcpStream),
+    Secure(Secure),
+}
+
+struct Secure {
+    stream: Box<dyn SecureStream>,
+    session: TlsSession,
+    close_notify: bool,
+    /// The partner has announced its end.
+    announced: bool,
 }
 
 impl Link {
@@ -30,7 +48,26 @@ impl Link {
     pub fn clear(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         let (local, peer) = (canonical(stream.local_addr()?), canonical(stream.peer_addr()?));
-        Ok(Self { stream, local, peer })
+        Ok(Self { stream: Stream::Clear(stream), local, peer })
+    }
+
+    /// A connection that was let in, and its place among those not yet logged in.
+    #[must_use]
+    pub fn accepted(accepted: Accepted) -> (Self, Ticket) {
+        let Accepted { stream, local, peer, ticket } = accepted;
+        (Self { stream: Stream::Clear(stream), local, peer }, ticket)
+    }
+
+    /// Has urgent data come in their place among the others: clients of FTP send the end of ABOR so (RFC 959 section 4.1.3).
+    /// In TLS there are none.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn take_urgent_in_line(&self) -> io::Result<()> {
+        match &self.stream {
+            Stream::Clear(stream) => Ok(rustix::net::sockopt::set_socket_oobinline(stream, true)?),
+            Stream::Secure(_) => Ok(()),
+        }
     }
 
     /// The partner's address.
@@ -45,33 +82,115 @@ impl Link {
         self.local
     }
 
+    /// What was negotiated; `None` in clear.
+    #[must_use]
+    pub fn tls(&self) -> Option<&TlsSession> {
+        match &self.stream {
+            Stream::Clear(_) => None,
+            Stream::Secure(secure) => Some(&secure.session),
+        }
+    }
+
+    /// Puts TLS on it, as server. The caller has made sure that no octet that was read in clear waits to be acted on.
+    ///
+    /// `data_of` is the session of the control connection that a data connection belongs to. Its client is then the same,
+    /// and where the profile asks for it (`ft_data_reuse`), it goes on from that very session.
+    ///
+    /// # Errors
+    /// [`TlsRefusal`]; the connection is closed.
+    pub async fn secure(self, server: &TlsServer, data_of: Option<&TlsSession>) -> Result<Self, TlsRefusal> {
+        let (stream, local, peer) = self.into_clear()?;
+        Ok(Self::secured(server.accept(stream, data_of).await?, local, peer))
+    }
+
+    /// Puts TLS on it, as client of `host`.
+    ///
+    /// A data connection goes on from the session of its control connection `data_of` where the server lets it, and must
+    /// where the profile asks for it (`ft_data_reuse`).
+    ///
+    /// # Errors
+    /// [`TlsRefusal`]; the connection is closed.
+    pub async fn call_secure(
+        self,
+        client: &TlsClient,
+        host: &str,
+        data_of: Option<&TlsSession>,
+    ) -> Result<Self, TlsRefusal> {
+        let (stream, local, peer) = self.into_clear()?;
+        Ok(Self::secured(client.connect(stream, host, data_of).await?, local, peer))
+    }
+
     /// Ends our direction; what the partner still sends can be read.
     ///
     /// # Errors
     /// The system's; `TimedOut` if the partner takes nothing any more.
     pub async fn finish(&mut self) -> io::Result<()> {
-        let ended = tokio::time::timeout(FINISH_TIME_MAX, self.stream.shutdown()).await;
+        let ended = tokio::time::timeout(FINISH_TIME_MAX, self.shutdown()).await;
         ended.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    fn into_clear(self) -> Result<(TcpStream, SocketAddr, SocketAddr), TlsRefusal> {
+        match self.stream {
+            Stream::Clear(stream) => Ok((stream, self.local, self.peer)),
+            Stream::Secure(_) => Err(TlsRefusal::Handshake("the connection has TLS already".to_owned())),
+        }
+    }
+
+    fn secured(secured: Secured, local: SocketAddr, peer: SocketAddr) -> Self {
+        let Secured { stream, session, close_notify } = secured;
+        Self { stream: Stream::Secure(Secure { stream, session, close_notify, announced: false }), local, peer }
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tls = self.tls().map(|session| session.version().as_str());
+        f.debug_struct("Link").field("local", &self.local).field("peer", &self.peer).field("tls", &tls).finish()
     }
 }
 
 impl AsyncRead for Link {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(cx, buf)
+        let secure = match &mut self.get_mut().stream {
+            Stream::Clear(stream) => return Pin::new(stream).poll_read(cx, buf),
+            Stream::Secure(secure) => secure,
+        };
+        let (before, room) = (buf.filled().len(), buf.remaining());
+        match ready!(Pin::new(&mut *secure.stream).poll_read(cx, buf)) {
+            Ok(()) => {
+                secure.announced |= room > 0 && buf.filled().len() == before;
+                Poll::Ready(Ok(()))
+            }
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && !secure.close_notify => Poll::Ready(Ok(())),
+            Err(error) => Poll::Ready(Err(error)),
+        }
     }
 }
 
 impl AsyncWrite for Link {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, octets)
+        match &mut self.get_mut().stream {
+            Stream::Clear(stream) => Pin::new(stream).poll_write(cx, octets),
+            Stream::Secure(secure) => Pin::new(&mut *secure.stream).poll_write(cx, octets),
+        }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        match &mut self.get_mut().stream {
+            Stream::Clear(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Secure(secure) => Pin::new(&mut *secure.stream).poll_flush(cx),
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        match &mut self.get_mut().stream {
+            Stream::Clear(stream) => Pin::new(stream).poll_shutdown(cx),
+            // TLS-20: not announced by us first, but answered.
+            Stream::Secure(secure) if !secure.close_notify && !secure.announced => {
+                Pin::new(&mut *secure.stream).poll_end_unannounced(cx)
+            }
+            Stream::Secure(secure) => Pin::new(&mut *secure.stream).poll_shutdown(cx),
+        }
     }
 }
 

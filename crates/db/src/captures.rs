@@ -1,4 +1,4 @@
-//! Keys that partners showed and nobody has judged yet (AUTO-1 to AUTO-7).
+//! Keys and certificates that partners showed and nobody has judged yet (AUTO-1 to AUTO-7).
 
 use base::{ObjectId, UtcMicros};
 use model::{Body, Kind, ObjectState, Value};
@@ -24,20 +24,24 @@ pub struct CaptureCaps {
     pub reserve: i64,
 }
 
-/// A key whose owner proved that it is his.
+/// A key or certificate whose owner proved that it is his, or an authority's that came with it.
 #[derive(Clone, Debug)]
 pub struct NewCapture {
+    /// What its object is: [`Kind::Key`] or [`Kind::Certificate`].
+    pub kind: Kind,
+    /// What the object says of it, but for its comment.
+    pub body: Body,
     /// As `ED25519`.
     pub algorithm: String,
     /// Size in bits.
     pub bits: u32,
-    /// SHA-256 of the SSH form.
+    /// SHA-256 of the SSH form of a key, of the octets of a certificate.
     pub fingerprint: [u8; 32],
     /// SHA-256 of the SubjectPublicKeyInfo.
     pub spki_sha256: [u8; 32],
-    /// SSH form.
+    /// SSH form of a key, DER of a certificate.
     pub public_blob: Vec<u8>,
-    /// Gate that it was shown at, or the site whose server showed it.
+    /// Gate or TLS profile that it was shown at, or the site whose server showed it.
     pub gate: String,
     /// Login name it came with; empty for a host key.
     pub login: String,
@@ -97,11 +101,13 @@ pub enum Cap {
     Reserve,
 }
 
-/// A captured key as stored.
+/// A captured key or certificate as stored.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CaptureRow {
-    /// Its key object.
+    /// Its object.
     pub id: ObjectId,
+    /// What that is.
+    pub kind: Kind,
     /// Name of the object.
     pub alias: String,
     /// Group of the object.
@@ -203,9 +209,9 @@ async fn store(conn: &mut Conn, new: NewCapture, now: UtcMicros) -> Result<Captu
     if let Some(cap) = full(conn, &new).await? {
         return Ok(CaptureOutcome::Full(cap));
     }
-    let alias = free_alias(conn, &new.fingerprint).await?;
+    let alias = free_alias(conn, new.kind, &new.fingerprint).await?;
     let actor = Actor { name: "gateway".to_owned(), origin: new.source.clone() };
-    let (action, kind) = ("CAPTURE".to_owned(), Kind::Key.as_str());
+    let (action, kind) = ("CAPTURE".to_owned(), new.kind.as_str());
     let task = Task { actor, action, kind, name: alias.clone(), now };
     let about = json!({ "gate": new.gate, "login": new.login, "source": new.source }).to_string();
     let capture = args![new.fingerprint, new.gate.as_str(), 0, new.login.as_str(), new.source.as_str(), now];
@@ -226,14 +232,10 @@ async fn store(conn: &mut Conn, new: NewCapture, now: UtcMicros) -> Result<Captu
 }
 
 fn object(new: NewCapture, alias: String) -> NewObject {
-    let text = |text: &str| Value::Text(text.to_owned());
-    let body = Body::from([
-        ("algorithm".to_owned(), text(&new.algorithm)),
-        ("type".to_owned(), text("PUBLIC")),
-        ("comments".to_owned(), text(&base::brief(&new.comment, COMMENT_MAX))),
-    ]);
+    let mut body = new.body;
+    body.insert("comments".to_owned(), Value::Text(base::brief(&new.comment, COMMENT_MAX)));
     let credential = NewCredential {
-        class: "KEY".to_owned(),
+        class: new.kind.as_str().to_owned(),
         algorithm: new.algorithm,
         bits: new.bits,
         fingerprint: new.fingerprint,
@@ -243,7 +245,7 @@ fn object(new: NewCapture, alias: String) -> NewObject {
     };
     NewObject {
         uid: new.uid,
-        kind: Kind::Key,
+        kind: new.kind,
         name: alias,
         group: new.group,
         state: ObjectState::ToCheck,
@@ -273,16 +275,19 @@ async fn full(conn: &mut Conn, new: &NewCapture) -> Result<Option<Cap>, DbError>
 }
 
 /// A name made of the fingerprint: the same key gets the same name again after it was deleted.
-async fn free_alias(conn: &mut Conn, fingerprint: &[u8; 32]) -> Result<String, DbError> {
+async fn free_alias(conn: &mut Conn, kind: Kind, fingerprint: &[u8; 32]) -> Result<String, DbError> {
     let digits = base::hex(fingerprint);
-    for len in [8, 12, 18] {
-        let alias = format!("Imported_Key_{}", digits.get(..len).unwrap_or_default());
-        match writes::free_name(conn, Kind::Key, &alias, None).await {
+    let prefix = if kind == Kind::Certificate { "Imported_Certificate_" } else { "Imported_Key_" };
+    // Names have 31 characters.
+    let lens = if kind == Kind::Certificate { [6, 8, 10] } else { [8, 12, 18] };
+    for len in lens {
+        let alias = format!("{prefix}{}", digits.get(..len).unwrap_or_default());
+        match writes::free_name(conn, kind, &alias, None).await {
             Err(DbError::Exists { .. } | DbError::CaseClash { .. }) => {}
             other => return other.map(|()| alias),
         }
     }
-    Err(DbError::Exists { kind: Kind::Key.as_str(), name: format!("Imported_Key_{digits}") })
+    Err(DbError::Exists { kind: kind.as_str(), name: format!("{prefix}{digits}") })
 }
 
 fn known(mut row: Columns) -> Result<CaptureOutcome, DbError> {
@@ -300,6 +305,7 @@ fn row(mut row: Columns) -> Result<CaptureRow, DbError> {
     let row = &mut row;
     Ok(CaptureRow {
         id: ObjectId(row.int()?),
+        kind: writes::kind(row)?,
         alias: row.text()?,
         group: row.text()?,
         state: writes::state(row)?,
@@ -330,16 +336,16 @@ const CAPTURE: &str = "INSERT INTO capture (fingerprint, gate, object_id, login,
 const COUNTS: &str = "SELECT \
     (SELECT COUNT(*) FROM capture AS c JOIN object AS o ON o.id = c.object_id WHERE c.source = $1 AND o.state = 'C'), \
     (SELECT COUNT(*) FROM capture AS c JOIN object AS o ON o.id = c.object_id WHERE c.gate = $2 AND o.state = 'C'), \
-    (SELECT COUNT(*) FROM object AS o WHERE o.state = 'C' AND o.kind = 'KEY' \
+    (SELECT COUNT(*) FROM object AS o WHERE o.state = 'C' AND o.kind IN ('KEY', 'CERTIFICATE') \
       AND EXISTS (SELECT 1 FROM capture AS c WHERE c.object_id = o.id))";
 
 macro_rules! list_sql {
     () => {
-        "SELECT o.id, o.name, o.grp, o.state, k.alg, k.bits, c.fingerprint, c.gate, c.login, c.source, c.at, c.last_at, \
+        "SELECT o.id, o.kind, o.name, o.grp, o.state, k.alg, k.bits, c.fingerprint, c.gate, c.login, c.source, c.at, c.last_at, \
          c.tries FROM capture AS c JOIN object AS o ON o.id = c.object_id JOIN credential AS k ON k.object_id = o.id"
     };
 }
 const LIST: &str = concat!(list_sql!(), " ORDER BY c.at DESC, o.id");
 const LIST_PENDING: &str = concat!(list_sql!(), " WHERE o.state = 'C' ORDER BY c.at DESC, o.id");
-const BY_ALIAS: &str = concat!(list_sql!(), " WHERE o.kind = 'KEY' AND o.name = $1 ORDER BY c.at");
+const BY_ALIAS: &str = concat!(list_sql!(), " WHERE o.kind IN ('KEY', 'CERTIFICATE') AND o.name = $1 ORDER BY c.at");
 const BY_FINGERPRINT: &str = concat!(list_sql!(), " WHERE c.fingerprint = $1 ORDER BY c.at");

@@ -14,7 +14,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::events::{Event, Events};
 use crate::limits::{LEASE, PROTOCOL_CONNECTIONS_MAX};
-use crate::load;
+use crate::load::{Reloaded, Stored};
 use crate::node::{Node, Recorded};
 use crate::queue::Queue;
 use crate::route::Settling;
@@ -136,6 +136,8 @@ pub struct Engine {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) options: EngineOptions,
     pub(crate) model: ArcSwap<(Arc<Snapshot>, Arc<Vec<Problem>>)>,
+    /// What was read of the configuration last.
+    pub(crate) known: Mutex<Stored>,
     /// Held while the configuration is read: the older of two readings must not win.
     pub(crate) reading: tokio::sync::Mutex<()>,
     pub(crate) events: Events,
@@ -151,6 +153,7 @@ pub struct Engine {
     pub(crate) node: Arc<Node>,
     pub(crate) clock_seen: crate::clock::Seen,
     pub(crate) alarms: Mutex<crate::admit::Told>,
+    pub(crate) pictured: crate::certificates::Pictured,
     pub(crate) logins: Mutex<crate::admit::Noted>,
     /// Held while an upload that has a limit is committed, so that no two of them take the same room.
     pub(crate) limited: tokio::sync::Mutex<()>,
@@ -178,7 +181,8 @@ impl Engine {
     pub async fn start(parts: EngineParts) -> Result<Arc<Self>, StartError> {
         let EngineParts { db, store, master, clock, options } = parts;
         let gateway_id = gateway_id(&db).await?;
-        let loaded = load::load(&db).await?;
+        let stored = Stored::read(&db).await?;
+        let loaded = Reloaded::of(&stored);
         let frost = crate::care::Frost::load(&db).await?;
         let node = Arc::new(Node::begin(&db, &options, clock.as_ref()).await?);
         store.attach(Arc::new(Recorded { db: db.clone(), node: node.clone() }));
@@ -192,6 +196,7 @@ impl Engine {
         crate::sync::lock(&events.ledger).label_sites(options.label_sites);
         let engine = Arc::new(Self {
             model: ArcSwap::from_pointee((loaded.snapshot, loaded.problems)),
+            known: Mutex::new(stored),
             db,
             store,
             master,
@@ -205,6 +210,7 @@ impl Engine {
             downloads: Mutex::default(),
             running: Mutex::default(),
             alarms: Mutex::default(),
+            pictured: Mutex::default(),
             logins: Mutex::default(),
             settling: Settling::default(),
             queue: Queue::default(),

@@ -6,6 +6,7 @@
 
 pub mod admit;
 pub mod care;
+pub mod certificates;
 mod clock;
 mod digest;
 mod engine;

@@ -3,25 +3,24 @@
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use base::Secret;
 use channel::{
-    Accepted, Admission, AdmissionLimits, Answer, Authenticator, ChannelService, Limits, Listener, Methods, Pipe,
-    ServerParams, SessionReport, SshError, serve_ssh,
+    Accepted, Admission, AdmissionLimits, Answer, Authenticator, ChannelService, Limits, Link, Listener, Methods, Pipe,
+    ServerParams, SessionReport, SshError, TlsServer, serve_ssh,
 };
-use engine::admit::{Admitted, AuthAnswer, AuthSession, MethodsLeft, Vault};
+use engine::admit::{Admitted, AuthAnswer, AuthSession, LoginRules, MethodsLeft, Vault};
 use engine::{Engine, ListenerStand};
 use keys::PublicKey;
 use model::{Binding, Inbound, Security, SshProfile, match_inbound};
+use protocols::{Call, Carrier, Inward, Served, TlsProfiles, Transport};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::system::HandedSockets;
 
-/// The one protocol that listeners serve so far.
-const PROTOCOL: &str = "SFTP";
 /// Software name in our version line: no version, so that strangers learn nothing (BP-20).
 const BANNER: &str = "Gatehouse";
 /// Wait after a failed accept, so that a lack of file descriptors does not spin.
@@ -58,6 +57,7 @@ impl Drop for Accepting {
 struct Door {
     engine: Arc<Engine>,
     vault: Arc<Vault>,
+    profiles: Arc<TlsProfiles>,
     admission: Admission,
     drain: Duration,
     stopping: watch::Receiver<bool>,
@@ -68,7 +68,8 @@ impl Acceptors {
     pub(crate) fn new(engine: Arc<Engine>, vault: Arc<Vault>, drain: Duration, handed: HandedSockets) -> Self {
         let stopping = engine.stopping();
         let admission = Admission::new(AdmissionLimits::default());
-        let door = Door { engine, vault, admission, drain, stopping };
+        let profiles = Arc::new(TlsProfiles::new(Arc::clone(&engine), Arc::clone(&vault)));
+        let door = Door { engine, vault, profiles, admission, drain, stopping };
         let (open, unclaimed, failed) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         Self { door: Arc::new(door), open, handed, unclaimed, failed }
     }
@@ -120,7 +121,7 @@ impl Acceptors {
             match bound.and_then(|listener| listener.local_addr().map(|local| (listener, local))) {
                 Ok((listener, local)) => {
                     tracing::info!(listener = %name, address = %local, "listening");
-                    let tasks = vec![self.door.serve(listener)];
+                    let tasks = vec![self.door.serve(listener, &name)];
                     self.open.insert(name, Open { wanted: place, local, tasks });
                     return;
                 }
@@ -144,7 +145,7 @@ impl Acceptors {
                     if place.address.port() > 0 && local.port() != place.address.port() {
                         tracing::warn!(listener = %name, object = %place, socket = %local, "the socket has another port than the object says");
                     }
-                    let task = self.door.serve(listener);
+                    let task = self.door.serve(listener, &name);
                     match &mut open {
                         Some(open) => open.tasks.push(task),
                         None => open = Some(Open { wanted: place.clone(), local, tasks: vec![task] }),
@@ -211,8 +212,8 @@ impl Acceptors {
 }
 
 impl Door {
-    fn serve(self: &Arc<Self>, listener: Listener) -> Accepting {
-        Accepting(tokio::spawn(accept(listener, Arc::clone(self))))
+    fn serve(self: &Arc<Self>, listener: Listener, name: &str) -> Accepting {
+        Accepting(tokio::spawn(accept(listener, name.into(), Arc::clone(self))))
     }
 }
 
@@ -227,10 +228,10 @@ async fn refuse(listener: Listener) {
 }
 
 /// Accepts until the task is aborted. Sessions are detached: closing the listener lets them go on.
-async fn accept(listener: Listener, door: Arc<Door>) {
+async fn accept(listener: Listener, name: Arc<str>, door: Arc<Door>) {
     loop {
         match listener.accept().await {
-            Ok(accepted) => drop(tokio::spawn(connection(accepted, Arc::clone(&door)))),
+            Ok(accepted) => drop(tokio::spawn(connection(accepted, Arc::clone(&name), Arc::clone(&door)))),
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -239,24 +240,77 @@ async fn accept(listener: Listener, door: Arc<Door>) {
     }
 }
 
-async fn connection(accepted: Accepted, door: Arc<Door>) {
+async fn connection(accepted: Accepted, name: Arc<str>, door: Arc<Door>) {
     let _counted = door.engine.vitals().session();
     let inbound = Inbound::new(accepted.local, accepted.peer);
     let snapshot = door.engine.snapshot();
+    // What it says now counts: a change acts on the next connection.
+    let Some(listener) = snapshot.listener(&name) else { return };
+    let Some(carrier) = protocols::carrier(&listener.protocol) else { return };
     let decision = match_inbound(&inbound, &snapshot);
-    match decision.result.map(|matched| matched.security) {
-        Ok(Security::Ssh(profile)) => ssh(accepted, inbound, Arc::clone(profile), &door).await,
-        Ok(_) => {
-            tracing::warn!(peer = %inbound.peer, local = %inbound.local, event = 107, "closed: SFTP needs a network profile with SSH");
+    let refused = |what: &str| {
+        let protocol = carrier.descriptor().name;
+        tracing::warn!(peer = %inbound.peer, local = %inbound.local, event = 107, "closed: {protocol} needs a network profile with {what}");
+    };
+    match (carrier.descriptor().transport, decision.result.map(|matched| matched.security)) {
+        (Transport::Ssh, Ok(Security::Ssh(profile))) => {
+            ssh(accepted, (inbound, carrier), Arc::clone(profile), &door).await;
         }
+        (Transport::Ssh, Ok(_)) => refused("SSH"),
+        (Transport::Link, Ok(Security::Clear)) => call(accepted, carrier, (Arc::clone(listener), None), &door).await,
+        (Transport::Link, Ok(Security::Tls(profile))) => match door.profiles.server(profile).await {
+            Ok(tls) => call(accepted, carrier, (Arc::clone(listener), Some(tls)), &door).await,
+            Err(error) => {
+                tracing::error!(peer = %inbound.peer, profile = %profile.name, event = 12, %error, "closed: no TLS");
+            }
+        },
+        (Transport::Link, Ok(_)) => refused("TLS, or NONE for a connection in clear"),
         // Closed before a banner, by dropping the connection (NET-1).
-        Err(refusal) => {
+        (_, Err(refusal)) => {
             tracing::warn!(peer = %inbound.peer, local = %inbound.local, event = refusal.event, why = %refusal, "closed");
         }
     }
 }
 
-async fn ssh(accepted: Accepted, inbound: Inbound, profile: Arc<SshProfile>, door: &Arc<Door>) {
+/// A protocol that secures its connection and logs in by itself.
+async fn call(
+    accepted: Accepted,
+    carrier: &'static dyn Carrier,
+    (listener, tls): (Arc<model::Listener>, Option<TlsServer>),
+    door: &Arc<Door>,
+) {
+    let inbound = Inbound::new(accepted.local, accepted.peer);
+    let protocol = carrier.descriptor().name;
+    let login = AuthSession::new(Arc::clone(&door.engine), inbound, protocol, LoginRules::password());
+    let (link, ticket) = Link::accepted(accepted);
+    let call = Call {
+        link,
+        tls,
+        profiles: Arc::clone(&door.profiles),
+        login,
+        engine: Arc::clone(&door.engine),
+        listener,
+        ticket,
+        stopping: door.stopping.clone(),
+        drain: door.drain,
+    };
+    let began = Instant::now();
+    let Served { login, requests, octets_in, octets_out, error } = carrier.serve(Inward::Link(Box::new(call))).await;
+    let (peer, seconds) = (inbound.peer, began.elapsed().as_secs());
+    match login {
+        Some(login) => {
+            tracing::info!(%peer, protocol, login, requests, octets_in, octets_out, seconds, reason = error, "session ended");
+        }
+        None => tracing::info!(%peer, protocol, requests, reason = error, "connection ended without a login"),
+    }
+}
+
+async fn ssh(
+    accepted: Accepted,
+    (inbound, carrier): (Inbound, &'static dyn Carrier),
+    profile: Arc<SshProfile>,
+    door: &Arc<Door>,
+) {
     let snapshot = door.engine.snapshot();
     let host_keys = match door.vault.keys(&door.engine, &snapshot, &profile.private_keys).await {
         Ok(keys) => keys,
@@ -265,8 +319,8 @@ async fn ssh(accepted: Accepted, inbound: Inbound, profile: Arc<SshProfile>, doo
             return;
         }
     };
-    let session = AuthSession::new(Arc::clone(&door.engine), inbound, PROTOCOL, Arc::clone(&profile));
-    let login = Arc::new(Login { session, admitted: OnceLock::new(), door: Arc::clone(door) });
+    let session = AuthSession::new(Arc::clone(&door.engine), inbound, carrier.descriptor().name, profile.as_ref());
+    let login = Arc::new(Login { session, carrier, admitted: OnceLock::new(), door: Arc::clone(door) });
     let limits = Limits { drain: door.drain, ..Limits::of(&profile) };
     let params =
         ServerParams { profile, host_keys, banner: BANNER.to_owned(), limits, ticket: Some(Arc::new(accepted.ticket)) };
@@ -295,6 +349,7 @@ fn ended(report: &SessionReport) {
 /// One connection's login, and the service of its channels once it is in.
 struct Login {
     session: AuthSession,
+    carrier: &'static dyn Carrier,
     admitted: OnceLock<Arc<Admitted>>,
     door: Arc<Door>,
 }
@@ -341,8 +396,9 @@ impl Authenticator for Login {
 #[async_trait]
 impl ChannelService for Login {
     async fn subsystem(&self, _name: &str, pipe: Pipe) {
-        let (Some(admitted), Some(carrier)) = (self.admitted.get(), protocols::carrier(PROTOCOL)) else { return };
-        let served = carrier.serve(pipe, Arc::clone(&self.door.engine), Arc::clone(admitted)).await;
+        let Some(admitted) = self.admitted.get() else { return };
+        let (engine, who) = (Arc::clone(&self.door.engine), Arc::clone(admitted));
+        let served = self.carrier.serve(Inward::Channel { pipe, engine, who }).await;
         tracing::debug!(login = %base::Shown::from(admitted.login.as_str()), ?served, "channel ended");
     }
 }

@@ -1,6 +1,7 @@
 //! The whole configuration at one revision, read and indexed. It never changes; a change makes a new one.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::kinds::application::Application;
@@ -75,13 +76,14 @@ impl Snapshot {
     /// profiles, gates and gate groups stay in their place to refuse, so that none less strict serves instead.
     #[must_use]
     pub fn build(objects: Vec<Object>, keys: Vec<KeyEntry>, revision: i64) -> (Self, Vec<Problem>) {
+        let objects = objects.into_iter().map(Arc::new).collect();
         Self::build_with(objects, (keys, Vec::new(), Vec::new()), revision)
     }
 
     /// As [`Self::build`], with certificates and revocation lists.
     #[must_use]
     pub fn build_with(
-        objects: Vec<Object>,
+        objects: Vec<Arc<Object>>,
         (keys, certificates, crls): (Vec<KeyEntry>, Vec<CertificateEntry>, Vec<CrlEntry>),
         revision: i64,
     ) -> (Self, Vec<Problem>) {
@@ -91,7 +93,7 @@ impl Snapshot {
         snapshot.certificates = certificates.into_iter().map(|c| (c.name.clone(), Arc::new(c))).collect();
         snapshot.keys = keys.into_iter().map(|key| (key.alias.as_str().to_owned(), Arc::new(key))).collect();
         for object in objects {
-            snapshot.add(Arc::new(object), &mut found);
+            snapshot.add(object, &mut found);
         }
         snapshot.index();
         found.extend(problems::across(&snapshot));
@@ -185,6 +187,20 @@ impl Snapshot {
         let chains =
             self.cgate_groups.keys().map(|name| (name.clone(), group_chain::Chain::of(name, &self.cgate_groups)));
         self.chains = chains.collect();
+    }
+
+    /// A listener.
+    #[must_use]
+    pub fn listener(&self, name: &str) -> Option<&Arc<Listener>> {
+        self.listeners.get(name)
+    }
+
+    /// The listener that takes calls at `local`: one of that very address before one of every address.
+    #[must_use]
+    pub fn listener_at(&self, local: SocketAddr) -> Option<&Arc<Listener>> {
+        let there = self.listeners.values().filter(|l| l.enabled && l.port == local.port());
+        let fits = |l: &&Arc<Listener>| l.address.is_unspecified() || l.address.to_canonical() == local.ip();
+        there.filter(fits).min_by_key(|l| l.address.is_unspecified())
     }
 
     /// Listeners by name.

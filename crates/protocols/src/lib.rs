@@ -3,14 +3,21 @@
 //! A carrier owns a connection. Quota, resume, rights and checksums are behind [`engine`]; nothing of that is here.
 
 mod carriers;
+pub mod files;
+pub mod outward;
+mod tls;
 
-pub use carriers::{Carrier, Descriptor, Role, SEEN_MAX, Seen, Served};
+pub use carriers::{Call, Carrier, Descriptor, Inward, LinkWay, Role, Served, Transport, Unopened, Way};
+pub use outward::{CallTls, Outward, SEEN_MAX, Seen};
+pub use tls::{TlsProfiles, session_fits_site, trusted};
 
+/// FTP itself, for those who are an FTP client or server beside the gateway's own paths.
+pub use carriers::ftp;
 /// SFTP itself, for those who are an SFTP client or server beside the gateway's own paths: demo and tests.
 pub use carriers::sftp;
 
 /// A new carrier is its folder and one line here.
-pub static CARRIERS: &[&dyn Carrier] = &[&carriers::sftp::Sftp];
+pub static CARRIERS: &[&dyn Carrier] = &[&carriers::ftp::Ftp, &carriers::sftp::Sftp];
 
 /// The carrier of a protocol, by the name that objects give it.
 #[must_use]

@@ -5,6 +5,7 @@ A carrier has
 - `set_up(gateway, server_port, server)`: by commands, a partner `alpha` whose files go to the partner `bravo` at that
   port, and a partner `keeper` whose files stay; returns nothing;
 - `server(folder, gateway)`: the real server of partner `bravo`, with `files` (the folder where files arrive), `stop()`;
+- `inward(gateway)`: the port that clients call;
 - `upload(folder, port, login, name, path, again)`: starts a real client that sends `path` as `name`; `again` after a try
   that was not acknowledged; gives a process whose exit code 0 is the acknowledgement;
 - `listed(folder, port, login)`: what the client sees in the partner's folder, as {name: octets};
@@ -14,6 +15,7 @@ A carrier has
 """
 
 from carriers.folders import Folders
+from carriers.ftp import Ftp
 from carriers.sftp import Sftp
 
-CARRIERS = {carrier.name: carrier for carrier in (Sftp, Folders)}
+CARRIERS = {carrier.name: carrier for carrier in (Sftp, Ftp, Folders)}

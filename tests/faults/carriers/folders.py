@@ -54,6 +54,9 @@ class Folders:
             words = ["-name", login, "-real_path", str(drop), "-ready", "RENAME", "-period_s", "1", *more]
             gateway.run("handoff", "create_drop", *words)
 
+    def inward(self, gateway):
+        return gateway.port("key")
+
     def server(self, folder, _gateway):
         return There(folder)
 

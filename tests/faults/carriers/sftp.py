@@ -31,6 +31,9 @@ class Sftp:
         gateway.remote("bravo", There, retry_s=1)
         gateway.route("alpha", "bravo")
 
+    def inward(self, gateway):
+        return gateway.port("key")
+
     def server(self, folder, gateway):
         """While the file `shuffled` is there, the answers come in another order (its text is the seed)."""
         self.shuffled = folder / "shuffled"

@@ -17,7 +17,7 @@ class Scene:
     def __init__(self, gateway, keys, folder):
         self.gateway, self.keys, self.folder = gateway, keys, folder
         self.port = free_port()
-        self.places = {"2222": str(self.port), "2223": str(free_port()), "2224": str(free_port()), "0.0.0.0": HOST, "/usr/local/bin": str(folder / "bin")}
+        self.places = {"2222": str(self.port), "2221": str(free_port()), "2223": str(free_port()), "2224": str(free_port()), "0.0.0.0": HOST, "/usr/local/bin": str(folder / "bin")}
         self.files()
         if self.begun:
             gateway.start()
@@ -33,6 +33,7 @@ class Scene:
             (self.folder / f"{name}.pub").write_text(self.keys(key).line + "\n")
         (self.folder / "order.xml").write_text("<order/>\n")
         (self.folder / "export.key").write_text("07" * 32 + "\n")
+        (self.folder / "carol.password").write_text("s3cret\n")
         (self.folder / "bin").mkdir()
 
     def partners(self):
@@ -112,6 +113,14 @@ class Routing(Scene):
         words = [str(self.numbers.get(word, word)) for word in super().words(words)]
         # The path is one that the gateway sees, which has another working folder.
         return [str(self.folder / word) if word == "order.xml" else word for word in words]
+
+
+class FtpClient(Scene):
+    def prepare(self):
+        """The certificate of a partner's authority, and the password that it gave us."""
+        words = ["req", "-x509", "-newkey", "rsa:2048", "-noenc", "-days", "900", "-subj", "/CN=ca", "-keyout", "ca.key", "-out", "partner.cer"]
+        subprocess.run([need("openssl"), *words], cwd=self.folder, check=True, capture_output=True, timeout=60)
+        (self.folder / "dave.password").write_text("open sesame\n")
 
 
 class Care(Scene):
@@ -197,4 +206,12 @@ class Tokens(Scene):
             settings.write(hsm.settings(f'[master_key]\ntoken_key = "{hsm.uri("gatehouse-master")}"\n'))
 
 
-SCENES = {"tokens.md": Tokens, "certificates.md": Certificates, "start.md": Start, "keys.md": Keys, "sftp-client.md": Routing, "care.md": Care}
+SCENES = {
+    "tokens.md": Tokens,
+    "certificates.md": Certificates,
+    "start.md": Start,
+    "keys.md": Keys,
+    "sftp-client.md": Routing,
+    "ftp-client.md": FtpClient,
+    "care.md": Care,
+}

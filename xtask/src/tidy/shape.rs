@@ -74,12 +74,27 @@ fn names(source: &Source, protocol: &str) -> Vec<Finding> {
         return Vec::new();
     }
     let rule = "a protocol is named in its folder and its registration line only".to_owned();
-    let named = |code: &str| {
-        let low = code.to_lowercase();
-        low.contains(protocol)
-    };
-    let found = source.body().filter(|(_, code)| named(code));
+    let found = source.body().filter(|(_, code)| words(code).any(|word| word == protocol));
     found.map(|(line, _)| finding("protocol-name", &source.path, line, protocol, rule.clone())).collect()
+}
+
+/// The words of identifiers, in lower case: `SftpClient`, `sftp_client` and `SFTP_CLIENT` have the same two. So a protocol
+/// whose name ends another's, or begins some other word, is not taken for it.
+fn words(code: &str) -> impl Iterator<Item = String> {
+    let mut all = vec![String::new()];
+    let mut before = ' ';
+    for c in code.chars() {
+        let begins = c.is_uppercase() && !before.is_uppercase();
+        if let (true, Some(word)) = (c.is_alphanumeric() && !begins, all.last_mut()) {
+            word.extend(c.to_lowercase());
+        } else if c.is_alphanumeric() {
+            all.push(c.to_lowercase().collect());
+        } else {
+            all.push(String::new());
+        }
+        before = c;
+    }
+    all.into_iter().filter(|word| !word.is_empty())
 }
 
 /// A file of wire code with a decoder is tried with vectors.
@@ -139,6 +154,8 @@ mod tests {
         let names = |text| found(&[home, ("crates/engine/src/a.rs", text)]).contains(&"protocol-name xftp".to_owned());
         assert!(names("fn is_xftp() {}"));
         assert!(names("enum P { Xftp }"));
+        assert!(names("struct XftpClient;") && names("const XFTP_OUT: u8 = 1;"));
+        assert!(!names("enum P { AxftpClient, XftPolicy, Oxftp }"));
         assert!(!names("// xftp\nlet a = \"xftp\";"));
         assert!(!names("fn a() {}\n#[cfg(test)]\nmod tests {\nfn xftp() {}\n}"));
     }

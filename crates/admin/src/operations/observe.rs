@@ -103,12 +103,17 @@ async fn inbound(context: &Context, input: &Input) -> Result<Output, OpError> {
     let inbound = Inbound::new(address(input, "local")?, address(input, "peer")?);
     let snapshot = context.engine.snapshot();
     let decision = model::match_inbound(&inbound, &snapshot);
+    let listener = snapshot.listener_at(inbound.local);
+    let (protocol, over_ssh) = listener.map_or(("SFTP", true), |l| (l.protocol.as_str(), l.over_ssh()));
     let mut lines = reasons(&decision.why);
     let (outcome, mut facts) = match decision.result {
         Ok(matched) => {
             let profile = match matched.security {
-                Security::Ssh(profile) => format!("SSH profile {}", profile.name),
-                _ => "no SSH: an SFTP listener closes it (event 107)".to_owned(),
+                Security::Ssh(profile) if over_ssh => format!("SSH profile {}", profile.name),
+                Security::Tls(profile) if !over_ssh => format!("TLS profile {}", profile.name),
+                Security::Clear if !over_ssh => "in clear".to_owned(),
+                _ if over_ssh => format!("no SSH: the {protocol} listener closes it (event 107)"),
+                _ => format!("SSH: the {protocol} listener closes it (event 107)"),
             };
             let facts = json!({ "network_profile": matched.network.name, "security": profile });
             (format!("=> network profile {}, {profile}", matched.network.name), facts)
@@ -117,7 +122,7 @@ async fn inbound(context: &Context, input: &Input) -> Result<Output, OpError> {
     };
     lines.push(outcome);
     if let Some(login) = input.text("login") {
-        let (more, gate) = gate(&inbound, login, &snapshot);
+        let (more, gate) = gate((&inbound, protocol), login, &snapshot);
         lines.extend(more);
         if let Some(all) = facts.as_object_mut() {
             all.insert("login".to_owned(), gate);
@@ -126,8 +131,8 @@ async fn inbound(context: &Context, input: &Input) -> Result<Output, OpError> {
     Ok(Output::Story { lines, facts })
 }
 
-fn gate(inbound: &Inbound, login: &str, snapshot: &Snapshot) -> (Vec<String>, serde_json::Value) {
-    let decision = model::choose_gate(inbound, "SFTP", login, snapshot);
+fn gate((inbound, protocol): (&Inbound, &str), login: &str, snapshot: &Snapshot) -> (Vec<String>, serde_json::Value) {
+    let decision = model::choose_gate(inbound, protocol, login, snapshot);
     let mut lines = vec![String::new(), format!("login {login:?}")];
     lines.extend(reasons(&decision.why));
     let (outcome, facts) = match decision.result {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use keys::PublicKey;
+use keys::certificate::Certificate;
+use keys::{Fingerprint, PublicKey};
 use model::ssh_algorithms::{Algorithm, Class};
 use model::{Field, HostPort, Snapshot, SshProfile, SshRole};
 use serde_json::{Value as Json, json};
@@ -11,14 +12,24 @@ use crate::partner::{CallPartner, Probe, address};
 use crate::{Context, Effect, Input, InputError, OpError, Operation, Output, Param, Resource, Right};
 
 /// The family.
-pub(super) static OPERATIONS: &[Operation] = &[Operation {
-    name: "probe sftp",
-    title: "Call a server without logging in: its version, algorithms, host keys, and which profile would do",
-    right: Right { resource: Resource::Sites, letter: 'A' },
-    effect: Effect::Control,
-    params,
-    run: |context, input| Box::pin(probe(context, input)),
-}];
+pub(super) static OPERATIONS: &[Operation] = &[
+    Operation {
+        name: "probe sftp",
+        title: "Call a server without logging in: its version, algorithms, host keys, and which profile would do",
+        right: Right { resource: Resource::Sites, letter: 'A' },
+        effect: Effect::Control,
+        params,
+        run: |context, input| Box::pin(probe(context, input)),
+    },
+    Operation {
+        name: "probe tls",
+        title: "Call a server by TLS from the first octet: versions, suites, certificates, and which profile would do",
+        right: Right { resource: Resource::Sites, letter: 'A' },
+        effect: Effect::Control,
+        params,
+        run: |context, input| Box::pin(probe_tls(context, input)),
+    },
+];
 
 fn params() -> Vec<Param> {
     let at = Field::text("address", 261, "the server, as HOST or HOST:PORT").required();
@@ -57,6 +68,57 @@ async fn probe(context: &Context, input: &Input) -> Result<Output, OpError> {
         "host_keys": keys.iter().map(key).collect::<Vec<_>>(),
         "failure": first.failure,
         "profiles": fits.iter().map(|(name, why)| json!({ "name": name, "missing": why })).collect::<Vec<_>>(),
+    });
+    Ok(Output::tested(lines, facts, good))
+}
+
+async fn probe_tls(context: &Context, input: &Input) -> Result<Output, OpError> {
+    let at = address(input.text("address").ok_or(InputError::Absent("address"))?)?;
+    let caller = context.caller.as_deref().ok_or_else(|| OpError::Failed("nobody here can call".to_owned()))?;
+    let probe = caller.probe_tls(&at).await.map_err(OpError::Refused)?;
+    let line = |title: &str, text: &str| format!("  {title:<13}  {text}");
+    let mut lines = vec![match probe.versions.is_empty() {
+        true => format!("{at} speaks no TLS that we do: {}", probe.failure),
+        false => format!("{at} speaks {}", probe.versions.join(", ")),
+    }];
+    lines.extend(probe.suites.iter().map(|(suite, group)| line("suite", &format!("{suite} {group}"))));
+    for certificate in &probe.chain {
+        let (subject, until) = (certificate.subject(), certificate.not_after());
+        lines.push(line("certificate", &format!("{subject}, {}, until {until}", certificate.key_text())));
+        lines.push(line("", &format!("{} {}", Fingerprint(*certificate.sha256()), certificate.issuer())));
+    }
+    match probe.asks.as_deref() {
+        None => {}
+        Some([]) => lines.push(line("asks for", "a certificate of ours")),
+        Some(names) => lines.push(line("asks for", &format!("a certificate of ours by {}", names.join("; ")))),
+    }
+    for (name, fits) in &probe.profiles {
+        lines.push(line(
+            "profile",
+            &match fits {
+                Ok(how) => format!("{name} would do: {how}"),
+                Err(why) => format!("{name} would not: {why}"),
+            },
+        ));
+    }
+    let good = probe.profiles.iter().any(|(_, fits)| fits.is_ok());
+    let certificate = |c: &Certificate| {
+        json!({
+            "subject": c.subject().to_string(),
+            "issuer": c.issuer().to_string(),
+            "valid_until": c.not_after().to_string(),
+            "fingerprint": Fingerprint(*c.sha256()).to_string(),
+            "pem": keys::pem("CERTIFICATE", c.der()),
+        })
+    };
+    let facts = json!({
+        "address": at.to_string(),
+        "versions": probe.versions,
+        "suites": probe.suites.iter().map(|(suite, group)| json!({ "name": suite, "group": group })).collect::<Vec<_>>(),
+        "certificates": probe.chain.iter().map(certificate).collect::<Vec<_>>(),
+        "asks_for_certificate_of": probe.asks,
+        "failure": probe.failure,
+        "profiles": probe.profiles.iter().map(|(name, fits)| json!({ "name": name, "fits": fits.is_ok(), "text": match fits { Ok(text) | Err(text) => text } })).collect::<Vec<_>>(),
     });
     Ok(Output::tested(lines, facts, good))
 }

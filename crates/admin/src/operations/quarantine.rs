@@ -1,7 +1,8 @@
-//! Keys that partners showed and a person must judge (AUTO-1 to AUTO-7).
+//! Keys and certificates that partners showed and a person must judge (AUTO-1 to AUTO-7).
 
 use db::{CaptureRow, ObjectChange};
 use keys::Fingerprint;
+use keys::verify::{OwnChain, PathMode};
 use model::{Field, Kind, Object, ObjectState, Value};
 use serde_json::json;
 
@@ -17,7 +18,7 @@ const fn right(letter: char) -> Right {
 pub(super) static OPERATIONS: &[Operation] = &[
     Operation {
         name: "quarantine list",
-        title: "List keys that wait for a person",
+        title: "List keys and certificates that wait for a person",
         right: right('R'),
         effect: Effect::Read,
         params: || vec![Param::switch("all", "also those that were enabled or rejected")],
@@ -25,7 +26,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "quarantine show",
-        title: "Show a key with what is known of the partner, and words to compare by telephone",
+        title: "Show a key or certificate with what is known of the partner, and words to compare by telephone",
         right: right('R'),
         effect: Effect::Read,
         params: name_params,
@@ -33,7 +34,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "quarantine enable",
-        title: "Accept a key for the partner that showed it",
+        title: "Accept a key for the partner that showed it, or a certificate",
         right: right('U'),
         effect: Effect::Change,
         params: name_params,
@@ -41,7 +42,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "quarantine reject",
-        title: "Refuse a key for good; it stays known and does not come back",
+        title: "Refuse a key or certificate for good; it stays known and does not come back",
         right: right('U'),
         effect: Effect::Change,
         params: name_params,
@@ -51,8 +52,10 @@ pub(super) static OPERATIONS: &[Operation] = &[
 
 const NAME: Field = Field::text("name", 31, "name of the key, as listed").shorts(&["n"]).required();
 
-/// What stands before the name of a site in a capture of its host key.
+/// What stands before the name of a site in a capture of what its server showed.
 const SITE: &str = "site:";
+/// What stands before the name of the TLS profile that a client came by.
+const TLS: &str = "tls:";
 
 fn name_params() -> Vec<Param> {
     vec![Param::of(NAME).positional()]
@@ -64,10 +67,12 @@ fn name_of(input: &Input) -> Result<&str, OpError> {
 
 async fn list(context: &Context, input: &Input) -> Result<Output, OpError> {
     let rows = context.engine.db().captures().list(!input.is_set("all")).await.map_err(failed)?;
-    let columns = ["Name", "State", "Gate", "Login", "From", "First shown", "Times", "Algorithm", "Fingerprint"];
+    let columns =
+        ["Name", "Kind", "State", "Gate", "Login", "From", "First shown", "Times", "Algorithm", "Fingerprint"];
     let row = |c: CaptureRow| {
         vec![
             Cell::from(c.alias),
+            c.kind.as_str().into(),
             c.state.into(),
             c.gate.into(),
             c.login.into(),
@@ -84,7 +89,7 @@ async fn list(context: &Context, input: &Input) -> Result<Output, OpError> {
 async fn captured(context: &Context, alias: &str) -> Result<Vec<CaptureRow>, OpError> {
     let rows = context.engine.db().captures().by_alias(alias).await.map_err(failed)?;
     match rows.is_empty() {
-        true => Err(OpError::NotFound(format!("no captured key is called {alias}: see quarantine list"))),
+        true => Err(OpError::NotFound(format!("nothing captured is called {alias}: see quarantine list"))),
         false => Ok(rows),
     }
 }
@@ -96,11 +101,21 @@ async fn show(context: &Context, input: &Input) -> Result<Output, OpError> {
     if let Some(key) = rows.first() {
         let fingerprint = Fingerprint(key.fingerprint);
         lines.extend([
-            format!("Key          {} ({} {} bits), {}", key.alias, key.algorithm, key.bits, key.state.shown()),
+            format!(
+                "{:<12} {} ({} {} bits), {}",
+                title(key.kind),
+                key.alias,
+                key.algorithm,
+                key.bits,
+                key.state.shown()
+            ),
             format!("Fingerprint  {fingerprint}"),
             format!("In words     {}", fingerprint.words()),
-            String::new(),
         ]);
+        if key.kind == Kind::Certificate {
+            lines.extend(certificate_lines(context, &key.alias));
+        }
+        lines.push(String::new());
     }
     for row in &rows {
         let (known, data) = partner(context, row);
@@ -110,10 +125,7 @@ async fn show(context: &Context, input: &Input) -> Result<Output, OpError> {
         places.push(data);
     }
     lines.push(String::new());
-    lines.push(
-        "Ask the partner, by a number you knew before, to read the fingerprint or the words of its key to you."
-            .to_owned(),
-    );
+    lines.push("Ask the partner, by a number you knew before, to read the fingerprint or the words to you.".to_owned());
     lines.push(format!("If they are the same: quarantine enable {0}. If not: quarantine reject {0}", name_of(input)?));
     Ok(Output::Story { lines, facts: json!({ "key": name_of(input)?, "places": places }) })
 }
@@ -134,10 +146,16 @@ fn partner(context: &Context, row: &CaptureRow) -> (Vec<String>, serde_json::Val
         }
     }
     let has_keys = object.body.contains_key("bound_keys");
-    lines.push(match has_keys {
-        true => "  ATTENTION: this partner has other keys already; a change should have been announced".to_owned(),
-        false => "  this partner has no key yet".to_owned(),
-    });
+    match row.kind {
+        Kind::Certificate if kind == Kind::TlsProfile => {
+            lines.push("  who called is not known: the login would have come after TLS".to_owned());
+        }
+        Kind::Certificate => {}
+        _ => lines.push(match has_keys {
+            true => "  ATTENTION: this partner has other keys already; a change should have been announced".to_owned(),
+            false => "  this partner has no key yet".to_owned(),
+        }),
+    }
     (
         lines,
         json!({ "gate": row.gate, "login": row.login, "source": row.source, "tries": row.tries, "has_keys": has_keys }),
@@ -145,16 +163,66 @@ fn partner(context: &Context, row: &CaptureRow) -> (Vec<String>, serde_json::Val
 }
 
 fn place_of(gate: &str) -> (Kind, &str) {
-    gate.strip_prefix(SITE).map_or((Kind::Cgate, gate), |site| (Kind::RemoteSite, site))
+    match (gate.strip_prefix(SITE), gate.strip_prefix(TLS)) {
+        (Some(site), _) => (Kind::RemoteSite, site),
+        (None, Some(profile)) => (Kind::TlsProfile, profile),
+        (None, None) => (Kind::Cgate, gate),
+    }
+}
+
+const fn title(kind: Kind) -> &'static str {
+    if matches!(kind, Kind::Certificate) { "Certificate" } else { "Key" }
+}
+
+/// Whose it is, by its own words.
+fn certificate_lines(context: &Context, name: &str) -> Vec<String> {
+    let snapshot = context.engine.snapshot();
+    let Some(object) = snapshot.object(Kind::Certificate, name) else { return Vec::new() };
+    let fields = [
+        ("Subject", "subject_name"),
+        ("Names", "subject_alt_name"),
+        ("Issuer", "issuer_name"),
+        ("Until", "valid_until"),
+    ];
+    let line =
+        |(title, field): (&str, &str)| object.body.get(field).map(|value| format!("{title:<12} {}", Cell::from(value)));
+    fields.into_iter().filter_map(line).collect()
+}
+
+/// Enables a certificate. Whom it belongs to is said by sites, not by where it was shown.
+async fn enable_certificate(context: &Context, name: &str) -> Result<Output, OpError> {
+    let change = in_state(context, Kind::Certificate, name, ObjectState::Enabled).await?;
+    let mut warnings = changes::commit(context, ("quarantine enable", name), vec![change]).await?.warnings;
+    let store = context.engine.trust_store();
+    if let Some(entry) = store.by_alias(name) {
+        let chain = OwnChain::follow(&store, entry, PathMode::Rfc4158, context.engine.clock().now());
+        warnings.extend(
+            chain
+                .missing
+                .map(|issuer| format!("its issuer {issuer} is not in the store: it is not trusted before that one is")),
+        );
+        warnings.extend(chain.disabled.map(|(alias, state)| {
+            format!("{alias} above it is {state}: it is not trusted before that one is enabled, too")
+        }));
+    }
+    Ok(Output::Done {
+        text: format!("certificate {name} enabled"),
+        facts: vec![("name".to_owned(), name.into())],
+        warnings,
+    })
 }
 
 /// Binds the key to where it was shown and enables it, together.
 async fn enable(context: &Context, input: &Input) -> Result<Output, OpError> {
     let name = name_of(input)?;
+    let rows = captured(context, name).await?;
+    if rows.iter().any(|row| row.kind == Kind::Certificate) {
+        return enable_certificate(context, name).await;
+    }
     let mut bound = Vec::new();
     let mut warnings = Vec::new();
     let mut all = Vec::new();
-    for row in captured(context, name).await? {
+    for row in rows {
         let (kind, place) = place_of(&row.gate);
         let object = stored(context, kind, place).await?;
         if object.body.get("login_user").is_some_and(|v| Cell::from(v).to_string().contains(['*', '?'])) {
@@ -163,7 +231,7 @@ async fn enable(context: &Context, input: &Input) -> Result<Output, OpError> {
         all.push(ObjectChange::Update(changes::update(with_key(object, name), Vec::new())));
         bound.push(row.gate);
     }
-    all.push(in_state(context, name, ObjectState::Enabled).await?);
+    all.push(in_state(context, Kind::Key, name, ObjectState::Enabled).await?);
     warnings.extend(changes::commit(context, ("quarantine enable", name), all).await?.warnings);
     let text = format!("key {name} enabled for {}", bound.join(", "));
     Ok(Output::Done {
@@ -188,13 +256,14 @@ fn with_key(mut object: Object, key: &str) -> Object {
 
 async fn reject(context: &Context, input: &Input) -> Result<Output, OpError> {
     let name = name_of(input)?;
-    captured(context, name).await?;
-    let change = in_state(context, name, ObjectState::Disabled).await?;
+    let rows = captured(context, name).await?;
+    let kind = rows.first().map_or(Kind::Key, |row| row.kind);
+    let change = in_state(context, kind, name, ObjectState::Disabled).await?;
     changes::commit(context, ("", ""), vec![change]).await?;
-    Ok(Output::done(format!("key {name} rejected: it stays known and disabled")))
+    Ok(Output::done(format!("{} {name} rejected: it stays known and disabled", title(kind).to_lowercase())))
 }
 
-async fn in_state(context: &Context, name: &str, state: ObjectState) -> Result<ObjectChange, OpError> {
-    let key = stored(context, Kind::Key, name).await?;
-    Ok(ObjectChange::Update(changes::update(Object { state, ..key }, Vec::new())))
+async fn in_state(context: &Context, kind: Kind, name: &str, state: ObjectState) -> Result<ObjectChange, OpError> {
+    let object = stored(context, kind, name).await?;
+    Ok(ObjectChange::Update(changes::update(Object { state, ..object }, Vec::new())))
 }

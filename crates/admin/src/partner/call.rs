@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use keys::certificate::Certificate;
 use keys::{Fingerprint, PublicKey};
 use model::ssh_algorithms::Class;
 use model::{HostPort, RemoteSite, SshProfile};
@@ -19,6 +20,29 @@ pub trait CallPartner: Send + Sync {
     /// # Errors
     /// A sentence: nobody answers.
     async fn probe(&self, at: &HostPort, profile: &SshProfile) -> Result<Probe, String>;
+
+    /// Calls a server only to see what it is in TLS. Nothing but handshakes is sent.
+    ///
+    /// # Errors
+    /// A sentence: nobody answers.
+    async fn probe_tls(&self, at: &HostPort) -> Result<TlsProbe, String>;
+}
+
+/// What a server is in TLS, safe to show.
+#[derive(Clone, Debug, Default)]
+pub struct TlsProbe {
+    /// Versions that it speaks.
+    pub versions: Vec<String>,
+    /// Suites that it takes, each with the key exchange that it chose.
+    pub suites: Vec<(String, String)>,
+    /// Its certificates, its own first.
+    pub chain: Vec<Certificate>,
+    /// Whether it asks for a certificate, and of which authorities.
+    pub asks: Option<Vec<String>>,
+    /// What it answered where it took nothing.
+    pub failure: String,
+    /// Each enabled CLIENT profile: how it would do, or why it would not.
+    pub profiles: Vec<(String, Result<String, String>)>,
 }
 
 /// What a server is, by names on the wire, safe to show.

@@ -297,6 +297,8 @@ async fn capture(house: &House, gate: &str) -> String {
     let key = PrivateKey::generate(KeyAlgorithm::Ed25519, None).unwrap();
     let public = key.public();
     let new = NewCapture {
+        kind: Kind::Key,
+        body: model::Body::new(),
         algorithm: public.algorithm().to_string(),
         bits: public.bits(),
         fingerprint: public.fingerprint().0,

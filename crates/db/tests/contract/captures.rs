@@ -22,6 +22,8 @@ mod bodies {
         let mut fingerprint = [0; 32];
         fingerprint[..2].copy_from_slice(&number.to_be_bytes());
         NewCapture {
+            kind: Kind::Key,
+            body: model::Body::from([("algorithm".to_owned(), "ED25519".into()), ("type".to_owned(), "PUBLIC".into())]),
             algorithm: "ED25519".to_owned(),
             bits: 256,
             fingerprint,

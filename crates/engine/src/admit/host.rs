@@ -5,7 +5,7 @@ use std::sync::Arc;
 use keys::PublicKey;
 use model::{RemoteSite, SshProfile};
 
-use super::capture::{Shown, capture};
+use super::capture::{Material, Shown, capture};
 use super::trust::{KeyDemand, KeyVerdict, NOT_THE_NAMED_KEY, judge};
 use crate::Engine;
 
@@ -45,7 +45,7 @@ pub async fn judge_host_key(
             let place = format!("site:{}", site.name);
             let partner = site.name.to_string();
             let shown = Shown {
-                key,
+                what: Material::Key(key),
                 source: place.clone(),
                 place: &place,
                 partner: &partner,

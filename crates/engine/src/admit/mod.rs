@@ -6,6 +6,7 @@ mod capture;
 mod host;
 mod last;
 mod session;
+mod tls;
 mod trust;
 mod vault;
 
@@ -14,6 +15,7 @@ pub(crate) use alarm::Told;
 pub use host::{host_key_is_good, judge_host_key};
 pub use last::LastLogin;
 pub(crate) use last::Noted;
-pub use session::{AuthAnswer, AuthSession, MethodsLeft, source_of};
+pub use session::{AuthAnswer, AuthSession, LoginRules, MethodsLeft, source_of};
+pub use tls::{TlsPlace, tls_other_certificate, tls_refused};
 pub use trust::{KeyDemand, KeyVerdict, judge};
 pub use vault::{OurKey, Vault, VaultError};

@@ -11,7 +11,7 @@ use model::{GateMatch, Inbound, Refusal, SiteBinding, Snapshot, SshProfile};
 use tokio::sync::{Mutex, Semaphore};
 
 use super::Admitted;
-use super::capture::{Shown, capture};
+use super::capture::{Material, Shown, capture};
 use super::trust::{KNOWN_AND_WAITING, KeyDemand, KeyVerdict, NOT_THE_NAMED_KEY, judge};
 use crate::{Engine, Event};
 
@@ -23,6 +23,36 @@ const BLOCK: BlockPolicy =
 
 /// Passwords that are checked at one time: each takes 19 MiB and some 20 ms of a core.
 static HASHING: Semaphore = Semaphore::const_new(4);
+
+/// How partners may prove who they are on a connection.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct LoginRules {
+    /// By password.
+    pub password: bool,
+    /// By key.
+    pub public_key: bool,
+    /// All of these, not one of them.
+    pub all_methods: bool,
+    /// Unknown keys that were proved are kept, to be checked.
+    pub key_import: bool,
+    /// Any enabled key opens a gate that names none.
+    pub trust_hosted: bool,
+}
+
+impl LoginRules {
+    /// A password and nothing else.
+    #[must_use]
+    pub fn password() -> Self {
+        Self { password: true, ..Self::default() }
+    }
+}
+
+impl From<&SshProfile> for LoginRules {
+    fn from(profile: &SshProfile) -> Self {
+        let SshProfile { password, public_key, all_methods, key_import, trust_hosted, .. } = *profile;
+        Self { password, public_key, all_methods, key_import, trust_hosted }
+    }
+}
 
 /// Methods that may go on.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -50,7 +80,7 @@ pub struct AuthSession {
     snapshot: Arc<Snapshot>,
     inbound: Inbound,
     protocol: &'static str,
-    profile: Arc<SshProfile>,
+    rules: LoginRules,
     state: Mutex<State>,
 }
 
@@ -73,31 +103,31 @@ struct Candidate {
 }
 
 impl AuthSession {
-    /// A connection that came in by `inbound` under `profile`, judged by the snapshot of this moment.
+    /// A connection that came in by `inbound` under `rules`, judged by the snapshot of this moment.
     #[must_use]
-    pub fn new(engine: Arc<Engine>, inbound: Inbound, protocol: &'static str, profile: Arc<SshProfile>) -> Self {
+    pub fn new(engine: Arc<Engine>, inbound: Inbound, protocol: &'static str, rules: impl Into<LoginRules>) -> Self {
         let snapshot = engine.snapshot();
-        Self { engine, snapshot, inbound, protocol, profile, state: Mutex::default() }
+        Self { engine, snapshot, inbound, protocol, rules: rules.into(), state: Mutex::default() }
     }
 
-    /// What the profile leaves to try at the start.
+    /// What the rules leave to try at the start.
     #[must_use]
     pub fn methods(&self) -> MethodsLeft {
-        MethodsLeft { password: self.profile.password, public_key: self.profile.public_key }
+        MethodsLeft { password: self.rules.password, public_key: self.rules.public_key }
     }
 
     /// Whether it is worth the partner's while to prove this key: it would be accepted, or captured.
     pub async fn offered_key(&self, login: &[u8], key: &PublicKey) -> bool {
         let mut state = self.state.lock().await;
-        if !self.profile.public_key || !self.take_login(&mut state, login).await {
+        if !self.rules.public_key || !self.take_login(&mut state, login).await {
             // An unknown login is asked to prove as a known one is (DESIGN 1.6), and then refused.
-            return self.profile.public_key && self.profile.key_import && state.unknown.len() < PROVED_MAX;
+            return self.rules.public_key && self.rules.key_import && state.unknown.len() < PROVED_MAX;
         }
         match self.verdict(&state, key) {
             Some(KeyVerdict::Good(_)) => true,
             // One that waits in quarantine is proved again, so that its showing can be counted (AUTO-2).
             Some(KeyVerdict::Unknown { .. } | KeyVerdict::Refused { event: KNOWN_AND_WAITING, .. }) => {
-                self.profile.key_import && state.unknown.len() < PROVED_MAX
+                self.rules.key_import && state.unknown.len() < PROVED_MAX
             }
             _ => false,
         }
@@ -106,7 +136,7 @@ impl AuthSession {
     /// A key whose possession the partner has proved.
     pub async fn proved_key(&self, login: &[u8], key: &PublicKey) -> AuthAnswer {
         let mut state = self.state.lock().await;
-        if !self.profile.public_key {
+        if !self.rules.public_key {
             return AuthAnswer::Reject(self.methods());
         }
         let known = self.take_login(&mut state, login).await;
@@ -120,7 +150,7 @@ impl AuthSession {
                 (146, format!("key {} is unknown", key.fingerprint()))
             }
             Some(KeyVerdict::Refused { event, text }) => {
-                if event == KNOWN_AND_WAITING && self.profile.key_import {
+                if event == KNOWN_AND_WAITING && self.rules.key_import {
                     remember(&mut state, key, false);
                 }
                 if let (NOT_THE_NAMED_KEY, Some(candidate)) = (event, &state.candidate) {
@@ -142,7 +172,7 @@ impl AuthSession {
     /// A password.
     pub async fn password(&self, login: &[u8], password: &Secret<String>) -> AuthAnswer {
         let mut state = self.state.lock().await;
-        if !self.profile.password {
+        if !self.rules.password {
             return AuthAnswer::Reject(self.methods());
         }
         let known = self.take_login(&mut state, login).await;
@@ -181,7 +211,7 @@ impl AuthSession {
         let admitted = &candidate.admitted;
         for (key, alarm) in unknown {
             let shown = Shown {
-                key: &key,
+                what: Material::Key(&key),
                 place: &admitted.gate,
                 partner: &admitted.site,
                 login: &admitted.login,
@@ -232,9 +262,9 @@ impl AuthSession {
         let demand = KeyDemand {
             aliases: gate.keys.clone(),
             bound: bound_keys(&gate),
-            trust_hosted: self.profile.trust_hosted,
+            trust_hosted: self.rules.trust_hosted,
             group: gate.key_group.clone(),
-            capture: self.profile.key_import,
+            capture: self.rules.key_import,
         };
         Ok(Candidate { gate: gate.gate.id, demand, admitted: self.admitted(gate, login) })
     }
@@ -289,7 +319,7 @@ impl AuthSession {
 
     async fn advance(&self, state: &mut State) -> AuthAnswer {
         let (key, password) = (state.key.is_some(), state.password);
-        if self.profile.all_methods && !(key && password) {
+        if self.rules.all_methods && !(key && password) {
             return AuthAnswer::Partial(MethodsLeft { password: !password, public_key: !key });
         }
         let Some(candidate) = state.candidate.clone() else { return AuthAnswer::Reject(self.methods()) };
@@ -312,7 +342,7 @@ impl AuthSession {
 
     fn left(&self, state: &State) -> MethodsLeft {
         let all = self.methods();
-        match self.profile.all_methods {
+        match self.rules.all_methods {
             true => MethodsLeft {
                 password: all.password && !state.password,
                 public_key: all.public_key && state.key.is_none(),

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use base::{Alias, ObjectId};
 use keys::token::TokenSigner;
+use keys::verify::{OwnChain, PathMode};
 use keys::{OwnKey, PrivateKey, Signer};
 use model::{ObjectState, Snapshot};
 
@@ -52,6 +53,8 @@ pub enum VaultError {
     Sealed { alias: String, cause: String },
     #[error("certificate {0} is not in the store: import it or make it with secadm create_cert")]
     NoCertificate(String),
+    #[error("certificate {0} has no private key here, so it can't be shown: import it with its key")]
+    NoPrivateKey(String),
     #[error(
         "key {alias} is in a token, and the SSH library makes host signatures with keys in memory only: name another key \
          in the profile"
@@ -86,36 +89,37 @@ impl Vault {
     /// [`VaultError`] says what to do.
     pub async fn key(&self, engine: &Engine, snapshot: &Snapshot, alias: &str) -> Result<OurKey, VaultError> {
         let entry = snapshot.key(alias).ok_or_else(|| VaultError::Missing(alias.to_owned()))?;
-        self.opened(engine, (entry.id, alias), entry.private, entry.state).await
+        if !entry.private {
+            return Err(VaultError::PublicOnly(alias.to_owned()));
+        }
+        if entry.state != ObjectState::Enabled {
+            return Err(VaultError::NotEnabled { alias: alias.to_owned(), state: entry.state.shown() });
+        }
+        self.private(engine, entry.id, alias).await
     }
 
-    /// The private key of the enabled certificate `name`.
+    /// The certificate `alias` of ours with its chain, whole or not, and its private key.
     ///
     /// # Errors
     /// [`VaultError`] says what to do.
-    pub async fn certificate_key(
+    pub async fn certificate(
         &self,
         engine: &Engine,
-        snapshot: &Snapshot,
-        name: &str,
-    ) -> Result<OurKey, VaultError> {
-        let entry = snapshot.certificate(name).ok_or_else(|| VaultError::NoCertificate(name.to_owned()))?;
-        self.opened(engine, (entry.id, name), entry.private, entry.state).await
+        alias: &str,
+        mode: PathMode,
+    ) -> Result<(OwnChain, OurKey), VaultError> {
+        let (snapshot, store) = (engine.snapshot(), engine.trust_store());
+        let none = || VaultError::NoCertificate(alias.to_owned());
+        let entry = snapshot.certificate(alias).ok_or_else(none)?;
+        if !entry.private {
+            return Err(VaultError::NoPrivateKey(alias.to_owned()));
+        }
+        let start = store.by_alias(alias).ok_or_else(none)?;
+        let chain = OwnChain::follow(&store, start, mode, engine.clock().now());
+        Ok((chain, self.private(engine, entry.id, alias).await?))
     }
 
-    async fn opened(
-        &self,
-        engine: &Engine,
-        (id, alias): (ObjectId, &str),
-        private: bool,
-        state: ObjectState,
-    ) -> Result<OurKey, VaultError> {
-        if !private {
-            return Err(VaultError::PublicOnly(alias.to_owned()));
-        }
-        if state != ObjectState::Enabled {
-            return Err(VaultError::NotEnabled { alias: alias.to_owned(), state: state.shown() });
-        }
+    async fn private(&self, engine: &Engine, id: ObjectId, alias: &str) -> Result<OurKey, VaultError> {
         if let Some(key) = self.opened.lock().unwrap_or_else(PoisonError::into_inner).get(&id) {
             return Ok(key.clone());
         }

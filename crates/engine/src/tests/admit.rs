@@ -86,7 +86,7 @@ async fn change(house: &House, gate: &str, edit: impl FnOnce(&mut Body)) {
 fn call(house: &House, profile: &str, peer: &str) -> AuthSession {
     let profile: Arc<SshProfile> = house.engine.snapshot().ssh_profile(profile).unwrap().clone();
     let inbound = Inbound::new("192.0.2.1:22".parse().unwrap(), peer.parse().unwrap());
-    AuthSession::new(Arc::clone(&house.engine), inbound, "SFTP", profile)
+    AuthSession::new(Arc::clone(&house.engine), inbound, "SFTP", profile.as_ref())
 }
 
 const PEER: &str = "192.0.2.7:40000";

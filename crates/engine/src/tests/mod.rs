@@ -11,6 +11,9 @@ mod faults;
 pub(crate) mod house;
 mod housekeeping;
 mod keep;
+#[allow(dead_code, unreachable_pub, missing_docs, reason = "what the tests of the keys make is made here, too")]
+#[path = "../../../keys/tests/made/mod.rs"]
+mod made;
 mod mounts;
 mod pickup;
 mod receive;
@@ -19,4 +22,5 @@ mod route;
 mod see;
 mod sql_faults;
 mod submit;
+mod tls;
 mod watch;

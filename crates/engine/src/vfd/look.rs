@@ -9,7 +9,7 @@ use crate::admit::Admitted;
 use crate::engine::Engine;
 use crate::error::{Cause, TransferError};
 use crate::limits::NAME_OCTETS_MAX;
-use crate::transfer::{Extra, Outgoing, store_error};
+use crate::transfer::{Extra, Outgoing, db_error, store_error};
 use crate::vfd::VPath;
 use crate::vfd::entry::{Entry, EntryKind, Space};
 use crate::vfd::mount::{self, Spot};
@@ -118,6 +118,23 @@ impl Engine {
             db::Direction::Out => Outgoing::offered(self, file).await,
             db::Direction::In => Outgoing::own(self, file).await,
         }
+    }
+
+    /// SHA-256 of a file that a reader would get, if the store keeps it. Nothing is read for it.
+    ///
+    /// # Errors
+    /// As for [`Engine::open_read`].
+    pub async fn digest(&self, who: &Admitted, path: &VPath) -> Result<Option<[u8; 32]>, TransferError> {
+        let view = self.view(who)?;
+        let Place::File(folder, name) = view.place(path)? else { return Ok(None) };
+        let named = self.named(&view, &folder, &name).await?;
+        let file = named.readable().ok_or_else(|| nothing(path))?;
+        if !view.file_rights(&folder, &file.file_name).read {
+            return Err(denied("read", path));
+        }
+        let Some(payload) = file.payload else { return Ok(None) };
+        let row = self.db.payloads().get(payload).await.map_err(|e| db_error(&e))?;
+        Ok(row.and_then(|payload| payload.sha256))
     }
 
     /// Room for uploads.

@@ -6,6 +6,7 @@
 //! | a path to a root that is stored and enabled | [`find_path`] |
 //! | that, and the rules of a profile | [`judge`] |
 //! | whether a server is the one that was called | [`check_name`] |
+//! | whether its holder has signed something | [`verify_signed`] |
 //! | a revocation list | [`Crl`] |
 //! | our own chain, for others to verify | [`OwnChain`], [`choose_own`] |
 //! | what a date changes | [`simulate`], [`timeline`] |
@@ -38,6 +39,6 @@ pub use policy::{
     Purpose, Revocation, SENT_MAX, SIGNATURE_CHECKS_MAX, TRIED_MAX,
 };
 pub use rotation::{Outcome, Part, Turn, Use, simulate, timeline};
-pub use signature::SignatureFailure;
+pub use signature::{SignatureFailure, certifies, verify_signed};
 pub use store::{StoredCertificate, TrustStore};
 pub use trust::{Peer, Refusal, Template, Templates, TrustRules, Verified, authority_names, judge};

@@ -46,6 +46,25 @@ pub(crate) fn verify(
     UnparsedPublicKey::new(method, &issuer.octets).verify(signed, signature).map_err(|_| SignatureFailure::Wrong)
 }
 
+/// Verifies what the holder of `certificate` has signed, as in a handshake. Nothing is said of the certificate itself.
+///
+/// # Errors
+/// [`SignatureFailure`].
+pub fn verify_signed(
+    certificate: &Certificate,
+    algorithm: SignatureAlgorithm,
+    signed: &[u8],
+    signature: &[u8],
+) -> Result<(), SignatureFailure> {
+    verify(algorithm, certificate.subject_key(), signed, signature)
+}
+
+/// Whether `issuer` has signed `certificate`. Whether it may, is not asked.
+#[must_use]
+pub fn certifies(issuer: &Certificate, certificate: &Certificate) -> bool {
+    verify_certificate(certificate, issuer).is_ok()
+}
+
 /// Verifies the signature on `certificate`.
 pub(crate) fn verify_certificate(certificate: &Certificate, issuer: &Certificate) -> Result<(), SignatureFailure> {
     let (signed, signature) = (certificate.signed_octets(), certificate.signature_octets());

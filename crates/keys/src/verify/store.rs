@@ -84,6 +84,12 @@ impl TrustStore {
         (entry.certificate == *certificate).then_some(entry)
     }
 
+    /// The entry whose octets have that SHA-256.
+    #[must_use]
+    pub fn by_fingerprint(&self, sha256: &[u8; 32]) -> Option<&StoredCertificate> {
+        self.by_octets.get(sha256).and_then(|at| self.entries.get(*at))
+    }
+
     /// Entries with that subject.
     pub fn by_subject<'a>(&'a self, subject: &Name) -> impl Iterator<Item = &'a StoredCertificate> + use<'a> {
         self.all(self.by_subject.get(subject))

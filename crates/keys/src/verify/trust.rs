@@ -59,6 +59,29 @@ pub struct Templates {
     pub root: Vec<Template>,
 }
 
+impl Templates {
+    /// Whether each certificate of `path` fits one of its list.
+    ///
+    /// # Errors
+    /// [`Refusal::Template`].
+    pub fn check(&self, path: &Path, store: &TrustStore) -> Result<(), Refusal> {
+        let steps = path.steps();
+        let last = steps.len().saturating_sub(1);
+        for (at, step) in steps.iter().enumerate() {
+            // A certificate that is its own root plays the part of the end entity.
+            let (part, list) = match at {
+                0 => ("user", &self.user),
+                _ if at == last => ("root", &self.root),
+                _ => ("CA", &self.ca),
+            };
+            if !list.is_empty() && !list.iter().any(|template| template.fits(&step.certificate, store)) {
+                return Err(Refusal::Template { step: step.to_string(), part });
+            }
+        }
+        Ok(())
+    }
+}
+
 /// What a peer must show.
 #[derive(Clone, Debug)]
 pub struct TrustRules {
@@ -187,7 +210,7 @@ pub fn judge(peer: &Peer<'_>, store: &TrustStore, rules: &TrustRules, at: UtcMic
     // An unknown certificate whose path fails is kept; one that is stored is known already (section 4.4).
     let keep = rules.import && stored.is_none();
     let path = find_path(&request).map_err(|report| Refusal::NoPath { report, keep })?;
-    check_templates(path.steps(), store, &rules.templates)?;
+    rules.templates.check(&path, store)?;
     let accepted = rules.accepted_authorities.iter().filter_map(|alias| store.by_alias(alias));
     let accepted: Vec<&StoredCertificate> = accepted.filter(|entry| entry.state.is_enabled()).collect();
     let is_accepted = |step: &Step| accepted.iter().any(|entry| entry.certificate == step.certificate);
@@ -222,22 +245,6 @@ fn hosted(certificate: &Certificate, stored: Option<&StoredCertificate>, rules: 
     }
     if rules.trust_hosted && stored.is_none() {
         return Err(Refusal::NotHosted { subject: subject(), keep: rules.import });
-    }
-    Ok(())
-}
-
-fn check_templates(steps: &[Step], store: &TrustStore, templates: &Templates) -> Result<(), Refusal> {
-    let last = steps.len().saturating_sub(1);
-    for (at, step) in steps.iter().enumerate() {
-        // A certificate that is its own root plays the part of the end entity.
-        let (part, list) = match at {
-            0 => ("user", &templates.user),
-            _ if at == last => ("root", &templates.root),
-            _ => ("CA", &templates.ca),
-        };
-        if !list.is_empty() && !list.iter().any(|template| template.fits(&step.certificate, store)) {
-            return Err(Refusal::Template { step: step.to_string(), part });
-        }
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
         Field::new("parent_group", FieldKind::Ref(Kind::CgateGroup), "group that this one is in")
             .shorts(&["pg"])
             .aliases(&["cgg_parent_group", "group"]),
-        Field::choice("protocol", &["SFTP"], "protocol of the logins; the parent's, or SFTP")
+        Field::choice("protocol", super::PARTNER_PROTOCOLS, "protocol of the logins; the parent's, or SFTP")
             .shorts(&["pr"])
             .aliases(&["cgg_protocol"]),
         Field::text("sap", 255, "ports called: *, 22, 2200:2299, several parted by spaces; the parent's, or *")

@@ -17,6 +17,7 @@ pub(crate) mod network_profile;
 pub(crate) mod real_folder;
 pub(crate) mod remote_site;
 pub(crate) mod rule_table;
+pub(crate) mod site_tls;
 pub(crate) mod ssh_profile;
 pub(crate) mod store_limits;
 pub(crate) mod tls_profile;
@@ -25,6 +26,9 @@ pub(crate) mod vfd_dir;
 pub(crate) mod webhook;
 
 use crate::read::Reader;
+
+/// Protocols in which partners call.
+pub(crate) const PARTNER_PROTOCOLS: &[&str] = &["SFTP", "FTP"];
 
 /// Notes a path that is no absolute virtual folder: parts without `.`, `..`, empty ones and control characters, each of
 /// at most 127 characters (objects.md section 8).

@@ -30,7 +30,7 @@ pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
             .detail("with O a rule sees the transfers it makes itself: loop_max of the rule bounds that"),
         restriction("mode", &["I", "R"], "modes: I we called, R the partner called"),
         restriction("transfer_type", &["TRANS"], "types of transfer: TRANS"),
-        restriction("protocol", &["SFTP", super::real_folder::FOLDER], "protocols"),
+        restriction("protocol", &["SFTP", "FTP", super::real_folder::FOLDER], "protocols"),
         Field::int("log_level", (0, 2), "", "0 nothing, 1 rules that do not fit, 2 every condition")
             .shorts(&["ll"])
             .default("1"),

@@ -53,6 +53,7 @@ static LOOKS: &[fn(&Snapshot, &mut Found)] = &[
     secure::network_ties,
     secure::listeners,
     secure::client_profiles,
+    secure::tls_profiles_of_sites,
     partners::sites,
     partners::site_logins,
     partners::groups,
@@ -339,6 +340,23 @@ mod tests {
     }
 
     #[test]
+    fn listeners_that_bring_their_own_login() {
+        let listener = |name: &str, fields: &[(&str, &str)]| object(Kind::Listener, name, fields);
+        let called = |address| [("port", "21"), ("address", address), ("protocol", "FTP")];
+        for (address, option, text, expected) in [
+            ("0.0.0.0", "NONE", "travel in clear", true), // NET-9
+            ("127.0.0.1", "NONE", "", false),
+            ("0.0.0.0", "TLS", "", false),
+            ("0.0.0.0", "SSH", "none has the option TLS", true),
+        ] {
+            let profile = [("security_option", option), ("sprof_name", if option == "NONE" { "" } else { "IN" })];
+            let found =
+                problems(vec![listener("L", &called(address)), network("N", &profile), client(), server("IN", &[])]);
+            assert_eq!(has(&found, Severity::Warning, "LISTENER L", text), expected, "{address} {option}: {found:#?}");
+        }
+    }
+
+    #[test]
     fn listeners_and_ties() {
         let listener = |name: &str, fields: &[(&str, &str)]| object(Kind::Listener, name, fields);
         let profile = || server("IN", &[]);
@@ -361,7 +379,7 @@ mod tests {
             (
                 vec![listener("L", &here("::")), network("N", &[("security_option", "NONE")])],
                 "LISTENER L",
-                "SSH only",
+                "none has the option SSH",
                 true,
             ),
             (

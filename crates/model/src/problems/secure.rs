@@ -7,6 +7,7 @@ use super::Found;
 use crate::SFTP_OUT;
 use crate::kinds::binding::Binding;
 use crate::kinds::network_profile::{NetworkProfile, SecurityOption};
+use crate::kinds::remote_site::{CallSecurity, RemoteSite};
 use crate::kinds::ssh_profile::{SshProfile, SshRole};
 use crate::object::Kind;
 use crate::snapshot::Snapshot;
@@ -127,28 +128,38 @@ pub(super) fn listeners(s: &Snapshot, found: &mut Found) {
             n.enabled && n.destination.port.matches(port) && (ip.is_unspecified() || n.destination.address.matches(ip))
         };
         let fitting: Vec<_> = s.network_profiles().filter(fits).collect();
-        let clear = |n: &&Arc<NetworkProfile>| matches!(n.security, SecurityOption::Clear | SecurityOption::Tls(_));
+        let over_ssh = listener.over_ssh();
+        let option = if over_ssh { "SSH" } else { "TLS" };
+        let serves = |n: &&Arc<NetworkProfile>| match n.security {
+            SecurityOption::Ssh(_) => over_ssh,
+            SecurityOption::Tls(_) | SecurityOption::Clear => !over_ssh,
+            SecurityOption::Broken(_) => true,
+        };
+        let clear = |n: &&Arc<NetworkProfile>| !over_ssh && matches!(n.security, SecurityOption::Clear);
         if fitting.is_empty() {
             let fix = format!(
-                "create a network profile with dest_address */{}, option SSH and a SERVER profile",
+                "create a network profile with dest_address */{}, option {option} and a SERVER profile",
                 address.port()
             );
             found.warning(own, "", "no network profile fits it, so every connection is refused", fix);
-        } else if fitting.iter().all(clear) {
-            let fix = "give the network profile the option SSH and a SERVER profile";
-            found.warning(
-                own,
-                "protocol",
-                "SFTP runs over SSH only, but none of its network profiles has the option SSH",
-                fix,
-            );
+        } else if !fitting.iter().any(serves) {
+            let fix = format!("give the network profile the option {option} and a SERVER profile");
+            let protocol = &listener.protocol;
+            let text =
+                format!("{protocol} does not run over any of its network profiles: none has the option {option}");
+            found.warning(own, "protocol", text, fix);
+        } else if let Some(network) = fitting.iter().find(|n| clear(n)).filter(|_| !address.ip().is_loopback()) {
+            // NET-9
+            let text = format!("with network profile {} logins and files travel in clear", network.name);
+            found.warning(own, "protocol", text, "give that the option TLS and a SERVER profile");
         }
     }
 }
 
 /// CLIENT profiles of sites, and SFTP_OUT (SSH-2, SSH-4, OBJ-11).
 pub(super) fn client_profiles(s: &Snapshot, found: &mut Found) {
-    let calling = || s.sites().filter(|site| !site.addresses.is_empty());
+    let over_ssh = |site: &&Arc<RemoteSite>| !site.addresses.is_empty() && site.security == CallSecurity::Ssh;
+    let calling = || s.sites().filter(over_ssh);
     for site in calling().filter(|site| site.ssh_profile.is_some()) {
         client_profile(site.ssh_profile_name(), (Kind::RemoteSite, &site.name), s, found);
     }
@@ -164,6 +175,20 @@ pub(super) fn client_profiles(s: &Snapshot, found: &mut Found) {
         }
         Some(_) if default_used => client_profile(SFTP_OUT, (Kind::SshProfile, SFTP_OUT), s, found),
         Some(_) => {}
+    }
+}
+
+/// TLS profiles of sites that are for the other side, or can't be used (TLS-25): an error at use.
+pub(super) fn tls_profiles_of_sites(s: &Snapshot, found: &mut Found) {
+    for site in s.sites() {
+        let sides = [("tls_sprof_in", &site.tls.incoming, true), ("tls_sprof_out", &site.tls.outgoing, false)];
+        for (field, name, as_server) in sides {
+            let profile = name.as_ref().and_then(|name| s.tls_profile(name.as_str()));
+            if let Some((profile, text)) = profile.and_then(|p| Some((p, p.refusal(as_server)?))) {
+                let text = format!("{} can't be used there: {text}", profile.name);
+                found.warning((Kind::RemoteSite, &site.name), field, text, "correct that profile, or name another");
+            }
+        }
     }
 }
 

@@ -2,10 +2,9 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use keys::certificate::{Certificate, CertificateState, CertificateType};
-use keys::verify::{OwnChain, PathMode, StoredCertificate, TrustStore};
+use keys::verify::{OwnChain, PathMode};
 use keys::{KeyFileFormat, KeyMaterial, OwnKey, pem, write_key, write_pkcs12};
-use model::{CertificateEntry, Field, Kind, ObjectState, Snapshot};
+use model::{Field, Kind};
 use serde_json::json;
 
 use super::make::ours;
@@ -95,27 +94,10 @@ fn followed(context: &Context, name: &str, input: &Input) -> Result<OwnChain, Op
         Some("legacy") => PathMode::Legacy,
         _ => PathMode::Rfc4158,
     };
-    let store = trust_store(&context.engine.snapshot())?;
+    let store = context.engine.trust_store();
     let start = store.by_alias(name);
     let start = start.ok_or_else(|| OpError::NotFound(format!("certificate {name} is not in the store")))?;
     Ok(OwnChain::follow(&store, start, mode, context.engine.clock().now()))
-}
-
-/// Every certificate of the store, as verification wants it.
-pub(super) fn trust_store(snapshot: &Snapshot) -> Result<TrustStore, OpError> {
-    let entry = |entry: &std::sync::Arc<CertificateEntry>| {
-        Ok::<_, OpError>(StoredCertificate {
-            alias: entry.name.clone(),
-            certificate: Certificate::from_der(&entry.der).map_err(|e| OpError::Failed(e.to_string()))?,
-            state: match entry.state {
-                ObjectState::Enabled => CertificateState::Enabled,
-                ObjectState::Disabled => CertificateState::Disabled,
-                ObjectState::ToCheck => CertificateState::ToCheck,
-            },
-            kind: entry.kind.parse().unwrap_or(CertificateType::Other),
-        })
-    };
-    Ok(TrustStore::new(snapshot.certificates().map(entry).collect::<Result<_, _>>()?, Vec::new()))
 }
 
 /// The private key, under a password only (CERT-27). It leaves as base 64 of the file, which the command writes.

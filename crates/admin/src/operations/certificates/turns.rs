@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use keys::verify::{Algorithms, Outcome, Part, PathMode, PathPolicy, Purpose, Turn, Use, simulate, timeline};
 use model::{Field, Kind, Object, ObjectState, Snapshot, TlsTrust, references};
 
-use super::export::trust_store;
 use crate::operations::transfers::moment;
 use crate::{Cell, Context, Input, OpError, Output, Param};
 
@@ -28,7 +27,7 @@ pub(super) async fn on_date(context: &Context, input: &Input) -> Result<Output, 
     let now = context.engine.clock().now();
     let at = moment(input, "on", now)?.unwrap_or(now);
     let snapshot = context.engine.snapshot();
-    let store = trust_store(&snapshot)?;
+    let store = context.engine.trust_store();
     let outcomes = uses(&snapshot).into_iter().flat_map(|(one, policy)| {
         let outcomes = simulate(&store, std::slice::from_ref(&one), &policy, at);
         outcomes.into_iter().map(move |outcome| (one.clone(), outcome))
@@ -52,7 +51,7 @@ pub(super) async fn turns(context: &Context, input: &Input) -> Result<Output, Op
     let days = input.int("within").and_then(|days| u64::try_from(days).ok()).unwrap_or(400);
     let until = now.plus(std::time::Duration::from_secs(days.saturating_mul(DAY_S)));
     let snapshot = context.engine.snapshot();
-    let store = trust_store(&snapshot)?;
+    let store = context.engine.trust_store();
     let mut found: Vec<(Use, Turn)> = Vec::new();
     for (one, policy) in uses(&snapshot) {
         let turns = timeline(&store, std::slice::from_ref(&one), &policy, (now, until));

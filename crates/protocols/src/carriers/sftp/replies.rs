@@ -2,8 +2,8 @@
 
 use engine::{Cause, TransferError};
 
-use super::folder::Durable;
 use super::wire::{Defect, Reply, StatusCode};
+use crate::files::Durable;
 
 /// The reply to a request that did not succeed.
 #[must_use]

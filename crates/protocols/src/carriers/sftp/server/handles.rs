@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use bytes::{BufMut, Bytes, BytesMut};
 use engine::{Cause, TransferError, VPath};
 
-use crate::carriers::sftp::folder::{Download, Upload};
 use crate::carriers::sftp::wire::{Attrs, NameEntry, Pieces};
+use crate::files::{Download, Upload};
 
 /// What a handle stands for.
 pub(super) enum Open {

@@ -11,9 +11,9 @@ use super::handles::{Append, Open, OpenUpload, Task, Verb};
 use super::listing;
 use super::paths::{PathTask, PathVerb};
 use super::session::{Done, Origin, read_octets};
-use crate::carriers::sftp::folder::{Download, Folder};
 use crate::carriers::sftp::replies;
 use crate::carriers::sftp::wire::{Attrs, OpenFlags, Pieces, Reply, SpaceInfo};
+use crate::files::{Download, Folder};
 
 /// Most octets a file can have here: offsets are signed on disk.
 const FILE_OCTETS_MAX: u64 = i64::MAX.unsigned_abs();

@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 
-use base::{Shown, UtcMicros};
+use base::UtcMicros;
 use engine::{Entry, EntryKind};
 
 use crate::carriers::sftp::wire::{Attrs, KIND_DIRECTORY, KIND_FILE, NameEntry};
+use crate::files::{ls_line, mode_bits};
 
 /// Octets of one NAME reply: the draft promises clients no packets above 34,000 (section 3).
 const NAMES_OCTETS_MAX: usize = 32_000;
@@ -32,19 +33,15 @@ pub(super) fn file_attrs(size: u64, modified: Option<UtcMicros>) -> Attrs {
     Attrs { size: Some(size), permissions: Some(KIND_FILE | 0o640), times: seconds.map(|s| (s, s)), ..Attrs::default() }
 }
 
-/// OpenSSH's client gives its copy these rights, so the group may read what the owner may.
 fn permissions(entry: &Entry) -> u32 {
-    let bit = |there: bool, bits: u32| if there { bits } else { 0 };
-    match entry.kind {
-        EntryKind::Directory => KIND_DIRECTORY | bit(entry.readable, 0o550) | bit(entry.writable, 0o200),
-        _ => KIND_FILE | bit(entry.readable, 0o440) | bit(entry.writable, 0o200),
-    }
+    let kind = if entry.kind == EntryKind::Directory { KIND_DIRECTORY } else { KIND_FILE };
+    kind | mode_bits(entry)
 }
 
 /// The entries of a directory as READDIR gives them.
 pub(super) fn names(entries: Vec<Entry>, now: UtcMicros) -> VecDeque<NameEntry> {
     let named = |entry: Entry| {
-        let long_name = long_name(&entry, now).into();
+        let long_name = ls_line(&entry, now).into();
         let attrs = attrs(&entry);
         NameEntry { name: entry.name.into(), long_name, attrs }
     };
@@ -67,34 +64,6 @@ pub(super) fn batch(listing: &mut VecDeque<NameEntry>) -> Vec<NameEntry> {
     taken
 }
 
-/// A line in the form of `ls -l`, which some clients read; control characters of the name are escaped.
-fn long_name(entry: &Entry, now: UtcMicros) -> String {
-    let mode = mode_text(permissions(entry));
-    let date = date_text(entry.modified, now);
-    format!("{mode}    1 -        -        {:>12} {date} {}", entry.size, Shown(&entry.name))
-}
-
-fn mode_text(permissions: u32) -> String {
-    let kind = if permissions & KIND_DIRECTORY == KIND_DIRECTORY { 'd' } else { '-' };
-    let bits = (0..9u32).rev().zip("rwxrwxrwx".chars());
-    std::iter::once(kind).chain(bits.map(|(bit, c)| if permissions >> bit & 1 == 1 { c } else { '-' })).collect()
-}
-
-/// As `ls`: with the time of day for the last half year, else with the year.
-fn date_text(at: UtcMicros, now: UtcMicros) -> String {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    const HALF_YEAR_S: u64 = 182 * 86_400;
-    let text = at.to_string();
-    let part = |from: usize, to: usize| text.get(from..to).unwrap_or("");
-    let month = part(5, 7).parse::<usize>().ok().and_then(|m| MONTHS.get(m.wrapping_sub(1))).unwrap_or(&"???");
-    let day = part(8, 10).trim_start_matches('0');
-    if at <= now && now.since(at).as_secs() < HALF_YEAR_S {
-        format!("{month} {day:>2} {}", part(11, 16))
-    } else {
-        format!("{month} {day:>2}  {}", part(0, 4))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,20 +71,6 @@ mod tests {
     fn entry(name: &[u8], kind: EntryKind) -> Entry {
         let modified = UtcMicros::parse("2026-11-03T14:05:06Z").unwrap();
         Entry { name: name.to_vec(), kind, size: 1234, modified, readable: true, writable: false, transfer: None }
-    }
-
-    #[test]
-    fn a_long_name_is_one_line_in_the_form_of_ls() {
-        let now = UtcMicros::parse("2026-11-23T00:00:00Z").unwrap();
-        assert_eq!(
-            long_name(&entry(b"a\nb\x1b\xff", EntryKind::File), now),
-            "-r--r-----    1 -        -                1234 Nov  3 14:05 a\\nb\\u{1b}\\xff"
-        );
-        let later = UtcMicros::parse("2027-11-23T00:00:00Z").unwrap();
-        assert_eq!(
-            long_name(&entry(b"d", EntryKind::Directory), later),
-            "dr-xr-x---    1 -        -                1234 Nov  3  2026 d"
-        );
     }
 
     #[test]

@@ -16,9 +16,9 @@ mod session;
 
 use std::sync::Arc;
 
-use super::folder::Folder;
 use super::line::Line;
 use super::wire::{FrameError, WireError};
+use crate::files::Folder;
 
 /// Bounds of one session.
 #[derive(Clone, Debug)]

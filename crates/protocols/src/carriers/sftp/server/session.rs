@@ -14,13 +14,13 @@ use super::handles::{Handles, Open, Task, Verb};
 use super::jobs;
 use super::paths::{PathTask, PathVerb, Paths};
 use super::{READ_OCTETS_MAX, Served, ServerLimits, SessionError, WRITE_OCTETS_MAX};
-use crate::carriers::sftp::folder::Folder;
 use crate::carriers::sftp::line::{LineInput, LineOutput, PARTS_OCTETS_MIN};
 use crate::carriers::sftp::replies;
 use crate::carriers::sftp::wire::{
     Attrs, ClientPacket, Extended, Framer, Limits, NameEntry, PACKET_OCTETS_MAX, Pieces, Reply, Request, ServerPacket,
     VERSION, WireError, data_head, extension,
 };
+use crate::files::Folder;
 
 /// What a job gives back.
 pub(super) struct Done {

@@ -1,6 +1,5 @@
-//! A folder and a channel in memory, and clients at both ends, for tests.
+//! A channel in memory, and clients at both ends, for tests.
 
-mod memory;
 mod way;
 
 use std::sync::Arc;
@@ -10,13 +9,14 @@ use bytes::Bytes;
 use engine::TransferError;
 use tokio::task::JoinHandle;
 
-use super::client::{ClientError, SftpClient, Sink};
+use super::client::SftpClient;
 use super::line::Line;
 use super::server::{Served, ServerLimits, serve};
 use super::settings::ClientOptions;
 use super::wire::{ClientPacket, Framer, Reply, Request, ServerPacket};
+use crate::outward::{ClientError, Sink};
 
-pub(crate) use memory::MemoryFolder;
+pub(crate) use crate::files::MemoryFolder;
 pub(crate) use way::{Way, line, pair};
 
 /// Starts a session on one end of a channel; gives the other.

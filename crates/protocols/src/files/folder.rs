@@ -1,6 +1,6 @@
 //! What a session asks of the virtual folder: a door, so that a session can be tried against a folder in memory.
 //!
-//! The words are those of `engine`: paths, entries, errors. The doors between are only as wide as SFTP needs them.
+//! The words are those of `engine`: paths, entries, errors. The doors between are only as wide as protocols need them.
 
 use async_trait::async_trait;
 use base::UtcMicros;
@@ -32,6 +32,10 @@ pub trait Folder: Send + Sync {
     async fn rmdir(&self, path: &VPath) -> Result<(), TransferError>;
     /// Sets the time of last change.
     async fn set_times(&self, path: &VPath, modified: UtcMicros) -> Result<(), TransferError>;
+    /// SHA-256 of a whole file, if it is known.
+    async fn digest(&self, path: &VPath) -> Result<Option<[u8; 32]>, TransferError>;
+    /// The largest file that may be uploaded; none: no bound.
+    fn upload_octets_max(&self) -> Option<u64>;
     /// Room that is left.
     async fn space(&self) -> Result<Space, TransferError>;
 }

@@ -72,6 +72,14 @@ impl Folder for PartnerFiles {
         self.engine.set_times(&self.who, path, modified).await
     }
 
+    async fn digest(&self, path: &VPath) -> Result<Option<[u8; 32]>, TransferError> {
+        self.engine.digest(&self.who, path).await
+    }
+
+    fn upload_octets_max(&self) -> Option<u64> {
+        self.who.max_upload
+    }
+
     async fn space(&self) -> Result<Space, TransferError> {
         self.engine.space(&self.who).await
     }

@@ -1,0 +1,210 @@
+//! TLS as server.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use keys::verify::Verified;
+use model::{ClientAuth, TlsProfile, TlsStart};
+use rustls::server::{Acceptor, NoServerSessionStorage};
+use rustls::{CommonState, HandshakeKind, ServerConfig};
+use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::identity::{Own, OwnCertificate};
+use super::judge::{HANDSHAKE, HandshakeNotes, Judge, SessionMark, Verdict};
+use super::names::{provider, versions};
+use super::session::{Agreed, Identity, TlsSession};
+use super::tickets::{ServerSessions, SessionMarks};
+use super::verifier::Verifier;
+use super::{Handshake, SecureStream, Secured, TlsRefusal, TrustSource, names, refusal};
+
+/// Tickets for a new session: so many data connections can begin before one has brought more.
+const TICKETS: usize = 4;
+
+/// One SERVER profile, ready for use. Cheap to clone.
+#[derive(Clone)]
+pub struct TlsServer(Arc<Inner>);
+
+struct Inner {
+    profile: TlsProfile,
+    config: Arc<ServerConfig>,
+    verifier: Arc<Verifier>,
+}
+
+impl TlsServer {
+    /// Makes a profile ready: `own` are those of its certificates that can be shown, in its order.
+    ///
+    /// # Errors
+    /// [`TlsRefusal::Profile`] if it can't be used (TLS-1, TLS-25).
+    pub fn new(
+        profile: &TlsProfile,
+        own: Vec<OwnCertificate>,
+        trust: Arc<dyn TrustSource>,
+    ) -> Result<Self, TlsRefusal> {
+        let unusable = |why: String| TlsRefusal::Profile { profile: profile.name.clone(), why };
+        if let Some(why) = profile.refusal(true) {
+            return Err(unusable(why.to_owned()));
+        }
+        if own.is_empty() {
+            return Err(unusable("none of its certificates can be shown".to_owned()));
+        }
+        let judge = Judge::new(profile, true, Arc::clone(&trust));
+        let (verifier, missing) = Verifier::of_clients(profile, judge);
+        for authority in missing {
+            // CERT-17
+            tracing::warn!(profile = %profile.name, authority, "an accepted authority is not in the store or not enabled");
+        }
+        let provider = provider(profile);
+        let own = Own::new(own, trust, (Arc::clone(&provider), profile.server_order));
+        let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(&versions(profile));
+        let builder = builder.map_err(|e| unusable(e.to_string()))?;
+        let mut config = builder.with_client_cert_verifier(verifier.clone()).with_cert_resolver(own);
+        config.ignore_client_order = profile.server_order;
+        config.max_early_data_size = 0;
+        // TLS-21: sessions of one profile only.
+        if profile.cache {
+            config.session_storage = Arc::new(ServerSessions::default());
+            config.send_tls13_tickets = if profile.tickets { TICKETS } else { 0 };
+        } else {
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
+        Ok(Self(Arc::new(Inner { profile: profile.clone(), config: Arc::new(config), verifier })))
+    }
+
+    /// The profile.
+    #[must_use]
+    pub fn profile(&self) -> &TlsProfile {
+        &self.0.profile
+    }
+
+    /// When TLS begins, and what may go without.
+    #[must_use]
+    pub fn start(&self) -> TlsStart {
+        self.0.profile.start
+    }
+
+    /// The handshake on a connection on which nothing was read that is not acted on.
+    pub(crate) fn accept<'a>(&'a self, stream: TcpStream, data_of: Option<&'a TlsSession>) -> Handshake<'a> {
+        let profile = &self.0.profile;
+        Box::pin(async move {
+            let bound = Duration::from_secs(profile.handshake_timeout_s.into());
+            let mark = base::random().map_err(|e| TlsRefusal::Ended(e.to_string()))?;
+            let notes = HandshakeNotes::serving(mark);
+            let work = HANDSHAKE.scope(Arc::clone(&notes), self.handshake(stream));
+            match timeout(bound, work).await {
+                Ok(Ok(stream)) => self.look(stream, &notes, data_of),
+                Ok(Err(error)) => Err(refusal::of(&error, &notes, profile)),
+                Err(_) => Err(refusal::timeout(profile)),
+            }
+        })
+    }
+
+    async fn handshake(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+        let hello = start.client_hello();
+        let offered = (hello.cipher_suites().to_vec(), hello.named_groups().unwrap_or_default().to_vec());
+        let _inside = HANDSHAKE.try_with(|h| {
+            let mut notes = h.notes();
+            (notes.suites, notes.groups) = offered;
+        });
+        start.into_stream(Arc::clone(&self.0.config)).await
+    }
+
+    /// What was agreed is looked at once more: the library's word that a certificate was verified is not enough.
+    fn look(
+        &self,
+        stream: TlsStream<TcpStream>,
+        notes: &HandshakeNotes,
+        data_of: Option<&TlsSession>,
+    ) -> Result<Secured, TlsRefusal> {
+        let profile = &self.0.profile;
+        let (_, connection) = stream.get_ref();
+        let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
+        if resumed {
+            self.judge_again(connection, notes);
+        }
+        let peer = notes.partner()?;
+        if profile.client_auth == ClientAuth::Mandatory && peer.is_none() {
+            return Err(TlsRefusal::NoCertificate { profile: profile.name.clone() });
+        }
+        let (own, named) = {
+            let notes = notes.notes();
+            (notes.own.clone(), notes.named.filter(|_| resumed))
+        };
+        let identity = match data_of {
+            None => Identity::Server(Arc::new(SessionMarks::new(notes.mark, named))),
+            Some(control) => self.belongs(control, (notes.mark, named), peer.as_ref())?,
+        };
+        let agreed = agreed(connection, (profile, own, peer), identity)?;
+        let session = TlsSession(Arc::new(Agreed { is_server: true, resumed, ..agreed }));
+        Ok(Secured { stream: Box::new(stream), session, close_notify: profile.close_notify })
+    }
+
+    /// Whether a data connection is that of the control connection; what it is known by from now on.
+    fn belongs(
+        &self,
+        control: &TlsSession,
+        (mark, named): (SessionMark, Option<SessionMark>),
+        peer: Option<&Verified>,
+    ) -> Result<Identity, TlsRefusal> {
+        let not_resumed = || TlsRefusal::NotResumed { profile: self.0.profile.name.clone() };
+        let Identity::Server(marks) = &control.0.identity else { return Err(not_resumed()) };
+        let goes_on = named.is_some_and(|named| marks.has(named));
+        if self.0.profile.start.data_reuse && !goes_on {
+            return Err(not_resumed());
+        }
+        let leaf = |verified: &Verified| verified.path().steps().first().map(|step| *step.certificate.sha256());
+        if control.peer().and_then(leaf) != peer.and_then(leaf) {
+            return Err(TlsRefusal::OtherClient);
+        }
+        if goes_on {
+            marks.add(mark);
+        }
+        Ok(control.0.identity.clone())
+    }
+
+    /// A resumed session brings the certificate of the first one; it may have been disabled or have expired since.
+    fn judge_again(&self, connection: &CommonState, notes: &HandshakeNotes) {
+        if let Some(chain) = connection.peer_certificates().filter(|chain| !chain.is_empty()) {
+            let verdict = self.0.verifier.judge().verdict(chain, notes.called.as_ref());
+            let mut notes = notes.notes();
+            notes.proved = matches!(verdict, Verdict::Trusted(_));
+            notes.verdict = Some(verdict);
+        }
+    }
+}
+
+/// What both sides have in common about a session.
+pub(super) fn agreed(
+    connection: &CommonState,
+    (profile, own, peer): (&TlsProfile, Option<String>, Option<Verified>),
+    identity: Identity,
+) -> Result<Agreed, TlsRefusal> {
+    let unknown = || TlsRefusal::Handshake("what was negotiated is not known here".to_owned());
+    let version = connection.protocol_version().and_then(names::version_of).ok_or_else(unknown)?;
+    let suite = connection.negotiated_cipher_suite().and_then(|s| names::suite_of(s.suite())).ok_or_else(unknown)?;
+    let group = connection.negotiated_key_exchange_group().map(|g| names::group_name(g.name()));
+    let profile = profile.name.clone();
+    Ok(Agreed { profile, version, suite, group, own, peer, is_server: false, resumed: false, identity })
+}
+
+impl fmt::Debug for TlsServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TlsServer({})", self.0.profile.name)
+    }
+}
+
+impl SecureStream for TlsStream<TcpStream> {
+    fn poll_end_unannounced(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.as_mut().poll_flush(cx))?;
+        Pin::new(self.get_mut().get_mut().0).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,13 @@
+//! The files of a partner as every protocol of files sees them: the doors to the virtual folder, and lists of it as text.
+
+mod folder;
+mod ls;
+#[cfg(test)]
+mod memory;
+mod partner;
+
+pub use folder::{Download, Durable, Folder, Upload};
+pub use ls::{ls_line, mode_bits};
+#[cfg(test)]
+pub(crate) use memory::MemoryFolder;
+pub use partner::PartnerFiles;
