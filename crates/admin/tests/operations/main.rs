@@ -297,7 +297,7 @@ async fn capture(house: &House, gate: &str) -> String {
     let key = PrivateKey::generate(KeyAlgorithm::Ed25519, None).unwrap();
     let public = key.public();
     let new = NewCapture {
-        kind: Kind::Key,
+        kind: model::Kind::Key,
         body: model::Body::new(),
         algorithm: public.algorithm().to_string(),
         bits: public.bits(),

@@ -184,7 +184,6 @@ impl russh::Signer for Asked {
     type Error = Unsigned;
 
     // The library's trait is written so.
-    #[expect(clippy::manual_async_fn, reason = "the future must be Send, as the trait asks")]
     fn auth_sign(
         &mut self,
         _key: &AgentIdentity,
