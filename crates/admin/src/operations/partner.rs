@@ -105,6 +105,7 @@ fn add_params() -> Vec<Param> {
     let file = |name, help| Param::file(Field::text(name, 4095, help));
     let text = |name, max, help| Param::of(Field::text(name, max, help));
     let site = |name, help| Param::of(Field::new(name, FieldKind::Ref(Kind::RemoteSite), help));
+    let [address, protocol, security, tls_profile] = server_params();
     vec![
         Param::of(NAME).positional(),
         Param::of(directions),
@@ -120,24 +121,10 @@ fn add_params() -> Vec<Param> {
         site("to_site", "they send: site that gets their files"),
         text("listen", 64, "they call: port, or address and port, to listen on; the listener that is there, or 2222"),
         Param::of(Field::text("cgategroup", 32, "they call: gate group, made if it is not there").default("PARTNERS")),
-        text(
-            "address",
-            261,
-            "we call: their server, as HOST or HOST:PORT; ftp:// or ftps:// before it means that protocol",
-        ),
-        Param::of(Field::choice(
-            "protocol",
-            &["SFTP", "FTP"],
-            "we call: protocol of their server; SFTP if none is named",
-        )),
-        Param::of(
-            Field::choice("network_security_option", &["TLS", "NONE"], "we call by FTP: TLS, or NONE for in clear")
-                .shorts(&["nsopt"]),
-        ),
-        Param::of(
-            Field::new("tls_sprof_out", FieldKind::Ref(Kind::TlsProfile), "we call by FTP: TLS profile of type CLIENT")
-                .shorts(&["tso"]),
-        ),
+        address,
+        protocol,
+        security,
+        tls_profile,
         text("our_login", 63, "we call: login name that they gave us"),
         Param::of(Field::new("our_password", FieldKind::Secret { max: 127 }, "we call: password that they gave us")),
         Param::of(Field::new(
@@ -159,6 +146,30 @@ fn add_params() -> Vec<Param> {
         dry_run(),
         Param::switch("no_test", "do not test the connection"),
         Param::switch("yes", "ask nothing"),
+    ]
+}
+
+/// Where their server is, and how it is called.
+fn server_params() -> [Param; 4] {
+    [
+        Param::of(Field::text(
+            "address",
+            261,
+            "we call: their server, as HOST or HOST:PORT; ftp:// or ftps:// before it means that protocol",
+        )),
+        Param::of(Field::choice(
+            "protocol",
+            &["SFTP", "FTP"],
+            "we call: protocol of their server; SFTP if none is named",
+        )),
+        Param::of(
+            Field::choice("network_security_option", &["TLS", "NONE"], "we call by FTP: TLS, or NONE for in clear")
+                .shorts(&["nsopt"]),
+        ),
+        Param::of(
+            Field::new("tls_sprof_out", FieldKind::Ref(Kind::TlsProfile), "we call by FTP: TLS profile of type CLIENT")
+                .shorts(&["tso"]),
+        ),
     ]
 }
 

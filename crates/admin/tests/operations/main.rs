@@ -298,7 +298,10 @@ async fn capture(house: &House, gate: &str) -> String {
     let public = key.public();
     let new = NewCapture {
         kind: model::Kind::Key,
-        body: model::Body::new(),
+        body: model::Body::from([
+            ("algorithm".to_owned(), public.algorithm().to_string().as_str().into()),
+            ("type".to_owned(), "PUBLIC".into()),
+        ]),
         algorithm: public.algorithm().to_string(),
         bits: public.bits(),
         fingerprint: public.fingerprint().0,

@@ -25,7 +25,7 @@ const fn meaning(code: u16) -> Meaning {
         // No such file, no right to it, a wrong name: servers do not tell these apart.
         550 => Meaning::NotFound,
         553 => Meaning::Denied,
-        500..=699 => Meaning::Permanent,
+        505..=699 => Meaning::Permanent,
         _ => Meaning::Passing,
     }
 }
