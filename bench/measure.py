@@ -35,8 +35,8 @@ class Admin:
     def __init__(self, data):
         self.path = str(Path(data) / "admin.sock")
 
-    def ask(self, operation, **values):
-        request = {"operation": operation, "input": {"values": values, "secrets": {}, "files": {}}}
+    def ask(self, operation, files=None, **values):
+        request = {"operation": operation, "input": {"values": values, "secrets": {}, "files": {name: list(octets) for name, octets in (files or {}).items()}}}
         with socket.socket(socket.AF_UNIX) as sock:
             sock.connect(self.path)
             sock.sendall(json.dumps(request).encode())

@@ -19,7 +19,8 @@ HOST = "127.0.0.1"
 
 def need(program):
     """The path of a peer's program. A missing one fails in CI, and skips the test elsewhere."""
-    places = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    unpacked = os.environ.get("GATEHOUSE_PEERS", "/nonexistent")
+    places = os.environ.get("PATH", "") + f":/usr/sbin:/sbin:{unpacked}/usr/sbin:{unpacked}/usr/bin"
     found = shutil.which(program, path=places)
     if found:
         return found

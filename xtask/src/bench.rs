@@ -4,7 +4,7 @@ use crate::run::{self, Failure, Workplace};
 use crate::setup;
 
 /// Measurements that stand beside the jobs of `bench.py`: a script each, with arguments of its own.
-const ALONE: &[&str] = &["records", "durable", "soak", "huge"];
+const ALONE: &[&str] = &["records", "certificates", "durable", "soak", "huge"];
 
 /// Builds the release program and runs `bench/` with it.
 pub(crate) fn run(place: &Workplace, arguments: &[&str]) -> Result<(), Failure> {

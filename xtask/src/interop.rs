@@ -18,6 +18,7 @@ pub(crate) fn run_tests(place: &Workplace, arguments: &[&str]) -> Result<Count, 
     let mut pytest = place.command(&place.python().to_string_lossy());
     pytest.args(["-m", "pytest", "-c", "tests/interop/pytest.ini", "--rootdir", "tests/interop"]);
     pytest.env("GATEHOUSE_PROGRAM", place.target.join("debug/gatehouse"));
+    pytest.env("GATEHOUSE_PEERS", setup::unpacked_folder(place));
     pytest.env("PYTHONDONTWRITEBYTECODE", "1");
     // Tests of the package build it. This very program may have been replaced by the build of the workspace.
     pytest.env("GATEHOUSE_XTASK", place.target.join("debug/xtask"));

@@ -12,7 +12,13 @@ use crate::run::{self, Failure, Workplace, answers, output, say};
 /// Installs what is missing, or says what to install.
 pub(crate) fn run(place: &Workplace) -> Result<(), Failure> {
     install_packages(place)?;
+    unpack_packages(place)?;
     make_venv(place)
+}
+
+/// The folder with the programs of packages that can't be installed beside each other.
+pub(crate) fn unpacked_folder(place: &Workplace) -> PathBuf {
+    place.target.join("peers")
 }
 
 /// The folder of PostgreSQL's server programs, the newest version first.
@@ -44,6 +50,29 @@ fn install_packages(place: &Workplace) -> Result<(), Failure> {
     install.env("DEBIAN_FRONTEND", "noninteractive");
     install.args(["-qq", "-y", "-o", "Dpkg::Use-Pty=0", "install", "--no-install-recommends"]).args(&missing);
     output("apt-get install", &mut install).map(drop).map_err(|e| Failure::new(format!("{e}\n{advice}")))
+}
+
+/// Debian installs one FTP server at a time: further ones are only unpacked, which needs no right.
+fn unpack_packages(place: &Workplace) -> Result<(), Failure> {
+    let folder = unpacked_folder(place);
+    let missing: Vec<&Package> = UNPACKED.iter().filter(|p| !folder.join(p.file).exists()).collect();
+    if missing.is_empty() || !answers(Path::new("apt-get"), "--version") {
+        return Ok(());
+    }
+    fs::create_dir_all(&folder)?;
+    for package in missing {
+        say(&format!("setup: unpacking {}", package.name));
+        let mut download = place.command("apt-get");
+        output("apt-get download", download.current_dir(&folder).args(["-qq", "download", package.name]))?;
+        for entry in fs::read_dir(&folder)?.flatten() {
+            let path = entry.path();
+            if path.extension().is_some_and(|extension| extension == "deb") {
+                output("dpkg -x", place.command("dpkg").arg("-x").arg(&path).arg(&folder))?;
+                fs::remove_file(&path)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn make_venv(place: &Workplace) -> Result<(), Failure> {
@@ -110,7 +139,16 @@ impl Drop for NoServices {
 
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 const REQUIREMENTS: &str = "tests/interop/requirements.txt";
+/// With the file below the folder that shows it is there.
+const UNPACKED: &[Package] = &[
+    Package { name: "vsftpd", file: "usr/sbin/vsftpd" },
+    Package { name: "pure-ftpd", file: "usr/sbin/pure-ftpd" },
+    Package { name: "pure-ftpd-common", file: "usr/bin/pure-pw" },
+];
 const PACKAGES: &[Package] = &[
+    // What the unpacked ones need.
+    Package { name: "libwrap0", file: "/usr/share/doc/libwrap0" },
+    Package { name: "libsodium23", file: "/usr/share/doc/libsodium23" },
     Package { name: "openssh-client", file: "/usr/bin/sftp" },
     Package { name: "openssh-server", file: "/usr/sbin/sshd" },
     Package { name: "lftp", file: "/usr/bin/lftp" },
@@ -121,6 +159,9 @@ const PACKAGES: &[Package] = &[
     // Tokens for private keys and the master key.
     Package { name: "softhsm2", file: "/usr/bin/softhsm2-util" },
     Package { name: "opensc", file: "/usr/bin/pkcs11-tool" },
+    // A server of FTP and FTPS, as partners have them; others are unpacked below.
+    Package { name: "proftpd-core", file: "/usr/sbin/proftpd" },
+    Package { name: "proftpd-mod-crypto", file: "/usr/lib/proftpd/mod_tls.so" },
     Package { name: "curl", file: "/usr/bin/curl" },
     Package { name: "python3-venv", file: "/usr/share/doc/python3-venv" },
     Package { name: "postgresql", file: "" },

@@ -1,6 +1,7 @@
 //! The one way objects are changed: look at what the whole configuration would be, then write all of it or nothing.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use base::ObjectId;
 use db::{Change, ChangeSet, CredentialRow, DbError, Deletion, NewCredential, NewObject, ObjectChange, Referrer};
@@ -35,7 +36,7 @@ pub(crate) async fn commit(
     loop {
         let stored = context.engine.stored().await.map_err(failed)?;
         let revision = stored.revision;
-        let warnings = examine(stored, &changes)?;
+        let warnings = examine(context, &stored, &changes)?;
         programs(context, &changes)?;
         let set = ChangeSet {
             action: action.to_owned(),
@@ -147,7 +148,7 @@ fn references(object: &Object) -> Vec<(String, Kind, String)> {
 
 /// Looks at the whole configuration as it would be, as the running gateway would. Errors of what is changed refuse it,
 /// and errors of others that were not there before; the warnings of what is changed come back.
-pub(crate) fn examine(stored: Stored, changes: &[ObjectChange]) -> Result<Vec<String>, OpError> {
+pub(crate) fn examine(context: &Context, stored: &Stored, changes: &[ObjectChange]) -> Result<Vec<String>, OpError> {
     let mut errors = Vec::new();
     for change in changes {
         let (body, (kind, name)) = match change {
@@ -162,9 +163,8 @@ pub(crate) fn examine(stored: Stored, changes: &[ObjectChange]) -> Result<Vec<St
     if !errors.is_empty() {
         return Err(refusal(errors));
     }
-    let wanted = after(&stored, changes)?;
-    let (_, before) = stored.build();
-    let (_, problems) = wanted.build();
+    let before = context.engine.problems_of(stored);
+    let (_, problems) = after(stored, changes)?.build();
     let titles: HashSet<String> = changes.iter().map(title).collect();
     let own = |p: &Problem| titles.contains(&p.object);
     let is_new = |p: &Problem| own(p) || !before.contains(p);
@@ -191,14 +191,14 @@ fn after(stored: &Stored, changes: &[ObjectChange]) -> Result<Stored, OpError> {
     for object in &stored.objects {
         match touched.get(&(object.kind, object.name.as_str())) {
             None | Some(ObjectChange::Create(_)) => wanted.objects.push(object.clone()),
-            Some(ObjectChange::Update(change)) => wanted.objects.push(changed(object, change)),
+            Some(ObjectChange::Update(change)) => wanted.objects.push(Arc::new(changed(object, change))),
             Some(ObjectChange::Delete(_)) => wanted.credentials.retain(|c| c.object_id != object.id),
         }
         if let Some(ObjectChange::Update(Change { credential: Some(new), .. })) =
             touched.get(&(object.kind, object.name.as_str()))
         {
             wanted.credentials.retain(|c| c.object_id != object.id);
-            wanted.credentials.push(row(object.id, new));
+            wanted.credentials.push(Arc::new(row(object.id, new)));
         }
     }
     unused(&wanted.objects, changes)?;
@@ -206,15 +206,15 @@ fn after(stored: &Stored, changes: &[ObjectChange]) -> Result<Stored, OpError> {
         let ObjectChange::Create(new) = change else { continue };
         // A number that no stored object has.
         let id = ObjectId(-n);
-        wanted.credentials.extend(new.credential.as_ref().map(|credential| row(id, credential)));
-        wanted.objects.push(Object {
+        wanted.credentials.extend(new.credential.as_ref().map(|credential| Arc::new(row(id, credential))));
+        wanted.objects.push(Arc::new(Object {
             id,
             group: new.group.clone(),
             state: new.state,
             body: new.body.clone(),
             secrets: new.secrets.iter().map(|(field, _)| field.clone()).collect(),
             ..blank(new.kind, new.name.clone())
-        });
+        }));
     }
     Ok(wanted)
 }
@@ -234,10 +234,10 @@ fn changed(object: &Object, change: &Change) -> Object {
 }
 
 /// Refuses deletions of what is still named by what stays (OBJ-3), and says by whom.
-fn unused(stay: &[Object], changes: &[ObjectChange]) -> Result<(), OpError> {
+fn unused(stay: &[Arc<Object>], changes: &[ObjectChange]) -> Result<(), OpError> {
     for change in changes {
         let (ObjectChange::Delete(gone), (kind, name)) = (change, change.object()) else { continue };
-        let names = |object: &Object| {
+        let names = |object: &Arc<Object>| {
             let fields = model::references(object.kind, &object.body).into_iter();
             let fields = fields.filter(|(_, to, named)| *to == kind && named == name).map(|(field, ..)| field);
             let by = |field: &str| Referrer {

@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
+use crate::link::Link;
 use crate::ssh::error::SshError;
 
 /// Addresses of one name that are tried.
@@ -43,6 +44,26 @@ pub(crate) enum DialError {
     NoneLeft,
     #[error("{0}")]
     Failed(String),
+}
+
+/// There is no connection.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("cannot connect to {target}: {text}; check host, port and firewall")]
+pub struct CallError {
+    /// Host and port.
+    pub target: String,
+    /// The system's words.
+    pub text: String,
+}
+
+/// Connects to `target` within `wait`. Nothing is said on the connection yet.
+///
+/// # Errors
+/// [`CallError`].
+pub async fn call_link(target: &Target, wait: Duration) -> Result<Link, CallError> {
+    let failed = |text: String| CallError { target: target.to_string(), text };
+    let stream = dial_where(target, wait, |_| true).await.map_err(|e| failed(e.to_string()))?;
+    Link::clear(stream).map_err(|e| failed(e.to_string()))
 }
 
 /// Connects to `target` within `wait`.

@@ -17,7 +17,7 @@ mod web;
 
 pub use admission::{Admission, AdmissionCounts, AdmissionLimits, Refused, Ticket};
 pub use data::{DataListener, dial_data};
-pub use dial::Target;
+pub use dial::{CallError, Target, call_link};
 pub use link::Link;
 pub use listen::{Accepted, Listener};
 pub use mail::{Envelope, MailDoor, MailError, MailLogin, MailTls, RECIPIENTS_MAX, send_mail};

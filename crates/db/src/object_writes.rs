@@ -388,6 +388,17 @@ pub(crate) const LOAD_ALL: &str = concat!(
      LEFT JOIN object_secret AS s ON s.object_id = o.id ORDER BY o.kind, o.lower_name, s.field"
 );
 
+/// Objects that changed after a revision.
+pub(crate) const TOUCHED: &str = "SELECT DISTINCT object_id FROM change WHERE seq > $1";
+
+/// The same with each of their secrets' names, if they are still there.
+pub(crate) const LOAD_SINCE: &str = concat!(
+    "SELECT o.revision, s.field, ",
+    columns!(),
+    " FROM object AS o LEFT JOIN object_secret AS s ON s.object_id = o.id \
+     WHERE o.id IN (SELECT object_id FROM change WHERE seq > $1) ORDER BY o.id, s.field"
+);
+
 /// One object with each of its secrets' names.
 pub(crate) const LOAD_ONE: &str = concat!(
     "SELECT o.revision, s.field, ",

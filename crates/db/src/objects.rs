@@ -132,6 +132,19 @@ impl Objects<'_> {
         writes::collect(self.0.read().rows(writes::LOAD_ALL, Vec::new()).await?)
     }
 
+    /// The numbers of the objects that changed after revision `since`, and what these objects are now, in no order. What
+    /// changes between the two readings has a later revision.
+    ///
+    /// # Errors
+    /// If the database fails or holds what is no object.
+    pub async fn load_since(self, since: i64) -> Result<(Vec<ObjectId>, Vec<Object>), DbError> {
+        let conn = self.0.read();
+        let rows = conn.rows(writes::TOUCHED, args![since]).await?;
+        let touched = rows.into_iter().map(|mut row| row.int().map(ObjectId)).collect::<Result<_, _>>()?;
+        let (objects, _) = writes::collect(conn.rows(writes::LOAD_SINCE, args![since]).await?)?;
+        Ok((touched, objects))
+    }
+
     /// The revision of the whole configuration: it rises with every change of any object.
     ///
     /// # Errors
@@ -297,9 +310,15 @@ impl Credentials<'_> {
     /// # Errors
     /// If the database fails.
     pub async fn load_all(self) -> Result<Vec<CredentialRow>, DbError> {
-        let sql = "SELECT object_id, class, alg, bits, fingerprint, spki_sha256, public_blob, \
-            CAST(CASE WHEN private_sealed IS NULL THEN 0 ELSE 1 END AS BIGINT) FROM credential ORDER BY object_id";
-        self.0.read().rows(sql, Vec::new()).await?.into_iter().map(credential).collect()
+        self.0.read().rows(CREDENTIALS, Vec::new()).await?.into_iter().map(credential).collect()
+    }
+
+    /// Those of objects that changed after revision `since`.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn load_since(self, since: i64) -> Result<Vec<CredentialRow>, DbError> {
+        self.0.read().rows(CREDENTIALS_SINCE, args![since]).await?.into_iter().map(credential).collect()
     }
 
     /// The sealed private key and the uid that it is bound to (AAD `credential|{uid}`).
@@ -323,6 +342,20 @@ impl Credentials<'_> {
         rows.into_iter().map(|mut row| row.int().map(ObjectId)).collect()
     }
 }
+
+macro_rules! credentials {
+    ($which:literal) => {
+        concat!(
+            "SELECT object_id, class, alg, bits, fingerprint, spki_sha256, public_blob, \
+             CAST(CASE WHEN private_sealed IS NULL THEN 0 ELSE 1 END AS BIGINT) FROM credential ",
+            $which,
+            " ORDER BY object_id"
+        )
+    };
+}
+
+const CREDENTIALS: &str = credentials!("");
+const CREDENTIALS_SINCE: &str = credentials!("WHERE object_id IN (SELECT object_id FROM change WHERE seq > $1)");
 
 macro_rules! history_columns {
     () => {

@@ -14,7 +14,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::events::{Event, Events};
 use crate::limits::{LEASE, PROTOCOL_CONNECTIONS_MAX};
-use crate::load;
+use crate::load::{Reloaded, Stored};
 use crate::node::{Node, Recorded};
 use crate::queue::Queue;
 use crate::route::Settling;
@@ -133,6 +133,8 @@ pub struct Engine {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) options: EngineOptions,
     pub(crate) model: ArcSwap<(Arc<Snapshot>, Arc<Vec<Problem>>)>,
+    /// What was read of the configuration last.
+    pub(crate) known: Mutex<Stored>,
     /// Held while the configuration is read: the older of two readings must not win.
     pub(crate) reading: tokio::sync::Mutex<()>,
     pub(crate) events: Events,
@@ -176,7 +178,8 @@ impl Engine {
     pub async fn start(parts: EngineParts) -> Result<Arc<Self>, StartError> {
         let EngineParts { db, store, master, clock, options } = parts;
         let gateway_id = gateway_id(&db).await?;
-        let loaded = load::load(&db).await?;
+        let stored = Stored::read(&db).await?;
+        let loaded = Reloaded::of(&stored);
         let frost = crate::care::Frost::load(&db).await?;
         let node = Arc::new(Node::begin(&db, &options, clock.as_ref()).await?);
         store.attach(Arc::new(Recorded { db: db.clone(), node: node.clone() }));
@@ -190,6 +193,7 @@ impl Engine {
         crate::sync::lock(&events.ledger).label_sites(options.label_sites);
         let engine = Arc::new(Self {
             model: ArcSwap::from_pointee((loaded.snapshot, loaded.problems)),
+            known: Mutex::new(stored),
             db,
             store,
             master,

@@ -1,6 +1,6 @@
 //! From the database to the configuration in use: read whole, swapped whole.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use base::{Alias, ObjectId, UtcMicros};
@@ -10,6 +10,7 @@ use model::{CertificateEntry, CrlEntry, KeyEntry, Kind, Object, Problem, Snapsho
 use crate::engine::Engine;
 use crate::events::Event;
 use crate::limits::RELOAD_TRIES_MAX;
+use crate::sync::lock;
 
 /// What a reload gave.
 #[derive(Clone, Debug)]
@@ -19,6 +20,13 @@ pub struct Reloaded {
     /// What is wrong in it.
     pub problems: Arc<Vec<Problem>>,
     pub(crate) snapshot: Arc<Snapshot>,
+}
+
+impl Reloaded {
+    pub(crate) fn of(stored: &Stored) -> Self {
+        let (snapshot, problems) = stored.build();
+        Self { revision: stored.revision, problems: Arc::new(problems), snapshot: Arc::new(snapshot) }
+    }
 }
 
 impl Engine {
@@ -33,7 +41,7 @@ impl Engine {
         if self.db.objects().revision().await? == before.revision {
             return Ok(Reloaded { revision: before.revision, problems, snapshot: before });
         }
-        let loaded = load(&self.db).await?;
+        let loaded = Reloaded::of(&self.stored().await?);
         // Before the change counts as done: what happens from now on is told.
         let told = |s: &Snapshot| s.hooks().any(|hook| hook.is_told());
         if told(&before) != told(&loaded.snapshot) {
@@ -49,64 +57,109 @@ impl Engine {
         Ok(loaded)
     }
 
-    /// Reads the configuration as it is stored; what is in use stays.
+    /// Reads the configuration as it is stored; what is in use stays. Only what has changed since the last reading is read.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn stored(&self) -> Result<Stored, DbError> {
-        stored(&self.db).await
+        let known = Stored::clone(&lock(&self.known));
+        let stored = match known.read_on(&self.db).await? {
+            Some(stored) => stored,
+            None => Stored::read(&self.db).await?,
+        };
+        let mut known = lock(&self.known);
+        if known.revision < stored.revision {
+            *known = stored.clone();
+        }
+        Ok(stored)
+    }
+
+    /// What is wrong in a configuration that is stored.
+    #[must_use]
+    pub fn problems_of(&self, stored: &Stored) -> Arc<Vec<Problem>> {
+        let (snapshot, problems) = &**self.model.load();
+        if snapshot.revision == stored.revision { Arc::clone(problems) } else { Arc::new(stored.build().1) }
     }
 }
 
-/// The configuration as it is stored, at one revision: what a change starts from.
-#[derive(Clone, Debug)]
+/// The configuration as it is stored, at one revision: what a change starts from. A clone shares what is in it.
+#[derive(Clone, Debug, Default)]
 pub struct Stored {
     /// Revision of the whole.
     pub revision: i64,
-    /// Every object.
-    pub objects: Vec<Object>,
-    /// Every key.
-    pub credentials: Vec<CredentialRow>,
+    /// Every object, in order of kind and name.
+    pub objects: Vec<Arc<Object>>,
+    /// Every key and certificate, in order of their objects' numbers.
+    pub credentials: Vec<Arc<CredentialRow>>,
 }
 
 impl Stored {
     /// What would be in use, and what is wrong with it.
     #[must_use]
-    pub fn build(self) -> (Snapshot, Vec<Problem>) {
+    pub fn build(&self) -> (Snapshot, Vec<Problem>) {
+        let keys = key_entries(&self.objects, &self.credentials);
         let certificates = certificate_entries(&self.objects, &self.credentials);
         let crls = crl_entries(&self.objects, &self.credentials);
-        let keys = key_entries(&self.objects, self.credentials);
-        Snapshot::build_with(self.objects, (keys, certificates, crls), self.revision)
+        Snapshot::build_with(self.objects.clone(), (keys, certificates, crls), self.revision)
     }
-}
 
-/// Reads what is stored and makes it what is in use.
-pub(crate) async fn load(db: &Db) -> Result<Reloaded, DbError> {
-    let stored = stored(db).await?;
-    let revision = stored.revision;
-    let (snapshot, problems) = stored.build();
-    Ok(Reloaded { revision, problems: Arc::new(problems), snapshot: Arc::new(snapshot) })
-}
+    /// Every object, in order of kind and name.
+    pub fn objects(&self) -> impl Iterator<Item = &Object> {
+        self.objects.iter().map(Arc::as_ref)
+    }
 
-/// Reads objects and keys of one revision.
-async fn stored(db: &Db) -> Result<Stored, DbError> {
-    let mut tries = 0;
-    loop {
-        let (objects, revision) = db.objects().load_all().await?;
-        let credentials = db.credentials().load_all().await?;
-        tries += 1;
-        // A change between the two reads makes a new revision: read again, a few times at most.
-        if tries >= RELOAD_TRIES_MAX || db.objects().revision().await? == revision {
-            return Ok(Stored { revision, objects, credentials });
+    /// Reads all of it, of one revision.
+    pub(crate) async fn read(db: &Db) -> Result<Self, DbError> {
+        let mut tries = 0;
+        loop {
+            let (objects, revision) = db.objects().load_all().await?;
+            let credentials = db.credentials().load_all().await?;
+            tries += 1;
+            // A change between the two reads makes a new revision: read again, a few times at most.
+            if tries >= RELOAD_TRIES_MAX || db.objects().revision().await? == revision {
+                return Ok(Self::default().with(revision, objects, credentials));
+            }
         }
     }
+
+    /// Reads what has changed since this was read; `None` if more changes come meanwhile.
+    async fn read_on(&self, db: &Db) -> Result<Option<Self>, DbError> {
+        let revision = db.objects().revision().await?;
+        if revision == self.revision {
+            return Ok(Some(self.clone()));
+        }
+        let (touched, objects) = db.objects().load_since(self.revision).await?;
+        let credentials = db.credentials().load_since(self.revision).await?;
+        if db.objects().revision().await? != revision {
+            return Ok(None);
+        }
+        let touched: HashSet<ObjectId> = touched.into_iter().collect();
+        let rest = Self {
+            revision,
+            objects: self.objects.iter().filter(|o| !touched.contains(&o.id)).cloned().collect(),
+            credentials: self.credentials.iter().filter(|c| !touched.contains(&c.object_id)).cloned().collect(),
+        };
+        Ok(Some(rest.with(revision, objects, credentials)))
+    }
+
+    fn with(mut self, revision: i64, objects: Vec<Object>, credentials: Vec<CredentialRow>) -> Self {
+        self.revision = revision;
+        self.objects.extend(objects.into_iter().map(Arc::new));
+        self.objects.sort_by_cached_key(|o| (o.kind.as_str(), o.name.to_lowercase()));
+        self.credentials.extend(credentials.into_iter().map(Arc::new));
+        self.credentials.sort_by_key(|c| c.object_id);
+        self
+    }
+}
+
+fn of_kind(objects: &[Arc<Object>], kind: Kind) -> HashMap<ObjectId, &Object> {
+    objects.iter().filter(|o| o.kind == kind).map(|o| (o.id, o.as_ref())).collect()
 }
 
 /// Certificates with what their objects say of them.
-fn certificate_entries(objects: &[Object], credentials: &[CredentialRow]) -> Vec<CertificateEntry> {
-    let own = objects.iter().filter(|o| o.kind == Kind::Certificate).map(|o| (o.id, o));
-    let own: HashMap<ObjectId, &Object> = own.collect();
-    let entry = |row: &CredentialRow| {
+fn certificate_entries(objects: &[Arc<Object>], credentials: &[Arc<CredentialRow>]) -> Vec<CertificateEntry> {
+    let own = of_kind(objects, Kind::Certificate);
+    let entry = |row: &Arc<CredentialRow>| {
         let object = own.get(&row.object_id)?;
         let noted = |field: &str| object.body.get(field).map(Value::to_string);
         Some(CertificateEntry {
@@ -127,9 +180,9 @@ fn certificate_entries(objects: &[Object], credentials: &[CredentialRow]) -> Vec
 }
 
 /// Revocation lists with what their objects say of them.
-fn crl_entries(objects: &[Object], credentials: &[CredentialRow]) -> Vec<CrlEntry> {
-    let own: HashMap<ObjectId, &Object> = objects.iter().filter(|o| o.kind == Kind::Crl).map(|o| (o.id, o)).collect();
-    let entry = |row: &CredentialRow| {
+fn crl_entries(objects: &[Arc<Object>], credentials: &[Arc<CredentialRow>]) -> Vec<CrlEntry> {
+    let own = of_kind(objects, Kind::Crl);
+    let entry = |row: &Arc<CredentialRow>| {
         let object = own.get(&row.object_id)?;
         let der = row.public_blob.as_slice().into();
         Some(CrlEntry { id: object.id, name: object.name.clone(), state: object.state, der })
@@ -138,12 +191,12 @@ fn crl_entries(objects: &[Object], credentials: &[CredentialRow]) -> Vec<CrlEntr
 }
 
 /// Keys with what their objects say of them. A key without object, or the reverse, is left out: the snapshot reports it.
-fn key_entries(objects: &[Object], credentials: Vec<CredentialRow>) -> Vec<KeyEntry> {
-    let keys: HashMap<ObjectId, &Object> = objects.iter().filter(|o| o.kind == Kind::Key).map(|o| (o.id, o)).collect();
-    credentials.into_iter().filter_map(|row| key_entry(keys.get(&row.object_id)?, row)).collect()
+fn key_entries(objects: &[Arc<Object>], credentials: &[Arc<CredentialRow>]) -> Vec<KeyEntry> {
+    let keys = of_kind(objects, Kind::Key);
+    credentials.iter().filter_map(|row| key_entry(keys.get(&row.object_id)?, row)).collect()
 }
 
-fn key_entry(object: &Object, row: CredentialRow) -> Option<KeyEntry> {
+fn key_entry(object: &Object, row: &CredentialRow) -> Option<KeyEntry> {
     let comments = match object.body.get("comments") {
         Some(Value::Text(text)) => text.clone(),
         _ => String::new(),
@@ -153,11 +206,45 @@ fn key_entry(object: &Object, row: CredentialRow) -> Option<KeyEntry> {
         alias: Alias::try_from(object.name.as_str()).ok()?,
         group: object.group.clone(),
         state: object.state,
-        algorithm: row.algorithm,
+        algorithm: row.algorithm.clone(),
         bits: row.bits,
         private: row.private,
         fingerprint: row.fingerprint,
-        ssh_blob: row.public_blob,
+        ssh_blob: row.public_blob.clone(),
         comments,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use model::ObjectState;
+
+    use super::*;
+    use crate::tests::house::House;
+
+    // What is read in pieces is the whole, in the same order.
+    #[tokio::test]
+    async fn reading_on_gives_what_reading_anew_gives() {
+        let house = House::new().await;
+        let (engine, db) = (&house.engine, &house.engine.db);
+        let is_whole = async |step: &str| {
+            let (pieces, whole) = (engine.stored().await.unwrap(), Stored::read(db).await.unwrap());
+            assert_eq!(
+                (pieces.revision, &pieces.objects, &pieces.credentials),
+                (whole.revision, &whole.objects, &whole.credentials),
+                "{step}"
+            );
+            pieces
+        };
+        let first = is_whole("nothing changed").await;
+        crate::tests::house::create(db, (Kind::RemoteSite, "b2", &[("comments", "new")])).await;
+        let second = is_whole("one is new").await;
+        assert!(second.revision > first.revision);
+        let kept = second.objects.iter().filter(|o| first.objects.iter().any(|old| Arc::ptr_eq(o, old))).count();
+        assert_eq!(kept, first.objects.len(), "what did not change is not read again");
+        house.set_state(Kind::RemoteSite, "B", ObjectState::Disabled).await;
+        is_whole("one changed").await;
+        db.objects().delete(Kind::RemoteSite, "b2", false, &crate::tests::house::actor()).await.unwrap();
+        is_whole("one is gone").await;
+    }
 }

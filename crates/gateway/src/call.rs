@@ -1,18 +1,18 @@
 //! Calling partners to test a connection: the way of a delivery, without a file.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use admin::partner::{CallPartner, Called, HostKey, HostKeyVerdict, Probe, Stage, TlsProbe};
 use async_trait::async_trait;
-use channel::{HostKeyChecker, SshError, Target, probe_ssh};
+use channel::{HostKeyChecker, Target, probe_ssh};
 use engine::Engine;
-use engine::admit::{KeyVerdict, Vault, judge_host_key};
+use engine::admit::{KeyVerdict, judge_host_key};
 use keys::{Fingerprint, PublicKey};
 use model::ssh_algorithms::Class;
 use model::{HostPort, RemoteSite, SshProfile};
 
-use crate::deliver::{Deliverer, Unreached, client_profile};
+use crate::deliver::{Call, Deliverer};
 
 /// Longest wait for a server that is only looked at, and again for its keys.
 const PROBE_MAX: Duration = Duration::from_secs(10);
@@ -27,57 +27,36 @@ pub(crate) struct Caller {
 
 impl Caller {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
-        Self { deliverer: Deliverer { engine, vault: Arc::new(Vault::default()) } }
-    }
-
-    /// Everything up to the folder; where it ended early is in `called`.
-    async fn steps(
-        &self,
-        site: &Arc<RemoteSite>,
-        witness: &Arc<Witness>,
-        called: &mut Called,
-    ) -> Result<(), (Stage, String)> {
-        let order: Vec<usize> = (0..site.addresses.len()).collect();
-        let carrier = protocols::carrier(&site.protocol)
-            .ok_or_else(|| (Stage::Settings, format!("protocol {} is not built in", site.protocol)))?;
-        let checker: Arc<dyn HostKeyChecker> = witness.clone();
-        let (path, client) = match self.deliverer.reach(site, &order, checker).await {
-            Ok(reached) => reached,
-            Err(Unreached::Unable(text)) => return Err((Stage::Settings, text)),
-            Err(Unreached::Failed(path, error)) => {
-                called.address = address(site, path);
-                return Err((stage_of(&error), error.to_string()));
-            }
-        };
-        called.address = address(site, path);
-        called.server = client.banner();
-        let agreed = client.negotiated();
-        let parts = [agreed.kex, agreed.host_key, agreed.cipher, agreed.mac];
-        called.algorithms = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
-        let looked = match client.open_sftp().await {
-            Ok(pipe) => carrier.look(pipe, site).await.map_err(|e| (Stage::Folder, e.to_string())),
-            Err(error) => Err((Stage::Service, error.to_string())),
-        };
-        client.close().await;
-        let seen = looked?;
-        (called.folder, called.names, called.count) = (seen.folder, seen.names, seen.count);
-        Ok(())
+        Self { deliverer: Deliverer::new(engine, Arc::default()) }
     }
 }
 
 #[async_trait]
 impl CallPartner for Caller {
     async fn call(&self, site: &Arc<RemoteSite>, trusted: Option<Fingerprint>) -> Called {
-        let mut called = Called { address: address(site, 0), ..Called::default() };
-        let engine = Arc::clone(&self.deliverer.engine);
-        let profile = match client_profile(site, &engine.snapshot()) {
-            Ok(profile) => profile,
-            Err(text) => return Called { failed: Some((Stage::Settings, text)), ..called },
+        let witnesses = OnceLock::new();
+        let checker = |profile| -> Arc<dyn HostKeyChecker> {
+            let engine = Arc::clone(&self.deliverer.engine);
+            let fresh =
+                || Arc::new(Witness { engine, site: Arc::clone(site), profile, trusted, seen: Mutex::default() });
+            witnesses.get_or_init(fresh).clone()
         };
-        let witness = Arc::new(Witness { engine, site: Arc::clone(site), profile, trusted, seen: Mutex::default() });
-        let steps = self.steps(site, &witness, &mut called).await;
-        called.failed = steps.err();
-        called.host_key = witness.take();
+        let order: Vec<usize> = (0..site.addresses.len()).collect();
+        let mut called = match self.deliverer.connect(site, &order, &checker).await {
+            Err(unreached) => {
+                Called { failed: Some((unreached.stage, unreached.error.to_string())), ..told(site, unreached.call) }
+            }
+            Ok(mut connected) => {
+                let mut called = told(site, connected.call.clone());
+                match connected.session.look().await {
+                    Ok(seen) => (called.folder, called.names, called.count) = (seen.folder, seen.names, seen.count),
+                    Err(error) => called.failed = Some((Stage::Folder, error.to_string())),
+                }
+                connected.close().await;
+                called
+            }
+        };
+        called.host_key = witnesses.get().and_then(|witness| witness.take());
         called
     }
 
@@ -121,14 +100,8 @@ fn address(site: &RemoteSite, path: usize) -> String {
     site.addresses.get(path).map(|a| Target { host: a.host.clone(), port: a.port }.to_string()).unwrap_or_default()
 }
 
-const fn stage_of(error: &SshError) -> Stage {
-    match error {
-        SshError::Connect { .. } => Stage::Address,
-        SshError::HostKeyRefused { .. } => Stage::HostKey,
-        SshError::AuthRefused { .. } => Stage::Login,
-        SshError::Profile(_) => Stage::Settings,
-        _ => Stage::Handshake,
-    }
+fn told(site: &RemoteSite, call: Call) -> Called {
+    Called { address: address(site, call.path), server: call.server, algorithms: call.algorithms, ..Called::default() }
 }
 
 /// Judges a partner's host key and remembers it.

@@ -1,17 +1,21 @@
-//! How a file goes out: profile, key, host-key check, dial, and the carrier's delivery over one channel.
+//! How a file goes out: the connection that the protocol runs over, its session, and the deliveries on it.
+
+mod link;
+mod ssh;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use admin::partner::Stage;
 use async_trait::async_trait;
 use base::Secret;
-use channel::{ClientParams, HostKeyChecker, Pipe, SshClient, SshError, Target, connect_ssh};
-use engine::admit::{Vault, host_key_is_good};
+use channel::{HostKeyChecker, SshClient, Target};
+use engine::admit::Vault;
 use engine::queue::{Deliver, JobSource, SessionOutcome};
 use engine::watch::StepTimer;
 use engine::{Cause, Engine, TransferError};
-use keys::PublicKey;
-use model::{RemoteSite, Snapshot, SshProfile, SshRole};
+use model::{RemoteSite, SshProfile};
+use protocols::{Carrier, Outward, TlsProfiles, Transport, Unopened, Way};
 
 /// Longest wait for a partner's server to take the connection.
 const CONNECT_MAX: Duration = Duration::from_secs(20);
@@ -20,6 +24,14 @@ const CONNECT_MAX: Duration = Duration::from_secs(20);
 pub(crate) struct Deliverer {
     pub(crate) engine: Arc<Engine>,
     pub(crate) vault: Arc<Vault>,
+    profiles: Arc<TlsProfiles>,
+}
+
+impl Deliverer {
+    pub(crate) fn new(engine: Arc<Engine>, vault: Arc<Vault>) -> Self {
+        let profiles = Arc::new(TlsProfiles::new(Arc::clone(&engine), Arc::clone(&vault)));
+        Self { engine, vault, profiles }
+    }
 }
 
 #[async_trait]
@@ -28,139 +40,152 @@ impl Deliver for Deliverer {
         if let Some(place) = &site.folder {
             return engine::handoff::put_all(&site, place, &self.engine.options().data, jobs).await;
         }
-        let Some(carrier) = protocols::carrier(&site.protocol) else {
-            return SessionOutcome::Unable(refused(format!("protocol {} is not built in", site.protocol)));
-        };
         let timer = StepTimer::begin("connect");
-        let (path, client, pipe) = match self.connect(&site, &jobs.path_order()).await {
+        let checker = |profile| ssh::checker(&self.engine, &site, profile);
+        let mut connected = match self.connect(&site, &jobs.path_order(), &checker).await {
             Ok(connected) => connected,
-            Err(outcome) => return outcome,
+            Err(unreached) => return unreached.outcome(),
         };
         timer.done();
-        jobs.connected(path);
-        let outcome = match carrier.deliver(pipe, &site, jobs).await {
+        jobs.connected(connected.call.path);
+        let outcome = match connected.session.deliver(jobs).await {
             Ok(_) => SessionOutcome::Ended,
             Err(error) => SessionOutcome::Lost(error),
         };
-        client.close().await;
+        connected.close().await;
         outcome
     }
 }
 
+/// Who judges the host key of a partner, by the profile in use.
+pub(crate) type CheckerOf<'a> = &'a (dyn Fn(Arc<SshProfile>) -> Arc<dyn HostKeyChecker> + Send + Sync);
+
+/// What is known of a call.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Call {
+    /// Which of the site's addresses was tried last.
+    pub(crate) path: usize,
+    /// What the server says of itself, safe to show.
+    pub(crate) server: String,
+    /// Algorithms in use.
+    pub(crate) algorithms: String,
+}
+
+/// A session with a partner, and the connection under it.
+pub(crate) struct Connected {
+    pub(crate) call: Call,
+    pub(crate) session: Box<dyn Outward>,
+    under: Option<SshClient>,
+}
+
+impl Connected {
+    pub(crate) async fn close(mut self) {
+        self.session.close().await;
+        if let Some(under) = self.under {
+            under.close().await;
+        }
+    }
+}
+
 /// Why a site was not reached.
-pub(crate) enum Unreached {
+pub(crate) struct Unreached {
+    pub(crate) call: Call,
+    pub(crate) stage: Stage,
+    pub(crate) error: TransferError,
+}
+
+impl Unreached {
     /// What is configured is not enough to call.
-    Unable(String),
-    /// The call failed, at this address last.
-    Failed(usize, SshError),
+    fn unable(text: impl Into<String>) -> Self {
+        Self { call: Call::default(), stage: Stage::Settings, error: TransferError::park(Cause::Invalid, text) }
+    }
+
+    fn outcome(self) -> SessionOutcome {
+        let Self { call: Call { path, .. }, stage, error } = self;
+        match stage {
+            Stage::Settings => SessionOutcome::Unable(error),
+            Stage::Address => SessionOutcome::ConnectFailed { path, error },
+            Stage::HostKey => SessionOutcome::HostKeyRefused(error),
+            Stage::Login => SessionOutcome::LoginRefused(error),
+            Stage::Handshake | Stage::Service | Stage::Folder => SessionOutcome::Lost(error),
+        }
+    }
 }
 
 impl Deliverer {
-    /// Connects and opens a channel.
-    async fn connect(
+    /// Tries the site's addresses in the given order, to the session; only an address that does not answer leads to the
+    /// next (OBJ-5).
+    pub(crate) async fn connect(
         &self,
         site: &Arc<RemoteSite>,
         order: &[usize],
-    ) -> Result<(usize, SshClient, Pipe), SessionOutcome> {
-        let unable = |text: String| SessionOutcome::Unable(refused(text));
-        let profile = client_profile(site, &self.engine.snapshot()).map_err(unable)?;
-        let checker = Arc::new(Checker { engine: Arc::clone(&self.engine), site: Arc::clone(site), profile });
-        let (path, client) = self.reach(site, order, checker).await.map_err(|failed| match failed {
-            Unreached::Unable(text) => unable(text),
-            Unreached::Failed(path, error) => outcome_of(path, &error),
-        })?;
-        match client.open_sftp().await {
-            Ok(pipe) => Ok((path, client, pipe)),
-            Err(error) => Err(outcome_of(path, &error)),
-        }
-    }
-
-    /// Tries the site's addresses in the given order; only an address that does not answer leads to the next (OBJ-5).
-    pub(crate) async fn reach(
-        &self,
-        site: &Arc<RemoteSite>,
-        order: &[usize],
-        checker: Arc<dyn HostKeyChecker>,
-    ) -> Result<(usize, SshClient), Unreached> {
-        let mut failed = Unreached::Unable(format!("site {} has no address: set dest_address", site.name));
+        checker: CheckerOf<'_>,
+    ) -> Result<Connected, Unreached> {
+        let carrier = protocols::carrier(&site.protocol)
+            .ok_or_else(|| Unreached::unable(format!("protocol {} is not built in", site.protocol)))?;
+        let mut last = Unreached::unable(format!("site {} has no address: set dest_address", site.name));
         for path in order {
             let Some(address) = site.addresses.get(*path) else { continue };
-            let params = self.params(site, Arc::clone(&checker)).await.map_err(Unreached::Unable)?;
             let target = Target { host: address.host.clone(), port: address.port };
-            match connect_ssh(&target, params).await {
-                Ok(client) => return Ok((*path, client)),
-                Err(error @ (SshError::Connect { .. } | SshError::Timeout { .. })) => {
-                    failed = Unreached::Failed(*path, error);
+            let mut call = Call { path: *path, ..Call::default() };
+            let connected = match carrier.descriptor().transport {
+                Transport::Ssh => self.by_ssh((carrier, site), &target, checker, &mut call).await,
+                Transport::Link => self.by_link((carrier, site), &target).await.map(|session| (session, None)),
+            };
+            match connected {
+                Ok((session, under)) => {
+                    if under.is_none() {
+                        (call.server, call.algorithms) = (session.server(), session.algorithms());
+                    }
+                    return Ok(Connected { call, session, under });
                 }
-                Err(error) => return Err(Unreached::Failed(*path, error)),
+                Err((stage, error)) => last = Unreached { call, stage, error },
+            }
+            if last.stage != Stage::Address {
+                break;
             }
         }
-        Err(failed)
+        Err(last)
     }
 
-    async fn params(&self, site: &Arc<RemoteSite>, checker: Arc<dyn HostKeyChecker>) -> Result<ClientParams, String> {
-        let snapshot = self.engine.snapshot();
-        let profile = client_profile(site, &snapshot)?;
-        let key = match site.private_key.as_ref().or(profile.private_keys.first()) {
-            Some(alias) if profile.public_key => {
-                Some(self.vault.key(&self.engine, &snapshot, alias.as_str()).await.map_err(|e| e.to_string())?)
-            }
-            _ => None,
-        };
-        let password = if site.has_password && profile.password { Some(self.password(site).await?) } else { None };
-        let login =
-            site.login.clone().ok_or_else(|| format!("site {} has no user name: set login_ident", site.name))?;
-        Ok(ClientParams { profile, login, key, password, checker, connect_timeout: CONNECT_MAX })
+    /// A session over SSH.
+    async fn by_ssh(
+        &self,
+        (carrier, site): (&dyn Carrier, &Arc<RemoteSite>),
+        target: &Target,
+        checker: CheckerOf<'_>,
+        call: &mut Call,
+    ) -> Result<(Box<dyn Outward>, Option<SshClient>), Failed> {
+        let client = self.ssh_client(site, target, checker, call).await?;
+        let pipe = client.open_sftp().await.map_err(|e| (Stage::Service, ssh::told(&e)))?;
+        let session = carrier.open(Way::Ssh(pipe), site).await.map_err(unopened)?;
+        Ok((session, Some(client)))
     }
 
-    async fn password(&self, site: &RemoteSite) -> Result<Secret<String>, String> {
-        let row = self.engine.db().objects().secret(site.id, "login_password").await.map_err(|e| e.to_string())?;
-        let (uid, sealed) = row.ok_or("the stored password is gone: set login_password again")?;
-        let aad = format!("object_secret|{uid}|login_password");
+    /// What is stored of a site to be sent, in clear.
+    async fn stored_secret(&self, site: &RemoteSite, field: &str) -> Result<Secret<String>, String> {
+        let row = self.engine.db().objects().secret(site.id, field).await.map_err(|e| e.to_string())?;
+        let (uid, sealed) = row.ok_or_else(|| format!("what is stored is gone: set {field} again"))?;
+        let aad = format!("object_secret|{uid}|{field}");
         let octets = self.engine.master().open(aad.as_bytes(), &sealed).map_err(|e| e.to_string())?;
-        let text = std::str::from_utf8(octets.expose()).map_err(|_| "the stored password is not text: set it again")?;
+        let text = std::str::from_utf8(octets.expose()).map_err(|_| format!("{field} is not text: set it again"))?;
         Ok(Secret::new(text.to_owned()))
     }
 }
 
-/// The site's CLIENT profile, else `SFTP_OUT`, else a sentence (SSH-2, SSH-3, SSH-4).
-pub(crate) fn client_profile(site: &RemoteSite, snapshot: &Snapshot) -> Result<Arc<SshProfile>, String> {
-    let name = site.ssh_profile_name();
-    let profile = snapshot
-        .ssh_profile(name)
-        .ok_or_else(|| format!("SSH profile {name} does not exist: create it with secadm create_sshprof"))?;
-    match profile {
-        p if p.role != SshRole::Client => {
-            Err(format!("SSH profile {name} is of type SERVER: give site {} a CLIENT profile", site.name))
-        }
-        p if !p.enabled => Err(format!("SSH profile {name} is disabled: enable it with secadm update_sshprof")),
-        p => Ok(Arc::clone(p)),
-    }
+/// Where a call ended, and why.
+type Failed = (Stage, TransferError);
+
+fn refused(text: impl Into<String>) -> Failed {
+    (Stage::Settings, TransferError::park(Cause::Invalid, text))
 }
 
-fn refused(text: String) -> TransferError {
-    TransferError::park(Cause::Invalid, text)
-}
-
-fn outcome_of(path: usize, error: &SshError) -> SessionOutcome {
-    let told = TransferError::retry(Cause::Connection, error.to_string());
+fn unopened(error: Unopened) -> Failed {
     match error {
-        SshError::Connect { .. } | SshError::Timeout { .. } => SessionOutcome::ConnectFailed { path, error: told },
-        SshError::HostKeyRefused { .. } => SessionOutcome::HostKeyRefused(told),
-        SshError::AuthRefused { .. } => SessionOutcome::LoginRefused(told),
-        _ => SessionOutcome::Lost(told),
-    }
-}
-
-struct Checker {
-    engine: Arc<Engine>,
-    site: Arc<RemoteSite>,
-    profile: Arc<SshProfile>,
-}
-
-#[async_trait]
-impl HostKeyChecker for Checker {
-    async fn check(&self, key: &PublicKey) -> bool {
-        host_key_is_good(&self.engine, &self.site, &self.profile, key).await
+        Unopened::Unfit(error) => (Stage::Settings, error),
+        Unopened::Handshake(error) => (Stage::Handshake, error),
+        Unopened::Untrusted(error) => (Stage::HostKey, error),
+        Unopened::Login(error) => (Stage::Login, error),
+        Unopened::Lost(error) => (Stage::Service, error),
     }
 }

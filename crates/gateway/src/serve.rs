@@ -62,7 +62,7 @@ impl Running {
         tasks.spawn(engine::handoff::run_drop_folders(Arc::clone(&engine)));
         tasks.spawn(engine::hooks::run_hooks(Arc::clone(&engine)));
         let node = tokio::spawn(engine::run_node(Arc::clone(&engine)));
-        let deliverer = Deliverer { engine: Arc::clone(&engine), vault: Arc::clone(&vault) };
+        let deliverer = Deliverer::new(Arc::clone(&engine), Arc::clone(&vault));
         let mut watched = vec![
             ("routing", tasks.spawn(engine::run_routing(Arc::clone(&engine)))),
             ("housekeeping", tasks.spawn(engine::run_housekeeping(Arc::clone(&engine)))),

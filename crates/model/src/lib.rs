@@ -51,7 +51,7 @@ pub use kinds::listener::Listener;
 pub use kinds::local_site::LocalSite;
 pub use kinds::network_profile::{NetworkProfile, SecurityOption};
 pub use kinds::real_folder::{FOLDER, FolderPlace, Marker};
-pub use kinds::remote_site::{RemoteSite, RenamePolicy, Retry, SiteRoles, VerifyPolicy};
+pub use kinds::remote_site::{CallSecurity, DataConnections, RemoteSite, RenamePolicy, Retry, SiteRoles, VerifyPolicy};
 pub use kinds::rule_table::{RuleTable, TableLimits};
 pub use kinds::site_tls::SiteTls;
 pub use kinds::ssh_profile::{SshCertificates, SshProfile, SshRole};

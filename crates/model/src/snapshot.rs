@@ -76,13 +76,14 @@ impl Snapshot {
     /// profiles, gates and gate groups stay in their place to refuse, so that none less strict serves instead.
     #[must_use]
     pub fn build(objects: Vec<Object>, keys: Vec<KeyEntry>, revision: i64) -> (Self, Vec<Problem>) {
+        let objects = objects.into_iter().map(Arc::new).collect();
         Self::build_with(objects, (keys, Vec::new(), Vec::new()), revision)
     }
 
     /// As [`Self::build`], with certificates and revocation lists.
     #[must_use]
     pub fn build_with(
-        objects: Vec<Object>,
+        objects: Vec<Arc<Object>>,
         (keys, certificates, crls): (Vec<KeyEntry>, Vec<CertificateEntry>, Vec<CrlEntry>),
         revision: i64,
     ) -> (Self, Vec<Problem>) {
@@ -92,7 +93,7 @@ impl Snapshot {
         snapshot.certificates = certificates.into_iter().map(|c| (c.name.clone(), Arc::new(c))).collect();
         snapshot.keys = keys.into_iter().map(|key| (key.alias.as_str().to_owned(), Arc::new(key))).collect();
         for object in objects {
-            snapshot.add(Arc::new(object), &mut found);
+            snapshot.add(object, &mut found);
         }
         snapshot.index();
         found.extend(problems::across(&snapshot));

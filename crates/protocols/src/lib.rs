@@ -4,9 +4,11 @@
 
 mod carriers;
 pub mod files;
+pub mod outward;
 mod tls;
 
-pub use carriers::{Call, Carrier, Descriptor, Inward, Role, SEEN_MAX, Seen, Served, Transport};
+pub use carriers::{Call, Carrier, Descriptor, Inward, LinkWay, Role, Served, Transport, Unopened, Way};
+pub use outward::{CallTls, Outward, SEEN_MAX, Seen};
 pub use tls::{TlsProfiles, session_fits_site, trusted};
 
 /// FTP itself, for those who are an FTP client or server beside the gateway's own paths.

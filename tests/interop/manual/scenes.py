@@ -115,6 +115,14 @@ class Routing(Scene):
         return [str(self.folder / word) if word == "order.xml" else word for word in words]
 
 
+class FtpClient(Scene):
+    def prepare(self):
+        """The certificate of a partner's authority, and the password that it gave us."""
+        words = ["req", "-x509", "-newkey", "rsa:2048", "-noenc", "-days", "900", "-subj", "/CN=ca", "-keyout", "ca.key", "-out", "partner.cer"]
+        subprocess.run([need("openssl"), *words], cwd=self.folder, check=True, capture_output=True, timeout=60)
+        (self.folder / "dave.password").write_text("open sesame\n")
+
+
 class Care(Scene):
     def prepare(self):
         sent = make_file(self.folder / "a.bin", 50_000)
@@ -184,4 +192,4 @@ class Certificates(Scene):
         return words
 
 
-SCENES = {"certificates.md": Certificates, "start.md": Start, "keys.md": Keys, "sftp-client.md": Routing, "care.md": Care}
+SCENES = {"certificates.md": Certificates, "start.md": Start, "keys.md": Keys, "sftp-client.md": Routing, "ftp-client.md": FtpClient, "care.md": Care}

@@ -26,14 +26,13 @@ pub(crate) async fn exported(context: &Context, wanted: impl Fn(&Object) -> bool
     let stored = context.engine.stored().await.map_err(failed)?;
     let waiting = waiting(context).await?;
     let named: BTreeSet<(Kind, String)> = stored
-        .objects
-        .iter()
+        .objects()
         .flat_map(|o| model::references(o.kind, &o.body).into_iter().map(|(_, kind, name)| (kind, name)))
         .collect();
     let blobs: HashMap<_, _> = stored.credentials.iter().map(|c| (c.object_id, (&c.public_blob, c.private))).collect();
     let mut all = Vec::new();
     // Revocation lists are what authorities publish, not what files declare.
-    for object in stored.objects.into_iter().filter(|o| o.kind != Kind::Crl && wanted(o)) {
+    for object in stored.objects().filter(|o| o.kind != Kind::Crl && wanted(o)) {
         if waiting.contains(&object.id) && !named.contains(&(object.kind, object.name.clone())) {
             continue;
         }
@@ -46,7 +45,7 @@ pub(crate) async fn exported(context: &Context, wanted: impl Fn(&Object) -> bool
             }))
         });
         let key = key.transpose()?.flatten();
-        all.push(Exported { object, key });
+        all.push(Exported { object: object.clone(), key });
     }
     let place = |kind: Kind| Kind::ALL.iter().position(|k| *k == kind);
     all.sort_by(|a, b| (place(a.object.kind), &a.object.name).cmp(&(place(b.object.kind), &b.object.name)));

@@ -100,7 +100,7 @@ pub(crate) async fn plan(
     let waiting = waiting(context).await?;
     // What authorities publish is no part of what files declare.
     let declared = |o: &Object| o.kind != Kind::Crl && !waiting.contains(&o.id);
-    for object in stored.objects.iter().filter(|o| !met.contains(&o.id) && declared(o)) {
+    for object in stored.objects().filter(|o| !met.contains(&o.id) && declared(o)) {
         let private = present.keys.get(&object.id).is_some_and(|key| key.private);
         match prune {
             Prune::Kinds(kinds) if kinds.contains(&object.kind) => plan.steps.push(Step::delete(object)),
@@ -205,9 +205,9 @@ struct Present<'a> {
 impl<'a> Present<'a> {
     fn of(stored: &'a Stored) -> Self {
         Self {
-            by_name: stored.objects.iter().map(|o| ((o.kind, o.name.as_str()), o)).collect(),
-            by_id: stored.objects.iter().map(|o| (o.id, o)).collect(),
-            keys: stored.credentials.iter().map(|c| (c.object_id, c)).collect(),
+            by_name: stored.objects().map(|o| ((o.kind, o.name.as_str()), o)).collect(),
+            by_id: stored.objects().map(|o| (o.id, o)).collect(),
+            keys: stored.credentials.iter().map(|c| (c.object_id, c.as_ref())).collect(),
         }
     }
 

@@ -156,7 +156,7 @@ pub(super) async fn carry_out(
         ("nothing to change".to_owned(), Vec::new())
     } else if dry_run {
         let stored = context.engine.stored().await.map_err(failed)?;
-        ("nothing was changed: this was a dry run".to_owned(), changes::examine(stored, &changes)?)
+        ("nothing was changed: this was a dry run".to_owned(), changes::examine(context, &stored, &changes)?)
     } else {
         let made = changes::commit(context, (action, &base::brief(name, 64)), changes).await?;
         let now = context.engine.db().objects().revision().await.map_err(failed)?;
@@ -196,7 +196,7 @@ async fn diff(context: &Context, input: &Input) -> Result<Output, OpError> {
             let stored = context.engine.stored().await.map_err(failed)?;
             let own = |o: &&Object| o.kind == kind && o.name == name;
             let same = |o: &&Object| then.as_ref().is_some_and(|then| then.id == o.id);
-            let found = stored.objects.iter().find(same).or_else(|| stored.objects.iter().find(own));
+            let found = stored.objects().find(same).or_else(|| stored.objects().find(own));
             (found.cloned(), "now".to_owned())
         }
     };

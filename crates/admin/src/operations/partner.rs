@@ -120,7 +120,24 @@ fn add_params() -> Vec<Param> {
         site("to_site", "they send: site that gets their files"),
         text("listen", 64, "they call: port, or address and port, to listen on; the listener that is there, or 2222"),
         Param::of(Field::text("cgategroup", 32, "they call: gate group, made if it is not there").default("PARTNERS")),
-        text("address", 261, "we call: their server, as HOST or HOST:PORT"),
+        text(
+            "address",
+            261,
+            "we call: their server, as HOST or HOST:PORT; ftp:// or ftps:// before it means that protocol",
+        ),
+        Param::of(Field::choice(
+            "protocol",
+            &["SFTP", "FTP"],
+            "we call: protocol of their server; SFTP if none is named",
+        )),
+        Param::of(
+            Field::choice("network_security_option", &["TLS", "NONE"], "we call by FTP: TLS, or NONE for in clear")
+                .shorts(&["nsopt"]),
+        ),
+        Param::of(
+            Field::new("tls_sprof_out", FieldKind::Ref(Kind::TlsProfile), "we call by FTP: TLS profile of type CLIENT")
+                .shorts(&["tso"]),
+        ),
         text("our_login", 63, "we call: login name that they gave us"),
         Param::of(Field::new("our_password", FieldKind::Secret { max: 127 }, "we call: password that they gave us")),
         Param::of(Field::new(
@@ -186,7 +203,7 @@ fn parts<'a>(s: &'a Snapshot, name: &str) -> Result<Parts<'a>, OpError> {
 async fn add(context: &Context, input: &Input) -> Result<Output, OpError> {
     let answers = Answers::read(input)?;
     let stored = context.engine.stored().await.map_err(failed)?;
-    let (snapshot, _) = stored.clone().build();
+    let (snapshot, _) = stored.build();
     let built = build(&answers, &snapshot)?;
     let (way_in, routes) = (built.way_in, built.routes);
     let mut plan = config::plan(context, built.draft.wanted, &Prune::Nothing(BTreeSet::new()), false).await?;
@@ -386,7 +403,7 @@ async fn export(context: &Context, input: &Input) -> Result<Output, OpError> {
 
 async fn remove(context: &Context, input: &Input) -> Result<Output, OpError> {
     let stored = context.engine.stored().await.map_err(failed)?;
-    let (snapshot, _) = stored.clone().build();
+    let (snapshot, _) = stored.build();
     let parts = parts(&snapshot, name_of(input)?)?;
     let name = &parts.site.name;
     let waiting = waiting(context, name).await?;

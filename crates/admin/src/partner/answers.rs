@@ -11,8 +11,8 @@ use crate::{Input, InputError, OpError};
 
 /// Who does what: the partner or we; send or fetch.
 pub(crate) const DIRECTIONS: &[&str] = &["THEY_SEND", "THEY_FETCH", "WE_SEND", "WE_FETCH"];
-/// Port of a partner's server where none is said.
-const THEIR_PORT: u16 = 22;
+/// Ports of a partner's server where none is said: by protocol, and by the word before `://`.
+const THEIR_PORTS: &[(&str, u16)] = &[("SFTP", 22), ("FTP", 21), ("FTPS", 990)];
 /// Port that is opened where none is said: one that needs no right of the operating system.
 const OUR_PORT: u16 = 2222;
 
@@ -58,6 +58,9 @@ pub(crate) struct Inbound<'a> {
 
 /// How we reach it.
 pub(crate) struct Outbound<'a> {
+    pub(crate) protocol: String,
+    /// What keeps it safe, where the protocol leaves that open, and the TLS profile.
+    pub(crate) security: Option<(String, Option<String>)>,
     pub(crate) address: HostPort,
     pub(crate) login: String,
     pub(crate) key: Option<String>,
@@ -128,7 +131,15 @@ pub fn questions(input: &Input) -> Vec<Question> {
         if !input.has("our_login") {
             ask("our_login", "Login name that they gave us", "-our_login NAME", None, false);
         }
-        if !input.has("our_password") && !input.has("our_key") {
+        let over_ssh = protocol(input) == SSH_PROTOCOL;
+        if !over_ssh && !input.has("tls_sprof_out") && !input.has("network_security_option") {
+            let text = "TLS profile of type CLIENT (without TLS: -network_security_option NONE)";
+            ask("tls_sprof_out", text, "-tls_sprof_out PROFILE, or -network_security_option NONE", None, false);
+        }
+        if !over_ssh && !input.has("our_password") {
+            ask("our_password", "Password that they gave us", "-our_password_from_file FILE", None, false);
+        }
+        if over_ssh && !input.has("our_password") && !input.has("our_key") {
             ask(
                 "our_password",
                 "Password that they gave us (empty: we show our key)",
@@ -175,7 +186,7 @@ pub fn check_answer(input: &Input, param: &str) -> Result<(), String> {
         };
     };
     match param {
-        "address" => address(text).map(drop).map_err(|e| e.to_string()),
+        "address" => address_in(text, &protocol(input)).map(drop).map_err(|e| e.to_string()),
         "login" | "our_login" if text.contains(|c: char| c.is_control() || c.is_whitespace()) => {
             Err("a login has neither blanks nor control characters".to_owned())
         }
@@ -260,13 +271,25 @@ fn inbound<'a>(input: &'a Input, name: &str, directions: Directions) -> Result<I
 fn outbound(input: &Input) -> Result<Outbound<'_>, OpError> {
     let text = |param: &str| input.text(param).filter(|text| !text.is_empty()).map(str::to_owned);
     let password = input.secret("our_password").filter(|secret| !secret.expose().is_empty());
+    let protocol = protocol(input);
+    let over_ssh = protocol == SSH_PROTOCOL;
     // Whoever gave us a password does not expect a key, unless we say so.
-    let key = text("our_key").or_else(|| password.is_none().then(|| model::GATEHOUSE_KEY.to_owned()));
+    let key = text("our_key").or_else(|| (over_ssh && password.is_none()).then(|| model::GATEHOUSE_KEY.to_owned()));
+    if !over_ssh && ["our_key", "host_key", "host_key_line"].iter().any(|param| input.has(param)) {
+        return Err(together("keys are of SSH: this protocol takes -our_password and -tls_sprof_out"));
+    }
+    let profile = text("tls_sprof_out");
+    let option = text("network_security_option").unwrap_or_else(|| "TLS".to_owned());
+    if over_ssh && (profile.is_some() || input.has("network_security_option")) {
+        return Err(together("SFTP runs over SSH: leave -tls_sprof_out and -network_security_option out"));
+    }
     if text("pattern").is_some() && text("from_site").is_none() && text("from_dir").is_none() {
         return Err(together("-pattern is for files of -from_site or -from_dir: give one of them"));
     }
     Ok(Outbound {
-        address: address(&text("address").unwrap_or_default())?,
+        address: address_in(&text("address").unwrap_or_default(), &protocol)?,
+        security: (!over_ssh).then_some((option, profile)),
+        protocol,
         login: text("our_login").unwrap_or_default(),
         key,
         password,
@@ -289,15 +312,40 @@ fn given_keys(input: &Input, file: &'static str, line: &'static str) -> Result<V
     Ok(keys)
 }
 
-/// `host`, `host:port`, `host/port`, `[v6]:port`, with or without `sftp://` before it.
+/// The protocol that everything about partners means, if none is said.
+const SSH_PROTOCOL: &str = super::way_in::PROTOCOL;
+
+/// The protocol in which a partner is called: the one that is named, or the one before `://` in its address.
+fn protocol(input: &Input) -> String {
+    let named = input.text("protocol").map(str::to_ascii_uppercase);
+    let of_address = || {
+        let (word, _) = input.text("address")?.split_once("://")?;
+        let word = word.trim().to_ascii_uppercase();
+        if word == "FTPS" { Some("FTP".to_owned()) } else { Some(word) }
+    };
+    named
+        .or_else(of_address)
+        .filter(|p| THEIR_PORTS.iter().any(|(known, _)| known == p))
+        .unwrap_or_else(|| SSH_PROTOCOL.to_owned())
+}
+
+/// An address in the usual protocol.
 pub(crate) fn address(text: &str) -> Result<HostPort, OpError> {
+    address_in(text, SSH_PROTOCOL)
+}
+
+/// `host`, `host:port`, `host/port`, `[v6]:port`, with or without `sftp://`, `ftp://` or `ftps://` before it.
+pub(crate) fn address_in(text: &str, protocol: &str) -> Result<HostPort, OpError> {
     let bare = text.trim().trim_end_matches('/');
-    let bare = bare.split_once("://").map_or(bare, |(_, rest)| rest);
+    let (scheme, bare) = bare.split_once("://").unwrap_or((protocol, bare));
+    let usual =
+        |name: &str| THEIR_PORTS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, port)| *port);
+    let port = usual(scheme).or_else(|| usual(protocol)).unwrap_or_default();
     let bracketed = bare.strip_prefix('[').and_then(|rest| rest.split_once(']'));
     let whole = match bracketed {
-        Some((host, rest)) => format!("{host}/{}", rest.strip_prefix([':', '/']).unwrap_or(&THEIR_PORT.to_string())),
-        None if bare.parse::<IpAddr>().is_ok() => format!("{bare}/{THEIR_PORT}"),
-        None if !bare.contains(['/', ':']) => format!("{bare}/{THEIR_PORT}"),
+        Some((host, rest)) => format!("{host}/{}", rest.strip_prefix([':', '/']).unwrap_or(&port.to_string())),
+        None if bare.parse::<IpAddr>().is_ok() => format!("{bare}/{port}"),
+        None if !bare.contains(['/', ':']) => format!("{bare}/{port}"),
         None => bare.to_owned(),
     };
     HostPort::parse(&whole).map_err(|_| {
@@ -344,6 +392,9 @@ mod tests {
         ] {
             let found = address(text).unwrap();
             assert_eq!((found.host.as_str(), found.port), (host, port), "{text}");
+        }
+        for (text, port) in [("ftp.b.example", 21), ("ftps://ftp.b.example", 990), ("ftp://ftp.b.example:2121", 2121)] {
+            assert_eq!(address_in(text, "FTP").unwrap().port, port, "{text}");
         }
         for text in ["", "b.example:0", "b.example:x", "b example", "b.example:22:23x", ":22"] {
             assert!(address(text).is_err(), "{text}");

@@ -87,7 +87,12 @@ fn site(draft: &mut Draft<'_>, answers: &Answers<'_>) -> Result<(), OpError> {
     };
     text("comments", &answers.comments);
     text("check_login_ident", &answers.inbound.as_ref().map(|i| i.login.clone()));
-    if let Some(Outbound { address, login, key, dir_name, .. }) = &answers.outbound {
+    if let Some(Outbound { protocol, security, address, login, key, dir_name, .. }) = &answers.outbound {
+        if let Some((option, profile)) = security {
+            text("protocol", &Some(protocol.clone()));
+            text("network_security_option", &Some(option.clone()));
+            text("tls_sprof_out", profile);
+        }
         text("dest_address", &Some(address.to_string()));
         text("login_ident", &Some(login.clone()));
         text("local_private_key_alias", key);

@@ -3,7 +3,7 @@
 use db::{Transfer, TransferFilter, UsageScope};
 use engine::admit::LastLogin;
 use keys::Fingerprint;
-use model::Problem;
+use model::{CallSecurity, HostPort, Problem};
 use serde_json::{Value as Json, json};
 
 use super::parts::{KeyUse, Parts};
@@ -126,7 +126,14 @@ fn way_out(parts: &Parts<'_>) -> Vec<String> {
     let login = site.login.as_deref().unwrap_or("(no user name)");
     let proof = if site.has_password { ", password set" } else { "" };
     let folder = if site.dir_name.is_empty() { String::new() } else { format!(", into {}", site.dir_name) };
-    site.addresses.iter().map(|address| format!("{address} as {login}{proof}{folder}")).collect()
+    let safe = match &site.security {
+        CallSecurity::Ssh => "",
+        CallSecurity::Tls(_) => ", TLS",
+        CallSecurity::Clear => ", IN CLEAR",
+        CallSecurity::Broken(_) => ", NOT CALLED: see the problems",
+    };
+    let way = |address: &HostPort| format!("{address} by {}{safe} as {login}{proof}{folder}", site.protocol);
+    site.addresses.iter().map(way).collect()
 }
 
 fn keys(parts: &Parts<'_>) -> Vec<String> {

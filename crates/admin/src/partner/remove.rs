@@ -22,7 +22,7 @@ pub(crate) struct Removal {
 pub(crate) fn removal(parts: &Parts<'_>, stored: &Stored) -> Removal {
     let mut names: BTreeSet<(Kind, String)> = parts.objects().into_iter().collect();
     let mut kept = Vec::new();
-    let object = |kind: Kind, name: &str| stored.objects.iter().find(|o| o.kind == kind && o.name == name);
+    let object = |kind: Kind, name: &str| stored.objects().find(|o| o.kind == kind && o.name == name);
     for folder in shared_folders(parts) {
         kept.push(format!("folder {folder}: another gate uses it"));
         names.remove(&(Kind::VfdDir, folder));
@@ -36,8 +36,7 @@ pub(crate) fn removal(parts: &Parts<'_>, stored: &Stored) -> Removal {
     let present: Vec<(Kind, String)> = names.iter().cloned().collect();
     for (kind, name) in present.into_iter().filter(|(kind, _)| matches!(kind, Kind::Key | Kind::TransferModel)) {
         let is_private = private_keys(stored).contains(&object(kind, &name).map_or(ObjectId(0), |o| o.id));
-        let others =
-            stored.objects.iter().filter(|o| refers(o, kind, &name) && !names.contains(&(o.kind, o.name.clone())));
+        let others = stored.objects().filter(|o| refers(o, kind, &name) && !names.contains(&(o.kind, o.name.clone())));
         let others: Vec<String> = others.map(Object::title).collect();
         if is_private {
             kept.push(format!("key {name}: it is a private key, which nothing could bring back"));
@@ -48,7 +47,7 @@ pub(crate) fn removal(parts: &Parts<'_>, stored: &Stored) -> Removal {
         }
     }
     let gone: Vec<Object> = names.iter().filter_map(|(kind, name)| object(*kind, name)).cloned().collect();
-    let tables = stored.objects.iter().filter(|o| o.kind == Kind::RuleTable).filter_map(|table| without(table, &names));
+    let tables = stored.objects().filter(|o| o.kind == Kind::RuleTable).filter_map(|table| without(table, &names));
     let tables = tables.collect();
     Removal { gone, tables, kept }
 }

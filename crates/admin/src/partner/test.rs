@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use keys::PublicKey;
-use model::{HostPort, SshProfile};
+use model::{CallSecurity, HostPort, SshProfile};
 use serde_json::{Value as Json, json};
 
 use super::call::{CallPartner, Called, HostKey, HostKeyVerdict, Stage};
@@ -223,7 +223,11 @@ pub(crate) fn told(parts: &Parts<'_>, called: &Called) -> Steps {
         steps.good(format!("{} answers", called.address));
     }
     if reached > Stage::Handshake && !called.server.is_empty() {
-        steps.good(format!("it is {}; algorithms {}", called.server, called.algorithms));
+        let algorithms = match called.algorithms.as_str() {
+            "" => "the connection is in clear, as the site says".to_owned(),
+            agreed => format!("algorithms {agreed}"),
+        };
+        steps.good(format!("it is {}; {algorithms}", called.server));
     }
     if let Some(shown) = &called.host_key {
         host_key(name, shown, &mut steps);
@@ -280,19 +284,24 @@ fn fix(parts: &Parts<'_>, stage: Stage) -> String {
         Stage::Address => format!(
             "is the address right ({update} -dest_address HOST/PORT), is their server up, and do firewalls let us through?"
         ),
+        Stage::Handshake | Stage::HostKey if parts.site.security != CallSecurity::Ssh => format!(
+            "see what the server offers with `gatehouse probe tls`, and what waits for you with `gatehouse quarantine list`; the \
+             profile: gatehouse secdsp display_sprof {}",
+            parts.site.tls.outgoing.as_ref().map_or("", |name| name.as_str())
+        ),
         Stage::Handshake => format!(
             "is it an SSH server? If the algorithms differ, see `gatehouse secdsp display_sshprof {}`",
             parts.site.ssh_profile_name()
         ),
         Stage::HostKey => "compare the fingerprint with the partner".to_owned(),
-        Stage::Login if parts.site.has_password => {
+        Stage::Login if parts.site.has_password || parts.site.security != CallSecurity::Ssh => {
             format!("is the user name right, and the password? Set it anew: {update} -login_password")
         }
         Stage::Login => format!(
             "has the partner put our public key into its authorized_keys, and is the user name right? See `gatehouse partner \
              export {name} -sheet`"
         ),
-        Stage::Service => "ask the partner whether SFTP is enabled for our login".to_owned(),
+        Stage::Service => format!("ask the partner whether {} is enabled for our login", parts.site.protocol),
         Stage::Folder => format!("ask the partner to make the folder, or name another: {update} -dir_name FOLDER"),
     }
 }

@@ -33,7 +33,7 @@ pub(crate) async fn trust(
     }
     let stored = context.engine.stored().await.map_err(failed)?;
     let (alias, mut all) = enabled(context, &stored, site, &shown.key)?;
-    let object = stored.objects.iter().find(|o| o.kind == Kind::RemoteSite && o.name == site).cloned();
+    let object = stored.objects().find(|o| o.kind == Kind::RemoteSite && o.name == site).cloned();
     let mut object = object.ok_or_else(|| OpError::NotFound(format!("site {site} is gone")))?;
     let field =
         if object.body.contains_key("remote_public_key_alias") { "remote_public_key_alias" } else { "bound_keys" };
@@ -62,7 +62,7 @@ fn enabled(
 ) -> Result<(String, Vec<ObjectChange>), OpError> {
     let print = key.fingerprint();
     let present = stored.credentials.iter().find(|c| c.fingerprint == print.0).map(|c| c.object_id);
-    if let Some(mut object) = present.and_then(|id| stored.objects.iter().find(|o| o.id == id)).cloned() {
+    if let Some(mut object) = present.and_then(|id| stored.objects().find(|o| o.id == id)).cloned() {
         let alias = object.name.clone();
         if object.state == ObjectState::Enabled {
             return Ok((alias, Vec::new()));
@@ -70,7 +70,7 @@ fn enabled(
         object.state = ObjectState::Enabled;
         return Ok((alias, vec![ObjectChange::Update(changes::update(object, Vec::new()))]));
     }
-    let keys = || stored.objects.iter().filter(|o| o.kind == Kind::Key);
+    let keys = || stored.objects().filter(|o| o.kind == Kind::Key);
     let mut names = (1_u32..).map(|n| if n == 1 { format!("{site}_HOST") } else { format!("{site}_HOST_{n}") });
     let alias = names.find(|name| !keys().any(|o| o.name.eq_ignore_ascii_case(name))).unwrap_or_default();
     let material = KeyMaterial::Public(key.clone());

@@ -132,6 +132,8 @@ fn incompatible(what: &PeerIncompatible, notes: &Notes, profile: &TlsProfile) ->
         PeerIncompatible::Tls12NotOffered
         | PeerIncompatible::Tls12NotOfferedOrEnabled
         | PeerIncompatible::SupportedVersionsExtensionRequired
+        // Only a client before TLS 1.2 does without (RFC 5246 section 7.4.1.4.1).
+        | PeerIncompatible::SignatureAlgorithmsExtensionRequired
         | PeerIncompatible::ServerDoesNotSupportTls12Or13
         | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => format!(
             "the partner speaks no TLS version of profile {name}, which has {versions}: bring the partner's software up \

@@ -28,7 +28,7 @@ impl Files {
         let path = self.path(name);
         let pem: String = chain.iter().map(|made| keys::pem("CERTIFICATE", made.certificate.der())).collect();
         std::fs::write(&path, pem).unwrap();
-        std::fs::write(path.with_extension("key"), chain[0].key.serialize_pem()).unwrap();
+        std::fs::write(path.with_extension("key"), keys::pem("PRIVATE KEY", &chain[0].key.serialize_der())).unwrap();
         path
     }
 

@@ -19,6 +19,7 @@ on_both! {
     a_set_is_refused_if_the_configuration_moved;
     a_key_takes_the_place_of_another;
     the_past_is_told_by_points;
+    what_changed_is_enough_to_know_the_whole;
 }
 
 mod bodies {
@@ -384,6 +385,59 @@ mod bodies {
         assert_eq!(db.credentials().by_fingerprint(&[1; 32]).await.unwrap(), []);
         assert_eq!(db.credentials().by_fingerprint(&[2; 32]).await.unwrap(), [key.id]);
         assert_eq!(db.objects().referrers(Kind::Key, "k").await.unwrap().len(), 1);
+    }
+
+    /// What a reader holds who reads only what has changed, and looks each time whether that is the whole.
+    #[derive(Default)]
+    struct Follower(i64, Vec<Object>, Vec<db::CredentialRow>);
+
+    impl Follower {
+        async fn follow(&mut self, db: &Db, step: &str) {
+            let (touched, objects) = db.objects().load_since(self.0).await.unwrap();
+            let keys = db.credentials().load_since(self.0).await.unwrap();
+            assert!(!touched.is_empty(), "{step}: nothing is told");
+            self.1.retain(|o| !touched.contains(&o.id));
+            self.2.retain(|c| !touched.contains(&c.object_id));
+            self.1.extend(objects);
+            self.2.extend(keys);
+            self.1.sort_by_key(|o| o.id);
+            self.2.sort_by_key(|c| c.object_id);
+            let (mut whole, revision) = db.objects().load_all().await.unwrap();
+            whole.sort_by_key(|o| o.id);
+            self.0 = revision;
+            assert_eq!((&self.1, &self.2), (&whole, &db.credentials().load_all().await.unwrap()), "{step}");
+        }
+    }
+
+    pub(super) async fn what_changed_is_enough_to_know_the_whole(house: House) {
+        let db = house.open().await;
+        let (objects, mut follower, who) = (db.objects(), Follower::default(), actor());
+        for name in ["A", "B", "C"] {
+            let key = NewObject { credential: Some(credential(name.as_bytes()[0])), ..new(Kind::Key, name) };
+            objects.create(key, &who).await.unwrap();
+        }
+        objects.create(profile("P", &["A", "B"]), &who).await.unwrap();
+        objects.create(profile("Q", &["B", "C"]), &who).await.unwrap();
+        follower.follow(&db, "five are created").await;
+        let a = get(&db, Kind::Key, "A").await;
+        objects.update(Change { new_name: Some("A2".to_owned()), ..change(&a) }, &who).await.unwrap();
+        follower.follow(&db, "a new name, which a profile follows").await;
+        let a = get(&db, Kind::Key, "A2").await;
+        let secrets = vec![("password".to_owned(), Some(vec![1]))];
+        objects.update(Change { secrets, ..change(&a) }, &who).await.unwrap();
+        follower.follow(&db, "a secret and nothing else").await;
+        objects.update(Change { credential: Some(credential(77)), ..change(&a) }, &who).await.unwrap();
+        follower.follow(&db, "another key").await;
+        objects.update(Change { state: ObjectState::Disabled, ..change(&a) }, &who).await.unwrap();
+        follower.follow(&db, "a state").await;
+        let force = |name: &str| {
+            let name = name.to_owned();
+            ObjectChange::Delete(Deletion { kind: Kind::Key, name, force: true, expected_revision: None })
+        };
+        objects.apply(set(vec![force("B"), ObjectChange::Create(new(Kind::RemoteSite, "S"))]), &who).await.unwrap();
+        follower.follow(&db, "one is gone, two profiles forget it, one is new").await;
+        objects.apply(set(vec![gone(Kind::SshProfile, "Q"), gone(Kind::RemoteSite, "S")]), &who).await.unwrap();
+        follower.follow(&db, "two are gone").await;
     }
 
     pub(super) async fn the_past_is_told_by_points(house: House) {

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How an object is written down: kind, name, fields as texts.
-pub(super) type Written<'a> = (Kind, &'a str, &'a [(&'a str, &'a str)]);
+pub(crate) type Written<'a> = (Kind, &'a str, &'a [(&'a str, &'a str)]);
 
 /// Partner A sends to `/in` and fetches from `/out`; what it sends goes to B by its gate.
 const STAGE: &[Written<'static>] = &[
@@ -190,7 +190,7 @@ impl House {
     }
 
     /// Changes a configured object and puts it in use.
-    pub(super) async fn set_state(&self, kind: Kind, name: &str, state: ObjectState) {
+    pub(crate) async fn set_state(&self, kind: Kind, name: &str, state: ObjectState) {
         let object = self.engine.db.objects().find(kind, name).await.unwrap().unwrap();
         let change = db::Change { state, ..change_of(&object) };
         self.engine.db.objects().update(change, &actor()).await.unwrap();
@@ -255,7 +255,7 @@ impl House {
     }
 }
 
-pub(super) fn actor() -> Actor {
+pub(crate) fn actor() -> Actor {
     Actor { name: "uid:1000".to_owned(), origin: "test".to_owned() }
 }
 
@@ -315,7 +315,7 @@ async fn start_with(
     engine
 }
 
-pub(super) async fn create(db: &Db, (kind, name, fields): Written<'_>) {
+pub(crate) async fn create(db: &Db, (kind, name, fields): Written<'_>) {
     let body: Body = fields.iter().map(|(f, v)| ((*f).to_owned(), Value::Text((*v).to_owned()))).collect();
     let body = model::check_body(kind, &body).unwrap();
     let new = NewObject {

@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(told(&receiver, "STATUS=task d").await, "STATUS=task deliveries makes no progress");
 
         // As soon as it goes on, it is heard of again.
-        let deliverer = crate::deliver::Deliverer { engine: Arc::clone(&engine), vault: Arc::default() };
+        let deliverer = crate::deliver::Deliverer::new(Arc::clone(&engine), Arc::default());
         let deliveries = tokio::spawn(engine::run_deliveries(Arc::clone(&engine), Arc::new(deliverer)));
         told(&receiver, "WATCHDOG").await;
 

@@ -1,16 +1,14 @@
 //! A partner: addresses, roles, limits, login, keys (objects.md section 3, protocol-sftp.md section 1).
 
+mod fields;
+
 use base::{Alias, ObjectId, TransferId};
 
 use super::addresses::HostPort;
-use super::real_folder::{
-    DONE_MARKER, FILE_MODE, FILE_OWNER, FOLDER, FolderPlace, NAME_PATTERN, REAL_PATH, folder_place, name_pattern,
-};
-use super::site_tls::{
-    ISSUER_ALIAS, ISSUER_PATTERN, SUBJECT_ALIAS, SUBJECT_PATTERN, SiteTls, TLS_IN, TLS_OUT, site_tls,
-};
-use super::store_limits::{MAX_STORED, MAX_STORED_FILES, RETENTION, StoreLimits, store_limits};
-use crate::field::{COMMENTS, Field, FieldKind, GROUP, NameRule, ObjectDescriptor, STATE};
+use super::real_folder::{FolderPlace, folder_place, name_pattern};
+use super::site_tls::{SiteTls, site_tls};
+use super::store_limits::{StoreLimits, store_limits};
+use crate::field::{Field, GROUP, NameRule, ObjectDescriptor, STATE};
 use crate::object::Kind;
 use crate::read::{Meant, Reader};
 
@@ -20,132 +18,11 @@ pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
     about: "A partner: how to reach it, how it logs in, what it may do.",
     name_field: Field::text("alias", 31, "name of the site").shorts(&["a"]).aliases(&["s_alias", "name"]).required(),
     name_rule: NameRule::Word { max: 31 },
-    fields: FIELDS,
+    fields: fields::FIELDS,
     group_field: Some(GROUP.aliases(&["s_group"])),
     state_field: Some(STATE.aliases(&["s_state"])),
     summary: &["protocol", "dest_address", "login_ident", "ssh_profile", "group", "state"],
 };
-
-static FIELDS: &[Field] = &[
-    Field { aliases: &["s_comments"], ..COMMENTS },
-    Field::choice("protocol", &["SFTP", "FTP", FOLDER], "protocol spoken with the partner")
-        .shorts(&["pr"])
-        .aliases(&["s_protocol"])
-        .default("SFTP")
-        .detail("FOLDER is a folder of this machine where files are put for the business side"),
-    Field::text("username", 31, "owner of transfers made on behalf of the site")
-        .shorts(&["un"])
-        .aliases(&["s_username"]),
-    Field::new("partner_loc_alias", FieldKind::Ref(Kind::LocalSite), "local site for this partner")
-        .shorts(&["pla"])
-        .aliases(&["s_partner_loc_alias"]),
-    Field::flag("template", "N", "a pattern for dynamic sites, without address").aliases(&["s_template"]),
-    Field::flag("init_sender", "Y", "we may call and send").aliases(&["s_init_sender"]),
-    Field::flag("init_receiver", "Y", "we may call and receive").aliases(&["s_init_receiver"]),
-    Field::flag("resp_sender", "Y", "the partner may call and fetch").aliases(&["s_resp_sender"]),
-    Field::flag("resp_receiver", "Y", "the partner may call and send").aliases(&["s_resp_receiver"]),
-    Field::flag("init_mode", "Y", "calls to the partner start with the gateway").aliases(&["s_init_mode"]),
-    Field::flag("resp_mode", "Y", "calls of the partner are taken from the start").aliases(&["s_resp_mode"]),
-    Field::int("init_conn_max", (0, 999), "", "connections to the partner at a time")
-        .aliases(&["s_init_conn_max"])
-        .default("1"),
-    Field::int("resp_conn_max", (0, 999), "", "connections of the partner at a time")
-        .aliases(&["s_resp_conn_max"])
-        .default("10")
-        .detail("SFTP clients open several at once, so ours is 10 where the documented default is 1"),
-    Field::int("retry_count_max", (0, 999), "", "tries to connect again").aliases(&["s_retry_count_max"]).default("10"),
-    Field::int("retry_delay_min", (1, 9999), "seconds", "wait before the second try; doubles each time")
-        .aliases(&["s_retry_delay_min"])
-        .default("10"),
-    Field::int("retry_delay_max", (1, 9999), "seconds", "longest wait between tries")
-        .aliases(&["s_retry_delay_max"])
-        .default("600"),
-    Field::text("dest_address", 261, "host/port of the partner").aliases(&["s_dest_address"]),
-    Field::text("dest_address_1", 261, "host/port, tried second").aliases(&["s_dest_address_1"]),
-    Field::text("dest_address_2", 261, "host/port, tried third").aliases(&["s_dest_address_2"]),
-    Field::text("dest_address_3", 261, "host/port, tried fourth").aliases(&["s_dest_address_3"]),
-    Field::choice(
-        "network_security_option",
-        &["NONE", "TLS", "SSH"],
-        "security of the connection; SFTP takes SSH only",
-    )
-    .shorts(&["nsopt"])
-    .aliases(&["s_network_security_option"])
-    .default("SSH"),
-    Field::new("ssh_profile", FieldKind::Ref(Kind::SshProfile), "CLIENT profile; SFTP_OUT where none is named")
-        .shorts(&["sshprf"])
-        .aliases(&["s_ssh_profile"]),
-    TLS_OUT,
-    TLS_IN,
-    SUBJECT_ALIAS,
-    ISSUER_ALIAS,
-    SUBJECT_PATTERN,
-    ISSUER_PATTERN,
-    Field::text("login_ident", 63, "user name we send").shorts(&["l_id"]).aliases(&["s_login_ident"]),
-    Field::new("login_password", FieldKind::Secret { max: 127 }, "password we send")
-        .shorts(&["l_pswd"])
-        .aliases(&["s_login_password"]),
-    Field::new("local_private_key_alias", FieldKind::Ref(Kind::Key), "key we log in with; wins over the profile's")
-        .shorts(&["lprvka"])
-        .aliases(&["s_local_private_key_alias"]),
-    Field::text("check_login_ident", 63, "user name the partner logs in with")
-        .shorts(&["chkl_id"])
-        .aliases(&["s_check_login_ident"]),
-    Field::new(
-        "remote_public_key_alias",
-        FieldKind::RefList(Kind::Key, 8),
-        "keys of the partner: only these are accepted",
-    )
-    .shorts(&["rpubka"])
-    .aliases(&["s_remote_public_key_alias"]),
-    Field::text("remote_public_key_group", 31, "group of the partner's keys, and of captured ones")
-        .shorts(&["rpubkg"])
-        .aliases(&["s_remote_public_key_group"]),
-    Field::new(
-        "bound_keys",
-        FieldKind::RefList(Kind::Key, 16),
-        "captured keys that a person has enabled for this partner",
-    )
-    .aliases(&["s_bound_keys"])
-    .detail("set by quarantine enable; unlike remote_public_key_alias they leave room for a new key to be captured"),
-    Field::text("dir_path", 127, "virtual folder for files fetched from the partner")
-        .shorts(&["dp"])
-        .aliases(&["s_dir_path"]),
-    Field::text("dir_name", 255, "folder at the partner for files delivered to it")
-        .shorts(&["dn"])
-        .aliases(&["remote_dir_name", "s_dir_name"])
-        .detail("empty: the folder the login begins in; for a FOLDER one below real_path"),
-    NAME_PATTERN,
-    REAL_PATH,
-    DONE_MARKER,
-    FILE_MODE,
-    FILE_OWNER,
-    Field::text("temporary_name", 127, "name at the partner while a file is on its way")
-        .aliases(&["s_temporary_name"])
-        .default("&(file_name).&(local_ident).part")
-        .detail("a rename gives the final name; NONE writes under the final name at once"),
-    Field::choice("rename_policy", &["REPLACE", "KEEP", "NUMBER"], "when the final name is taken at the partner")
-        .aliases(&["s_rename_policy"])
-        .default("REPLACE")
-        .detail("REPLACE puts the new file in its place, KEEP leaves it and fails; NUMBER (FOLDER only) takes NAME_1"),
-    Field::choice("verify_policy", &["ASK", "RESEND", "ACCEPT"], "when nothing tells whether a delivery arrived")
-        .aliases(&["s_verify_policy"])
-        .default("ASK")
-        .detail("ASK waits for a person, RESEND may double a file, ACCEPT may lose one"),
-    Field::int("check_window", (0, 255), "requests", "requests on their way at a time; 0 means 1")
-        .aliases(&["s_check_window"])
-        .default("64"),
-    Field::text("route_remote_agent", 63, "site that gets files received from this partner")
-        .shorts(&["rra"])
-        .aliases(&["s_route_remote_agent"])
-        .detail("&(destination) and $(LOGIN_USER) are replaced"),
-    Field::int("max_upload_file_size", (0, 1_000_000_000), "MB", "largest file the partner may send; 0 for any")
-        .aliases(&["s_max_upload_file_size"])
-        .default("0"),
-    MAX_STORED_FILES,
-    MAX_STORED,
-    RETENTION,
-];
 
 /// What happens when the final name is taken at the partner.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -182,8 +59,10 @@ pub struct RemoteSite {
     pub enabled: bool,
     /// Free text.
     pub comments: String,
-    /// `SFTP`, or [`FOLDER`].
+    /// `SFTP`, `FTP`, or [`super::real_folder::FOLDER`].
     pub protocol: String,
+    /// What keeps calls to it safe.
+    pub security: CallSecurity,
     /// Owner of transfers made for it.
     pub username: Option<String>,
     /// Local site for it; the installation's where none is named.
@@ -208,6 +87,8 @@ pub struct RemoteSite {
     pub login: Option<String>,
     /// Whether a password to send is stored, as secret `login_password`.
     pub has_password: bool,
+    /// Whether an account to send is stored, as secret `password2`.
+    pub has_account: bool,
     /// Key we log in with.
     pub private_key: Option<Alias>,
     /// User name the partner logs in with.
@@ -234,12 +115,38 @@ pub struct RemoteSite {
     pub verify_policy: VerifyPolicy,
     /// Requests on their way at a time, from 1.
     pub check_window: u8,
+    /// Connections for data, where the protocol has them.
+    pub data: DataConnections,
+    /// A file is gone on with where an earlier try ended.
+    pub restart: bool,
     /// Site that gets files received from it.
     pub route_remote_agent: Option<String>,
     /// Largest file it may send, in octets.
     pub max_upload_octets: Option<u64>,
     /// How much of it is stored, and how long.
     pub stored: StoreLimits,
+}
+
+/// What keeps calls to a partner safe.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum CallSecurity {
+    /// SSH.
+    Ssh,
+    /// TLS by this profile of type CLIENT.
+    Tls(Alias),
+    /// Nothing: logins and files travel in clear, as the site says.
+    Clear,
+    /// What is configured can't be meant; calls are refused, for this reason.
+    Broken(String),
+}
+
+/// Connections for data beside the one for commands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct DataConnections {
+    /// We open them when we call; else the partner does.
+    pub passive: bool,
+    /// They may lead to another address.
+    pub other_address: bool,
 }
 
 /// Who may do what with a site.
@@ -316,11 +223,9 @@ impl Meant for RemoteSite {
     fn read(r: &mut Reader<'_>) -> Self {
         let template = r.flag("template");
         let folder = folder_place(r);
-        if folder.is_none() && !r.text_or_empty("network_security_option").eq_ignore_ascii_case("SSH") {
-            let fix = "set it to SSH"; // OBJ-10: never in clear by mistake
-            r.error("network_security_option", "SFTP runs over SSH only", fix);
-        }
         let addresses = addresses(r);
+        let tls = site_tls(r);
+        let security = security(r, folder.is_some(), !addresses.is_empty(), tls.outgoing.clone());
         if folder.is_some() {
             no_connection(r, template, &addresses);
         }
@@ -336,6 +241,7 @@ impl Meant for RemoteSite {
             enabled: r.enabled(),
             comments: r.text_or_empty("comments"),
             protocol: r.text_or_empty("protocol").to_ascii_uppercase(),
+            security,
             username: r.text("username"),
             local_site: r.text("partner_loc_alias"),
             template,
@@ -345,9 +251,10 @@ impl Meant for RemoteSite {
             retry: retry(r),
             addresses,
             ssh_profile: r.alias("ssh_profile"),
-            tls: site_tls(r),
+            tls,
             login: r.text("login_ident"),
             has_password: r.secret("login_password"),
+            has_account: r.secret("password2"),
             private_key: r.alias("local_private_key_alias"),
             check_login: r.text("check_login_ident"),
             public_keys: r.aliases("remote_public_key_alias"),
@@ -361,6 +268,11 @@ impl Meant for RemoteSite {
             folder,
             verify_policy: r.choice("verify_policy", VERIFY, VerifyPolicy::Ask),
             check_window: r.int::<u8>("check_window").max(1),
+            data: DataConnections {
+                passive: matches!(r.text_or_empty("ftp_passive_mode").to_ascii_uppercase().as_str(), "INIT" | "BOTH"),
+                other_address: r.flag("change_data_addr"),
+            },
+            restart: r.flag("restart_allowed"),
             route_remote_agent: r.text("route_remote_agent"),
             max_upload_octets: (max_mb > 0).then(|| max_mb.saturating_mul(1_000_000)),
             stored: store_limits(r),
@@ -383,6 +295,37 @@ fn addresses(r: &mut Reader<'_>) -> Vec<HostPort> {
         }
     }
     found
+}
+
+/// OBJ-10: never in clear by mistake. A site that is not called has its calls judged by the network profile.
+fn security(r: &mut Reader<'_>, is_folder: bool, is_called: bool, profile: Option<Alias>) -> CallSecurity {
+    let over_ssh = is_folder || r.text_or_empty("protocol").eq_ignore_ascii_case("SFTP");
+    let option = r.text_or_empty("network_security_option").to_ascii_uppercase();
+    let wrong = match (over_ssh, option.as_str(), profile) {
+        (true, ..) if is_folder => return CallSecurity::Ssh,
+        (true, "SSH", profile) => {
+            if profile.is_some() {
+                r.warning("tls_sprof_out", "ignored, since SFTP runs over SSH only", "clear it");
+            }
+            return CallSecurity::Ssh;
+        }
+        (true, ..) => ("network_security_option", "SFTP runs over SSH only", "set it to SSH"),
+        (false, "TLS", Some(profile)) => return CallSecurity::Tls(profile),
+        (false, "NONE", None) => return CallSecurity::Clear,
+        (false, "NONE", Some(_)) => {
+            ("tls_sprof_out", "calls are in clear, as network_security_option says", "clear it, or set that to TLS")
+        }
+        (false, "TLS", None) => ("tls_sprof_out", "TLS needs a profile", "name a TLS profile of type CLIENT"),
+        (false, ..) => {
+            let fix = "set it to TLS and name a profile in tls_sprof_out; NONE sends logins and files in clear";
+            ("network_security_option", "FTP does not run over SSH", fix)
+        }
+    };
+    let (field, text, fix) = wrong;
+    if over_ssh || is_called {
+        r.error(field, text, fix);
+    }
+    CallSecurity::Broken(format!("{text}: {fix}"))
 }
 
 fn roles(r: &mut Reader<'_>) -> SiteRoles {
@@ -517,6 +460,40 @@ mod tests {
         ] {
             assert_eq!(refused(fields), [field], "{fields:?}");
         }
+    }
+
+    #[test]
+    fn a_call_is_as_safe_as_the_site_says() {
+        // OBJ-10: never in clear by mistake
+        let called = |fields: &[(&'static str, &'static str)]| {
+            let base = [("protocol", "FTP"), ("dest_address", "192.0.2.1/21")];
+            base.into_iter().chain(fields.iter().copied()).collect::<Vec<_>>()
+        };
+        let tls = Alias::try_from("OUT".to_owned()).unwrap();
+        for (fields, expected) in [
+            (&[("network_security_option", "NONE")][..], CallSecurity::Clear),
+            (&[("network_security_option", "TLS"), ("tls_sprof_out", "OUT")], CallSecurity::Tls(tls)),
+        ] {
+            assert_eq!(site(&called(fields)).security, expected, "{fields:?}");
+        }
+        for (fields, field) in [
+            (&[("template", "N")][..], "network_security_option"),
+            (&[("network_security_option", "SSH")], "network_security_option"),
+            (&[("network_security_option", "TLS")], "tls_sprof_out"),
+            (&[("network_security_option", "NONE"), ("tls_sprof_out", "OUT")], "tls_sprof_out"),
+        ] {
+            assert_eq!(refused(&called(fields)), [field], "{fields:?}");
+        }
+        assert_eq!(site(&[]).security, CallSecurity::Ssh);
+        assert!(matches!(site(&[("protocol", "FTP"), ("template", "Y")]).security, CallSecurity::Broken(_)));
+    }
+
+    #[test]
+    fn who_opens_data_connections() {
+        for (mode, passive) in [("NONE", false), ("INIT", true), ("RESP", false), ("BOTH", true)] {
+            assert_eq!(site(&[("ftp_passive_mode", mode)]).data.passive, passive, "{mode}");
+        }
+        assert_eq!(site(&[]).data, DataConnections { passive: true, other_address: false });
     }
 
     #[test]

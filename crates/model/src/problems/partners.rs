@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Found;
 use crate::kinds::cgate::Cgate;
-use crate::kinds::remote_site::RemoteSite;
+use crate::kinds::remote_site::{CallSecurity, RemoteSite};
 use crate::kinds::ssh_profile::SshRole;
 use crate::object::Kind;
 use crate::snapshot::Snapshot;
@@ -17,6 +17,10 @@ pub(super) fn sites(s: &Snapshot, found: &mut Found) {
         let own = (Kind::RemoteSite, site.name.as_str());
         if site.login.is_none() {
             found.warning(own, "login_ident", "no user name to log in with", "give the name that the partner gave you");
+        }
+        if site.security != CallSecurity::Ssh {
+            other_call(site, found);
+            continue;
         }
         let profile = s.ssh_profile(site.ssh_profile_name());
         let profile_keys = profile.is_some_and(|profile| !profile.private_keys.is_empty());
@@ -34,6 +38,19 @@ pub(super) fn sites(s: &Snapshot, found: &mut Found) {
                 "import its key, compare the fingerprint, and name it here",
             );
         }
+    }
+}
+
+/// A call that SSH does not keep safe: TLS does or, as the site says, nothing (OBJ-10).
+fn other_call(site: &RemoteSite, found: &mut Found) {
+    let own = (Kind::RemoteSite, site.name.as_str());
+    if !site.has_password {
+        let fix = "set login_password, unless the partner lets everybody in";
+        found.warning(own, "login_password", "no password to log in with", fix);
+    }
+    if site.security == CallSecurity::Clear {
+        let fix = "set it to TLS where the partner can do that";
+        found.warning(own, "network_security_option", "login, password and files travel in clear", fix);
     }
 }
 

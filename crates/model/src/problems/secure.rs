@@ -7,6 +7,7 @@ use super::Found;
 use crate::SFTP_OUT;
 use crate::kinds::binding::Binding;
 use crate::kinds::network_profile::{NetworkProfile, SecurityOption};
+use crate::kinds::remote_site::{CallSecurity, RemoteSite};
 use crate::kinds::ssh_profile::{SshProfile, SshRole};
 use crate::object::Kind;
 use crate::snapshot::Snapshot;
@@ -157,7 +158,8 @@ pub(super) fn listeners(s: &Snapshot, found: &mut Found) {
 
 /// CLIENT profiles of sites, and SFTP_OUT (SSH-2, SSH-4, OBJ-11).
 pub(super) fn client_profiles(s: &Snapshot, found: &mut Found) {
-    let calling = || s.sites().filter(|site| !site.addresses.is_empty());
+    let over_ssh = |site: &&Arc<RemoteSite>| !site.addresses.is_empty() && site.security == CallSecurity::Ssh;
+    let calling = || s.sites().filter(over_ssh);
     for site in calling().filter(|site| site.ssh_profile.is_some()) {
         client_profile(site.ssh_profile_name(), (Kind::RemoteSite, &site.name), s, found);
     }

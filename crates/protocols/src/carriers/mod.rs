@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base::Secret;
 use channel::{Link, Pipe, Ticket, TlsServer};
 use engine::admit::AuthSession;
-use engine::{Admitted, Engine, JobSource, TransferError};
+use engine::{Admitted, Engine, TransferError};
 use model::{Listener, RemoteSite};
 use tokio::sync::watch;
 
+use crate::outward::{CallTls, ClientError, Outward};
 use crate::tls::TlsProfiles;
 
 /// What is known of a protocol without speaking it.
@@ -37,6 +39,28 @@ pub enum Transport {
     Ssh,
     /// A connection of octets, which the protocol itself makes secure.
     Link,
+}
+
+/// The way to a partner, as the transport of a protocol makes it.
+pub enum Way {
+    /// A channel of an SSH connection on which we are logged in.
+    Ssh(Pipe),
+    /// A connection on which nothing was said yet.
+    Link(Box<LinkWay>),
+}
+
+/// A connection on which nothing was said yet, and what it takes to log in.
+pub struct LinkWay {
+    /// The connection, in clear.
+    pub link: Link,
+    /// User name we send.
+    pub login: String,
+    /// Password we send.
+    pub password: Option<Secret<String>>,
+    /// What we send where the server asks for an account behind the password.
+    pub account: Option<Secret<String>>,
+    /// TLS of the site's profile; none: everything travels in clear, as the site says.
+    pub tls: Option<CallTls>,
 }
 
 /// A side of a connection.
@@ -107,19 +131,38 @@ impl Served {
     }
 }
 
-/// What stands in a folder at a partner.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Seen {
-    /// The folder's whole path, as the partner tells it; safe to show.
-    pub folder: String,
-    /// Names in it, safe to show; at most [`SEEN_MAX`].
-    pub names: Vec<String>,
-    /// How many there are.
-    pub count: usize,
+/// Why there is no session with a partner.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Unopened {
+    /// What the site says does not go with the protocol.
+    #[error("{0}")]
+    Unfit(TransferError),
+    /// The server does not agree to what makes the connection secure.
+    #[error("{0}")]
+    Handshake(TransferError),
+    /// The server did not prove that it is the partner.
+    #[error("{0}")]
+    Untrusted(TransferError),
+    /// The server does not let us in.
+    #[error("{0}")]
+    Login(TransferError),
+    /// The connection, or the server's first words, were of no use.
+    #[error("{0}")]
+    Lost(TransferError),
 }
 
-/// Names of a partner's folder that are told.
-pub const SEEN_MAX: usize = 10;
+impl Unopened {
+    /// The gateway has made another way than the protocol needs.
+    pub(crate) fn transport(needed: &str) -> Self {
+        Self::Unfit(TransferError::park(engine::Cause::Unsupported, format!("this protocol runs over {needed}")))
+    }
+}
+
+impl From<ClientError> for Unopened {
+    fn from(error: ClientError) -> Self {
+        Self::Lost(error.into())
+    }
+}
 
 /// A protocol, as the gateway calls it.
 #[async_trait]
@@ -131,15 +174,10 @@ pub trait Carrier: Send + Sync {
     /// interrupted.
     async fn serve(&self, inward: Inward) -> Served;
 
-    /// Carries jobs to a partner over one channel until there are no more. Gives how many were delivered.
+    /// Begins a session with a partner: greets, secures and logs in, as far as the way has not done that. No file is
+    /// touched.
     ///
     /// # Errors
-    /// The channel is of no use any more. The job under way has been told its end.
-    async fn deliver(&self, pipe: Pipe, site: &RemoteSite, jobs: &mut dyn JobSource) -> Result<u32, TransferError>;
-
-    /// Looks into the folder at the partner that deliveries go to. Nothing is changed there.
-    ///
-    /// # Errors
-    /// The folder can't be listed, or the channel is of no use.
-    async fn look(&self, pipe: Pipe, site: &RemoteSite) -> Result<Seen, TransferError>;
+    /// [`Unopened`].
+    async fn open(&self, way: Way, site: &RemoteSite) -> Result<Box<dyn Outward>, Unopened>;
 }

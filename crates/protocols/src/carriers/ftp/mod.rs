@@ -4,6 +4,7 @@
 //! are behind a [`crate::files::Folder`]. What is below is where they meet the gateway.
 
 pub mod client;
+mod outgoing;
 mod reception;
 pub mod replies;
 pub mod server;
@@ -15,11 +16,10 @@ pub mod wire;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use channel::Pipe;
-use engine::{Cause, JobSource, TransferError};
 use model::RemoteSite;
 
-use super::{Call, Carrier, Descriptor, Inward, Role, Seen, Served, Transport};
+use super::{Call, Carrier, Descriptor, Inward, Role, Served, Transport, Unopened, Way};
+use crate::outward::Outward;
 
 use reception::Desk;
 use server::{Parts, Reception, serve};
@@ -33,7 +33,7 @@ static DESCRIPTOR: Descriptor = Descriptor {
     name: "FTP",
     title: "FTP and FTPS (file transfer)",
     port: 21,
-    roles: &[Role::Server],
+    roles: &[Role::Server, Role::Client],
     transport: Transport::Link,
 };
 
@@ -61,15 +61,8 @@ impl Carrier for Ftp {
         }
     }
 
-    async fn deliver(&self, _pipe: Pipe, _site: &RemoteSite, _jobs: &mut dyn JobSource) -> Result<u32, TransferError> {
-        Err(no_client())
+    async fn open(&self, way: Way, site: &RemoteSite) -> Result<Box<dyn Outward>, Unopened> {
+        let Way::Link(way) = way else { return Err(Unopened::transport("a connection of octets")) };
+        Ok(Box::new(outgoing::Session::open(*way, site).await?))
     }
-
-    async fn look(&self, _pipe: Pipe, _site: &RemoteSite) -> Result<Seen, TransferError> {
-        Err(no_client())
-    }
-}
-
-fn no_client() -> TransferError {
-    TransferError::park(Cause::Unsupported, "FTP is served here, not called: give the site another protocol")
 }

@@ -5,12 +5,11 @@
 
 pub mod client;
 mod line;
-mod outgoing;
 pub mod replies;
 pub mod server;
 pub mod settings;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 pub mod wire;
@@ -18,21 +17,18 @@ pub mod wire;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use channel::Pipe;
 use engine::{JobSource, TransferError};
 use model::RemoteSite;
 
-use super::{Carrier, Descriptor, Inward, Role, SEEN_MAX, Seen, Served, Transport};
+use super::{Carrier, Descriptor, Inward, Role, Served, Transport, Unopened, Way};
 use crate::files::PartnerFiles;
+use crate::outward::{Outward, Policies, Seen, deliver_all};
 
-use outgoing::Policies;
-
-pub use client::{
-    ClientError, Delivered, Errand, Found, Naming, NoProgress, Progress, RemoteFile, SftpClient, Sink, Source,
-};
+pub use crate::outward::{ClientError, NoProgress, Progress, Sink, Source};
+pub use client::{RemoteFile, SftpClient};
 pub use line::{Line, LineInput, LineOutput};
 pub use server::{ServerLimits, SessionError, serve};
-pub use settings::{ClientOptions, Existing, Unclear};
+pub use settings::ClientOptions;
 
 /// The carrier.
 #[derive(Clone, Copy, Debug)]
@@ -65,17 +61,30 @@ impl Carrier for Sftp {
         }
     }
 
-    async fn deliver(&self, pipe: Pipe, site: &RemoteSite, jobs: &mut dyn JobSource) -> Result<u32, TransferError> {
+    async fn open(&self, way: Way, site: &RemoteSite) -> Result<Box<dyn Outward>, Unopened> {
+        let Way::Ssh(pipe) = way else { return Err(Unopened::transport("SSH")) };
         let client = SftpClient::start(pipe, ClientOptions::with_window(site.check_window)).await?;
-        outgoing::deliver_all(client, Policies::of(site), jobs).await
+        Ok(Box::new(Session { client, policies: Policies::of(site), folder: site.dir_name.clone() }))
+    }
+}
+
+/// A session with a partner's server.
+struct Session {
+    client: SftpClient,
+    policies: Policies,
+    folder: String,
+}
+
+#[async_trait]
+impl Outward for Session {
+    async fn deliver(&mut self, jobs: &mut dyn JobSource) -> Result<u32, TransferError> {
+        deliver_all(&mut self.client, self.policies, jobs).await
     }
 
-    async fn look(&self, pipe: Pipe, site: &RemoteSite) -> Result<Seen, TransferError> {
-        let mut client = SftpClient::start(pipe, ClientOptions::default()).await?;
-        let wanted = if site.dir_name.is_empty() { "." } else { site.dir_name.as_str() };
-        let folder = client.real_path(wanted.as_bytes()).await?;
-        let found = client.list(wanted.as_bytes()).await?;
-        let names = found.iter().take(SEEN_MAX).map(|file| base::octets_text(&file.name)).collect();
-        Ok(Seen { folder: base::octets_text(&folder), names, count: found.len() })
+    async fn look(&mut self) -> Result<Seen, TransferError> {
+        let wanted = if self.folder.is_empty() { "." } else { self.folder.as_str() };
+        let folder = self.client.real_path(wanted.as_bytes()).await?;
+        let found = self.client.list(wanted.as_bytes()).await?;
+        Ok(Seen::of(&folder, found.iter().map(|file| &file.name[..])))
     }
 }

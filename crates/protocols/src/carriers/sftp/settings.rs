@@ -40,46 +40,6 @@ impl Default for ClientOptions {
     }
 }
 
-/// What to do when the final name is taken at the partner.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Existing {
-    /// The new file takes its place.
-    Replace,
-    /// It stays, and the delivery fails.
-    Keep,
-}
-
-/// What to do when nothing tells whether an earlier try has delivered the file (DESIGN 1.18).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Unclear {
-    /// Fail: a person decides.
-    Ask,
-    /// Send it again: may double it.
-    Resend,
-    /// Count it as delivered: may lose it.
-    Accept,
-}
-
-impl From<model::RenamePolicy> for Existing {
-    fn from(policy: model::RenamePolicy) -> Self {
-        match policy {
-            model::RenamePolicy::Replace => Self::Replace,
-            // Numbers are for folders of this machine; a site of another protocol can't have them.
-            model::RenamePolicy::Keep | model::RenamePolicy::Number => Self::Keep,
-        }
-    }
-}
-
-impl From<model::VerifyPolicy> for Unclear {
-    fn from(policy: model::VerifyPolicy) -> Self {
-        match policy {
-            model::VerifyPolicy::Ask => Self::Ask,
-            model::VerifyPolicy::Resend => Self::Resend,
-            model::VerifyPolicy::Accept => Self::Accept,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,9 @@
 mod address;
 mod argument;
 mod command;
+mod incoming;
 mod lines;
+mod listing;
 mod reply;
 mod telnet;
 #[cfg(test)]
@@ -19,7 +21,9 @@ pub use address::{
 };
 pub use argument::{Argument, ArgumentError};
 pub use command::{Bare, Command, CommandError, DataType, Loose, Mode, Named, Protection, Structure, verbs};
+pub use incoming::{Incoming, IncomingError, REPLY_LINES_MAX, REPLY_OCTETS_MAX};
 pub use lines::{LineTooLong, Lines};
+pub use listing::{Listed, ListedKind, decode_facts, decode_line};
 pub use reply::Reply;
 pub use text::{FromWire, ToWire};
 pub use time::{parse_time, time_text};

@@ -36,27 +36,3 @@ impl Flights {
         self.0.iter().map(|f| f.offset).min().unwrap_or(next).min(next)
     }
 }
-
-/// Says when it is time to tell how far a transfer is.
-#[derive(Debug)]
-pub(super) struct Ticker {
-    told: u64,
-    at: tokio::time::Instant,
-}
-
-impl Ticker {
-    const OCTETS: u64 = 8 * 1024 * 1024;
-    const WAIT: std::time::Duration = std::time::Duration::from_secs(10);
-
-    pub(super) fn new(from: u64) -> Self {
-        Self { told: from, at: tokio::time::Instant::now() }
-    }
-
-    pub(super) fn is_due(&mut self, reached: u64) -> bool {
-        if reached.saturating_sub(self.told) < Self::OCTETS && self.at.elapsed() < Self::WAIT {
-            return false;
-        }
-        *self = Self::new(reached);
-        true
-    }
-}

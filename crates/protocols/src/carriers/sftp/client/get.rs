@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 
-use super::flights::{Flight, Flights, Ticker};
-use super::{ClientError, Progress, SftpClient, Sink, handle, status};
+use super::flights::{Flight, Flights};
+use super::{SftpClient, handle, status};
 use crate::carriers::sftp::wire::{Attrs, OpenFlags, Reply, Request, StatusCode};
+use crate::outward::{ClientError, Progress, Sink, Ticker};
 
 impl SftpClient {
     /// Reads `path` from octet `from` on into `sink`; gives the size of the whole file.

@@ -3,25 +3,21 @@
 //! One operation at a time; several transfers at once take several channels of one connection. An operation whose future
 //! is dropped leaves answers behind: the next one passes over them.
 
-mod deliver;
 mod error;
 mod flights;
 mod get;
 mod names;
 mod put;
+mod remote;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use channel::Pipe;
-use engine::TransferError;
 use futures_util::future::BoxFuture;
 
-pub use deliver::{Delivered, Errand, Found, Naming};
-pub use error::ClientError;
 pub use names::RemoteFile;
 
 use super::line::{Line, LineInput, LineOutput};
@@ -29,52 +25,7 @@ use super::settings::ClientOptions;
 use super::wire::{
     ClientPacket, Extended, Framer, Limits, Reply, Request, ServerPacket, StatusCode, VERSION, extension,
 };
-
-/// Where the octets of an upload come from.
-#[async_trait]
-pub trait Source: Send {
-    /// Octets in all.
-    fn size(&self) -> u64;
-    /// At most `len` octets from `offset` on; at least one before the end.
-    async fn read_at(&mut self, offset: u64, len: u32) -> Result<Bytes, TransferError>;
-}
-
-/// Where the octets of a download go. They come in any order, each once.
-#[async_trait]
-pub trait Sink: Send {
-    /// Takes `data` for `offset`.
-    async fn write_at(&mut self, offset: u64, data: Bytes) -> Result<(), TransferError>;
-}
-
-/// Who wants to know how far a transfer is.
-#[async_trait]
-pub trait Progress: Send {
-    /// The first `octets` of the file are at the other side. Called every few MiB or seconds.
-    ///
-    /// # Errors
-    /// The transfer has to stop; it fails with this error.
-    async fn reached(&mut self, octets: u64) -> Result<(), TransferError>;
-
-    /// All is there but the final name, which the next request gives: it is not sent before this returns.
-    ///
-    /// # Errors
-    /// The transfer has to stop; it fails with this error.
-    async fn last_step(&mut self) -> Result<(), TransferError>;
-}
-
-/// Nobody wants to know.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoProgress;
-
-#[async_trait]
-impl Progress for NoProgress {
-    async fn reached(&mut self, _octets: u64) -> Result<(), TransferError> {
-        Ok(())
-    }
-    async fn last_step(&mut self) -> Result<(), TransferError> {
-        Ok(())
-    }
-}
+use crate::outward::ClientError;
 
 /// A session with a server.
 pub struct SftpClient {
@@ -108,7 +59,7 @@ impl SftpClient {
     /// Greets the server and asks for its limits.
     ///
     /// # Errors
-    /// [`ClientError::Version`] if it does not speak version 3; [`ClientError::Closed`], [`ClientError::Silent`],
+    /// [`ClientError::Unfit`] if it does not speak version 3; [`ClientError::Closed`], [`ClientError::Silent`],
     /// [`ClientError::Protocol`] if it does not answer as it should.
     pub async fn start_on(line: Line, options: ClientOptions) -> Result<Self, ClientError> {
         let Line { input, output } = line;
@@ -128,18 +79,13 @@ impl SftpClient {
             ServerPacket::Version { version: VERSION, extensions } => {
                 client.extensions = extensions.into_iter().map(|(name, _)| name).collect();
             }
-            ServerPacket::Version { version, .. } => return Err(ClientError::Version { version }),
+            ServerPacket::Version { version, .. } => return Err(ClientError::version(version)),
             ServerPacket::Reply { .. } => return Err(ClientError::protocol("a reply before VERSION")),
         }
         if client.offers(extension::LIMITS) {
             client.take_limits().await?;
         }
         Ok(client)
-    }
-
-    /// When this is ready no answer is waited for any more: operations fail with [`ClientError::Cut`].
-    pub fn cut_when(&mut self, cut: BoxFuture<'static, ()>) {
-        self.cut = cut;
     }
 
     /// Whether the server named this extension.
@@ -271,18 +217,5 @@ fn handle(what: &'static str, reply: Reply) -> Result<Bytes, ClientError> {
 impl fmt::Debug for SftpClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SftpClient").field("extensions", &self.extensions).finish_non_exhaustive()
-    }
-}
-
-#[async_trait]
-impl Source for Bytes {
-    fn size(&self) -> u64 {
-        u64::try_from(self.len()).unwrap_or(u64::MAX)
-    }
-
-    async fn read_at(&mut self, offset: u64, len: u32) -> Result<Bytes, TransferError> {
-        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(self.len());
-        let to = from.saturating_add(usize::try_from(len).unwrap_or(usize::MAX)).min(self.len());
-        Ok(self.slice(from..to))
     }
 }

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 
-use super::{ClientError, SftpClient, handle, status};
+use super::{SftpClient, handle, status};
 use crate::carriers::sftp::wire::{Attrs, Extended, Reply, Request, StatusCode, extension};
+use crate::outward::{ClientError, rename_over};
 
 /// A file or directory at the server.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -130,16 +131,6 @@ impl SftpClient {
             let (from, to) = (Bytes::copy_from_slice(from), Bytes::copy_from_slice(to));
             return self.ask_status("RENAME", Request::Extended(Extended::PosixRename { from, to })).await;
         }
-        match self.rename(from, to).await {
-            Err(error) if error.code().is_some() => {
-                // Only if the name is really taken, and the new file is really there, is the old one given up.
-                if self.stat(to).await?.is_none() || self.stat(from).await?.is_none() {
-                    return Err(error);
-                }
-                self.remove(to).await?;
-                self.rename(from, to).await
-            }
-            done => done,
-        }
+        rename_over(self, from, to).await
     }
 }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::flights::{Flight, Flights, Ticker};
-use super::{ClientError, OUTPUT_OCTETS_MAX, Progress, SftpClient, Source, handle, status};
+use super::flights::{Flight, Flights};
+use super::{OUTPUT_OCTETS_MAX, SftpClient, handle, status};
 use crate::carriers::sftp::line::PARTS_OCTETS_MIN;
 use crate::carriers::sftp::wire::{Attrs, Extended, OpenFlags, Reply, Request, extension};
+use crate::outward::{ClientError, Progress, Source, Ticker, next_piece};
 
 /// Where and how a file is written.
 pub(super) struct Place<'a> {
@@ -134,16 +135,8 @@ impl SftpClient {
     }
 
     async fn write_next(&mut self, file: &Bytes, source: &mut dyn Source, offset: u64) -> Result<Flight, ClientError> {
-        let left = source.size().saturating_sub(offset);
-        let wanted = self.block_octets.min(u32::try_from(left).unwrap_or(u32::MAX));
-        let data = source.read_at(offset, wanted).await?;
+        let data = next_piece(source, offset, self.block_octets).await?;
         let len = u32::try_from(data.len()).unwrap_or(u32::MAX);
-        if data.is_empty() || len > wanted {
-            return Err(ClientError::Local(engine::TransferError::retry(
-                engine::Cause::Integrity,
-                format!("{wanted} octets were expected from our file at {offset}, {len} came"),
-            )));
-        }
         let id = self.number();
         if data.len() < PARTS_OCTETS_MIN {
             self.send(Request::Write { handle: file.clone(), offset, data: data.into() }.encode(id))?;

@@ -9,11 +9,12 @@ use bytes::Bytes;
 use engine::TransferError;
 use tokio::task::JoinHandle;
 
-use super::client::{ClientError, SftpClient, Sink};
+use super::client::SftpClient;
 use super::line::Line;
 use super::server::{Served, ServerLimits, serve};
 use super::settings::ClientOptions;
 use super::wire::{ClientPacket, Framer, Reply, Request, ServerPacket};
+use crate::outward::{ClientError, Sink};
 
 pub(crate) use crate::files::MemoryFolder;
 pub(crate) use way::{Way, line, pair};

@@ -2,11 +2,15 @@
 
 use bytes::Bytes;
 
-use crate::carriers::sftp::client::{ClientError, Delivered, Errand, Found, Naming, NoProgress, Progress, SftpClient};
+use crate::carriers::sftp::client::SftpClient;
 use crate::carriers::sftp::line::Line;
-use crate::carriers::sftp::settings::{ClientOptions, Existing, Unclear};
+use crate::carriers::sftp::settings::ClientOptions;
 use crate::carriers::sftp::testing::{MemoryFolder, Raw, connect, idx, pair, pattern};
 use crate::carriers::sftp::wire::{Attrs, ClientPacket, Framer, Reply, Request, ServerPacket, StatusCode};
+use crate::outward::{
+    ClientError, Delivered, Errand, Existing, Found, Meaning, Naming, NoProgress, Progress, Unclear, deliver_once,
+    find_outcome,
+};
 
 const TEMPORARY: &[u8] = b"/in/f.17.part";
 const TARGET: &[u8] = b"/in/f";
@@ -29,7 +33,7 @@ fn small() -> ClientOptions {
 
 async fn deliver(folder: &MemoryFolder, errand: &Errand, data: &[u8]) -> Result<Delivered, ClientError> {
     let mut client = connect(folder, small()).await.unwrap();
-    client.deliver(errand, &mut Bytes::copy_from_slice(data), &mut NoProgress).await
+    deliver_once(&mut client, errand, &mut Bytes::copy_from_slice(data), &mut NoProgress).await
 }
 
 fn log_of(folder: &MemoryFolder, word: &str) -> usize {
@@ -119,7 +123,8 @@ async fn a_last_step_that_cannot_be_noted_is_not_taken() {
         let folder = MemoryFolder::new();
         let errand = Errand { naming, ..errand() };
         let mut client = connect(&folder, small()).await.unwrap();
-        let failed = client.deliver(&errand, &mut Bytes::from(pattern(100)), &mut Refusing).await.unwrap_err();
+        let failed =
+            deliver_once(&mut client, &errand, &mut Bytes::from(pattern(100)), &mut Refusing).await.unwrap_err();
         assert!(matches!(failed, ClientError::Local(_)), "{failed}");
         assert_eq!(folder.file("/in/f"), None);
     }
@@ -129,10 +134,10 @@ async fn a_last_step_that_cannot_be_noted_is_not_taken() {
 async fn what_is_found_is_told() {
     let folder = MemoryFolder::new().with_file("/in/f", b"12345");
     let mut client = connect(&folder, small()).await.unwrap();
-    assert_eq!(client.find_outcome(TEMPORARY, TARGET, 5).await, Ok(Found::Whole));
-    assert_eq!(client.find_outcome(TEMPORARY, TARGET, 6).await, Ok(Found::Other { size: 5 }));
-    assert_eq!(client.find_outcome(TEMPORARY, b"/in/none", 6).await, Ok(Found::Nothing));
-    assert_eq!(client.find_outcome(TARGET, b"/in/none", 6).await, Ok(Found::Part { size: 5 }));
+    assert_eq!(find_outcome(&mut client, TEMPORARY, TARGET, 5).await, Ok(Found::Whole));
+    assert_eq!(find_outcome(&mut client, TEMPORARY, TARGET, 6).await, Ok(Found::Other { size: 5 }));
+    assert_eq!(find_outcome(&mut client, TEMPORARY, b"/in/none", 6).await, Ok(Found::Nothing));
+    assert_eq!(find_outcome(&mut client, TARGET, b"/in/none", 6).await, Ok(Found::Part { size: 5 }));
 }
 
 /// Notes whether the last step came, and whether anything had its final name by then.
@@ -179,7 +184,7 @@ async fn cut_after_any_answer_the_file_arrives_once() {
         let mut first = Err(ClientError::Closed);
         let mut noted = Noted(&folder, false);
         if let Ok(mut client) = SftpClient::start_on(ours, small()).await {
-            first = client.deliver(&errand(), &mut Bytes::from(data.clone()), &mut noted).await;
+            first = deliver_once(&mut client, &errand(), &mut Bytes::from(data.clone()), &mut noted).await;
         }
         forth.await.unwrap();
         back.await.unwrap();
@@ -277,12 +282,12 @@ async fn a_failed_rename_costs_nothing_if_the_new_file_is_not_there() {
     })
     .await
     .unwrap();
-    assert_eq!(client.replace(TEMPORARY, TARGET).await.unwrap_err().code(), Some(StatusCode::Failure));
+    assert_eq!(client.replace(TEMPORARY, TARGET).await.unwrap_err().meaning(), Some(Meaning::Passing));
 }
 
 #[tokio::test]
 async fn servers_that_break_the_protocol_are_left() {
-    assert_eq!(scripted(2, &[], |_| says(StatusCode::Ok)).await.unwrap_err(), ClientError::Version { version: 2 });
+    assert_eq!(scripted(2, &[], |_| says(StatusCode::Ok)).await.unwrap_err(), ClientError::version(2));
     let mut client = scripted(3, &[], |_| Reply::Names(Vec::new())).await.unwrap();
     assert!(matches!(client.stat(b"/").await, Err(ClientError::Protocol { .. })));
     assert!(matches!(client.mkdir(b"/").await, Err(ClientError::Protocol { .. })));
@@ -337,7 +342,7 @@ async fn a_server_that_stores_less_is_noticed_before_the_rename() {
     })
     .await
     .unwrap();
-    let failed = client.deliver(&errand(), &mut Bytes::from(pattern(8)), &mut NoProgress).await;
+    let failed = deliver_once(&mut client, &errand(), &mut Bytes::from(pattern(8)), &mut NoProgress).await;
     assert_eq!(failed, Err(ClientError::SizeDiffers { expected: 8, found: 7 }));
 }
 

@@ -96,7 +96,7 @@ async fn a_name_that_is_no_text_survives() {
     let folder = MemoryFolder::new();
     let mut client = connect(&folder, ClientOptions::default()).await.unwrap();
     let odd = b"/in/caf\xe9 \xff\xfe";
-    client.put(odd, &mut name("x"), 0, &mut crate::carriers::sftp::client::NoProgress).await.unwrap();
+    client.put(odd, &mut name("x"), 0, &mut crate::outward::NoProgress).await.unwrap();
     assert_eq!(client.list(b"/in").await.unwrap()[0].name, &odd[4..]);
     assert_eq!(client.real_path(odd).await.unwrap(), &odd[..]);
 }

@@ -3,13 +3,14 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use crate::carriers::sftp::client::{NoProgress, SftpClient};
+use crate::carriers::sftp::client::SftpClient;
 use crate::carriers::sftp::line::Line;
 use crate::carriers::sftp::replies::ok;
 use crate::carriers::sftp::server::ServerLimits;
 use crate::carriers::sftp::settings::ClientOptions;
 use crate::carriers::sftp::testing::{Collected, MemoryFolder, Raw, connect, idx, pair, pattern, start, start_watched};
 use crate::carriers::sftp::wire::{Attrs, OpenFlags, Reply, Request, StatusCode};
+use crate::outward::NoProgress;
 
 const WRITE: u32 = 2 | 8;
 

@@ -1,33 +1,17 @@
-//! Jobs of the queue, carried to a partner one after the other over one channel.
+//! Jobs of the queue, carried to a partner one after the other over one connection.
 
 use async_trait::async_trait;
 use base::TransferId;
-use bytes::Bytes;
 use engine::{ErrorKind, JobOutcome, JobSource, OutgoingJob, TransferError};
-use model::RemoteSite;
 
-use super::client::{ClientError, Errand, Naming, Progress, SftpClient, Source};
-use super::settings::{Existing, Unclear};
-
-/// What a site says of deliveries to it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Policies {
-    existing: Existing,
-    unclear: Unclear,
-}
-
-impl Policies {
-    pub(super) fn of(site: &RemoteSite) -> Self {
-        Self { existing: site.rename_policy.into(), unclear: site.verify_policy.into() }
-    }
-}
+use super::{ClientError, Errand, Naming, Policies, Progress, Remote, deliver_once};
 
 /// Delivers until there are no more jobs; gives how many it delivered.
 ///
 /// # Errors
-/// The channel is of no use any more, or an end could not be recorded. The job under way has been told its end.
-pub(super) async fn deliver_all(
-    mut client: SftpClient,
+/// The connection is of no use any more, or an end could not be recorded. The job under way has been told its end.
+pub(crate) async fn deliver_all(
+    remote: &mut dyn Remote,
     policies: Policies,
     jobs: &mut dyn JobSource,
 ) -> Result<u32, TransferError> {
@@ -35,8 +19,8 @@ pub(super) async fn deliver_all(
     while let Some(mut job) = jobs.next().await {
         let errand = errand(policies, &job);
         let id = job.id;
-        client.cut_when(jobs.cut(id));
-        let result = client.deliver(&errand, &mut job.source, &mut Told { jobs, id }).await;
+        remote.cut_when(jobs.cut(id));
+        let result = deliver_once(remote, &errand, &mut job.source, &mut Told { jobs, id }).await;
         let lost = result.as_ref().err().filter(|e| e.is_fatal()).cloned();
         match &result {
             Ok(how) => tracing::debug!(transfer = id.0, ?how, octets = job.size, "file is at the partner"),
@@ -103,23 +87,13 @@ impl Progress for Told<'_> {
     }
 }
 
-#[async_trait]
-impl Source for engine::Source {
-    fn size(&self) -> u64 {
-        Self::size(self)
-    }
-
-    async fn read_at(&mut self, offset: u64, len: u32) -> Result<Bytes, TransferError> {
-        Self::read_at(self, offset, len).await
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
     use std::sync::Arc;
 
     use base::SystemClock;
+    use bytes::Bytes;
     use engine::Cause;
     use engine::store::{FileUuid, Sealed, Store, StoreParts, open_store};
     use futures_util::future::BoxFuture;
@@ -127,8 +101,8 @@ mod tests {
     use model::{RenamePolicy, VerifyPolicy};
 
     use super::*;
-    use crate::carriers::sftp::settings::ClientOptions;
     use crate::carriers::sftp::testing::{MemoryFolder, connect, pattern};
+    use crate::carriers::sftp::{ClientOptions, SftpClient};
 
     /// A queue that holds what a test puts in.
     #[derive(Default)]
@@ -227,8 +201,8 @@ mod tests {
         for (id, size) in [(1, 100), (2, 200), (3, 20_000_000)] {
             queue.jobs.push_back(files.job(id, &pattern(size)).await);
         }
-        let client = connect(&folder, ClientOptions::default()).await.unwrap();
-        assert_eq!(deliver_all(client, as_a_site_says(), &mut queue).await, Ok(2));
+        let mut client = connect(&folder, ClientOptions::default()).await.unwrap();
+        assert_eq!(deliver_all(&mut client, as_a_site_says(), &mut queue).await, Ok(2));
         assert!(matches!(&queue.ends[..], [
             (1, JobOutcome::Delivered),
             (2, JobOutcome::Park(e)),
@@ -250,8 +224,8 @@ mod tests {
         for (id, size) in [(1, 30_000_000), (2, 200)] {
             queue.jobs.push_back(files.job(id, &pattern(size)).await);
         }
-        let client = connect(&folder, ClientOptions::default()).await.unwrap();
-        assert_eq!(deliver_all(client, as_a_site_says(), &mut queue).await, Ok(1));
+        let mut client = connect(&folder, ClientOptions::default()).await.unwrap();
+        assert_eq!(deliver_all(&mut client, as_a_site_says(), &mut queue).await, Ok(1));
         let [(1, JobOutcome::Retry(stopped)), (2, JobOutcome::Delivered)] = &queue.ends[..] else {
             panic!("{:?}", queue.ends);
         };
@@ -265,8 +239,8 @@ mod tests {
         let mut queue = Queue { is_cut: true, ..Queue::default() };
         queue.jobs.push_back(files.job(1, b"x").await);
         queue.jobs.push_back(files.job(2, b"x").await);
-        let client = connect(&folder, ClientOptions::default()).await.unwrap();
-        let cut = deliver_all(client, as_a_site_says(), &mut queue).await.unwrap_err();
+        let mut client = connect(&folder, ClientOptions::default()).await.unwrap();
+        let cut = deliver_all(&mut client, as_a_site_says(), &mut queue).await.unwrap_err();
         assert_eq!((cut.cause, cut.kind), (Cause::Stopping, ErrorKind::Retry));
         assert!(matches!(&queue.ends[..], [(1, JobOutcome::Retry(_))]), "{:?}", queue.ends);
         assert_eq!(queue.jobs.len(), 1, "the other job waits for the next connection");
@@ -279,9 +253,9 @@ mod tests {
         queue.jobs.push_back(files.job(1, b"x").await);
         queue.jobs.push_back(files.job(2, b"x").await);
         let (pipe, served) = crate::carriers::sftp::testing::start(&MemoryFolder::new(), Default::default());
-        let client = SftpClient::start_on(pipe, ClientOptions::default()).await.unwrap();
+        let mut client = SftpClient::start_on(pipe, ClientOptions::default()).await.unwrap();
         served.abort();
-        let lost = deliver_all(client, as_a_site_says(), &mut queue).await.unwrap_err();
+        let lost = deliver_all(&mut client, as_a_site_says(), &mut queue).await.unwrap_err();
         assert_eq!(lost.cause, Cause::Connection);
         assert!(matches!(&queue.ends[..], [(1, JobOutcome::Retry(_))]), "{:?}", queue.ends);
         assert_eq!(queue.jobs.len(), 1, "the other job waits for the next connection");

@@ -1,0 +1,56 @@
+//! The server's files, as a delivery needs them.
+
+use async_trait::async_trait;
+use base::UtcMicros;
+use futures_util::future::BoxFuture;
+
+use super::FtpClient;
+use crate::outward::{ClientError, Progress, Remote, Source, Standing};
+
+#[async_trait]
+impl Remote for FtpClient {
+    fn cut_when(&mut self, cut: BoxFuture<'static, ()>) {
+        self.control.cut_when(cut);
+    }
+
+    async fn standing(&mut self, path: &[u8]) -> Result<Option<Standing>, ClientError> {
+        self.stat(path).await
+    }
+
+    /// A data connection brings its octets in order, so all that is there is good.
+    fn kept(&self, there: u64) -> u64 {
+        if self.options.restart { there } else { 0 }
+    }
+
+    async fn write(
+        &mut self,
+        path: &[u8],
+        source: &mut dyn Source,
+        from: u64,
+        progress: &mut dyn Progress,
+    ) -> Result<(), ClientError> {
+        self.put(path, (source, from), true, progress).await
+    }
+
+    async fn write_final(
+        &mut self,
+        path: &[u8],
+        source: &mut dyn Source,
+        is_new: bool,
+        progress: &mut dyn Progress,
+    ) -> Result<(), ClientError> {
+        self.put(path, (source, 0), !is_new, progress).await
+    }
+
+    async fn set_modified(&mut self, path: &[u8], modified: UtcMicros) -> Result<(), ClientError> {
+        Self::set_modified(self, path, modified).await
+    }
+
+    async fn rename(&mut self, from: &[u8], to: &[u8]) -> Result<(), ClientError> {
+        Self::rename(self, from, to).await
+    }
+
+    async fn remove(&mut self, path: &[u8]) -> Result<(), ClientError> {
+        Self::remove(self, path).await
+    }
+}
