@@ -7,7 +7,7 @@ use base::UtcMicros;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ListedKind {
     /// A file, or nothing else that is known.
-    File,
+    Regular,
     /// A folder.
     Directory,
     /// The folder that is listed itself, or the one above it.
@@ -33,7 +33,7 @@ pub fn decode_facts(line: &[u8]) -> Option<Listed> {
     let space = line.iter().position(|o| *o == b' ')?;
     let (facts, name) = (line.get(..space)?, line.get(space + 1..).filter(|name| !name.is_empty())?);
     let facts = std::str::from_utf8(facts).ok()?;
-    let mut listed = Listed { name: name.to_vec(), kind: ListedKind::File, size: None, modified: None };
+    let mut listed = Listed { name: name.to_vec(), kind: ListedKind::Regular, size: None, modified: None };
     for fact in facts.split(';').filter(|fact| !fact.is_empty()) {
         let (fact, value) = fact.split_once('=')?;
         match fact.to_ascii_lowercase().as_str() {
@@ -41,7 +41,7 @@ pub fn decode_facts(line: &[u8]) -> Option<Listed> {
                 listed.kind = match value.to_ascii_lowercase().as_str() {
                     "dir" => ListedKind::Directory,
                     "cdir" | "pdir" => ListedKind::SelfOrParent,
-                    _ => ListedKind::File,
+                    _ => ListedKind::Regular,
                 }
             }
             "size" => listed.size = number(value.as_bytes()),
@@ -82,7 +82,7 @@ fn unix(line: &[u8]) -> Option<Listed> {
         (b'l', Some(arrow)) => name.get(..arrow)?,
         _ => name,
     };
-    let kind = if first == b'd' { ListedKind::Directory } else { ListedKind::File };
+    let kind = if first == b'd' { ListedKind::Directory } else { ListedKind::Regular };
     let size = if first == b'-' { number(size) } else { None };
     Some(Listed { name: name.to_vec(), kind, size, modified: None })
 }
@@ -97,9 +97,9 @@ fn dos(line: &[u8]) -> Option<Listed> {
     }
     let behind = line.get(at + size.len()..)?;
     let name = behind.get(behind.iter().position(|o| *o != b' ')?..)?;
-    let kind = if *size == b"<DIR>" { ListedKind::Directory } else { ListedKind::File };
+    let kind = if *size == b"<DIR>" { ListedKind::Directory } else { ListedKind::Regular };
     let size = match kind {
-        ListedKind::File => Some(number(size)?),
+        ListedKind::Regular => Some(number(size)?),
         _ => None,
     };
     Some(Listed { name: name.to_vec(), kind, size, modified: None })
@@ -164,7 +164,9 @@ mod tests {
     proptest! {
         #[test]
         fn any_line_is_read_without_harm(line in "[-dl0-9a-zA-Z:;=<> .]{0,80}") {
-            drop((decode_facts(line.as_bytes()), decode_line(line.as_bytes())));
+            for listed in [decode_facts(line.as_bytes()), decode_line(line.as_bytes())].into_iter().flatten() {
+                prop_assert!(!listed.name.is_empty());
+            }
         }
     }
 }
