@@ -145,24 +145,7 @@ impl Server {
             "FEAT" => (self.lock().features.to_owned(), false),
             "PWD" => answer("257 \"/home\""),
             "ABOR" => answer("226 nothing to break off"),
-            "EPSV" => {
-                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                let port = listener.local_addr().unwrap().port();
-                session.passive = Some(listener);
-                answer(&format!("229 passive (|||{port}|)"))
-            }
-            "PASV" => {
-                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                let port = listener.local_addr().unwrap().port();
-                session.passive = Some(listener);
-                // The address is wrong, as behind address translation.
-                answer(&format!("227 passive (192,0,2,7,{},{})", port / 256, port % 256))
-            }
-            "PORT" => {
-                let parts: Vec<u16> = argument.split(',').map(|part| part.parse().unwrap()).collect();
-                session.active = Some(parts[4] * 256 + parts[5]);
-                answer("200 ok")
-            }
+            "EPSV" | "PASV" | "PORT" => answer(&session.agree(verb, argument).await),
             "SIZE" => match self.file(argument) {
                 Some(data) => answer(&format!("213 {}", data.len())),
                 None => answer("550 no such file"),
@@ -272,6 +255,25 @@ struct Session {
     active: Option<u16>,
     rest: usize,
     from: String,
+}
+
+impl Session {
+    /// Agrees on a data connection.
+    async fn agree(&mut self, verb: &str, argument: &str) -> String {
+        if verb == "PORT" {
+            let parts: Vec<u16> = argument.split(',').map(|part| part.parse().unwrap()).collect();
+            self.active = Some(parts[4] * 256 + parts[5]);
+            return "200 ok".to_owned();
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        self.passive = Some(listener);
+        match verb {
+            "EPSV" => format!("229 passive (|||{port}|)"),
+            // The address is wrong, as behind address translation.
+            _ => format!("227 passive (192,0,2,7,{},{})", port / 256, port % 256),
+        }
+    }
 }
 
 fn caller() -> Caller {

@@ -140,7 +140,7 @@ mod tests {
     fn shown(listed: Option<Listed>) -> String {
         let Some(Listed { name, kind, size, modified }) = listed else { return "none".to_owned() };
         let size = size.map_or_else(|| "-".to_owned(), |size| size.to_string());
-        let modified = modified.map_or_else(|| "-".to_owned(), |at| super::super::time::time_text(at));
+        let modified = modified.map_or_else(|| "-".to_owned(), super::super::time::time_text);
         format!("{kind:?} {size} {modified} {}", octets_text(&name))
     }
 
