@@ -145,7 +145,8 @@ impl TlsProfiles {
         let mut own = Vec::with_capacity(profile.certificates.len());
         for alias in &profile.certificates {
             let found = self.vault.certificate(&self.engine, alias.as_str(), path_mode(profile)).await;
-            let ready = found.map_err(|e| e.to_string()).and_then(|(chain, key)| OwnCertificate::new(chain, key.signer()));
+            let ready =
+                found.map_err(|e| e.to_string()).and_then(|(chain, key)| OwnCertificate::new(chain, key.signer()));
             match ready {
                 Ok(certificate) => own.push(certificate),
                 Err(why) => {
