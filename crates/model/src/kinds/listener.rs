@@ -174,35 +174,41 @@ fn external(r: &mut Reader<'_>) -> Vec<(AddressPattern, Ipv4Addr)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::object::Severity;
+    use crate::check::check_body;
+    use crate::object::Value;
     use crate::read::read;
     use crate::testing::object;
 
-    fn listener(fields: &[(&str, &str)]) -> (Listener, bool) {
-        let fields: Vec<_> = [("port", "21"), ("protocol", "FTP")].iter().chain(fields).copied().collect();
-        let (listener, problems) = read::<Listener>(&object(Kind::Listener, "L", &fields));
-        (listener, problems.iter().all(|p| p.severity != Severity::Error))
+    const FTP: [(&str, &str); 2] = [("port", "21"), ("protocol", "FTP")];
+
+    fn listener(fields: &[(&str, &str)]) -> Listener {
+        let fields: Vec<_> = FTP.iter().chain(fields).copied().collect();
+        read::<Listener>(&object(Kind::Listener, "L", &fields)).0
+    }
+
+    fn is_refused(field: (&str, &str)) -> bool {
+        let given = FTP.iter().chain([&field]).map(|(name, text)| ((*name).to_owned(), Value::from(*text))).collect();
+        check_body(Kind::Listener, &given).is_err()
     }
 
     #[test]
     fn ports_for_data_are_a_range_above_those_of_services() {
         // FTP-4
-        assert_eq!(listener(&[("passive_ports", "50000:50009")]).0.passive_ports, Some(50_000..=50_009));
-        assert_eq!(listener(&[]).0.passive_ports, None);
+        assert_eq!(listener(&[("passive_ports", "50000:50009")]).passive_ports, Some(50_000..=50_009));
+        assert_eq!(listener(&[]).passive_ports, None);
         for bad in ["1000:2000", "50009:50000", "x", "50000:70000", "50000-50009"] {
-            assert!(!listener(&[("passive_ports", bad)]).1, "{bad}");
+            assert!(is_refused(("passive_ports", bad)), "{bad}");
         }
     }
 
     #[test]
     fn the_address_told_goes_by_the_caller() {
         // FTP-27, without a program of one's own
-        let (listener, good) = listener(&[("external_address", "10.0.0.0/8=10.0.0.5,203.0.113.5")]);
-        assert!(good);
+        let listener = listener(&[("external_address", "10.0.0.0/8=10.0.0.5,203.0.113.5")]);
         for (peer, told) in [("10.1.2.3", "10.0.0.5"), ("192.0.2.7", "203.0.113.5"), ("::ffff:10.1.2.3", "10.0.0.5")] {
             assert_eq!(listener.external_for(peer.parse().unwrap()).unwrap().to_string(), told, "{peer}");
         }
-        assert_eq!(self::listener(&[]).0.external_for("192.0.2.7".parse().unwrap()), None);
-        assert!(!self::listener(&[("external_address", "10.0.0.0/8=::1")]).1);
+        assert_eq!(self::listener(&[]).external_for("192.0.2.7".parse().unwrap()), None);
+        assert!(is_refused(("external_address", "10.0.0.0/8=::1")));
     }
 }

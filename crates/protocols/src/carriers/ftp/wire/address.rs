@@ -69,7 +69,9 @@ pub fn port_argument(address: SocketAddrV4) -> String {
 /// Reads the argument of PORT.
 pub(super) fn decode_port(text: &str) -> Result<SocketAddrV4, AddressError> {
     let wrong = AddressError::Syntax(PORT_FORM);
-    let number = |part: &str| if part.len() > 3 { Err(wrong) } else { part.parse::<u8>().map_err(|_| wrong) };
+    // No sign: `parse` would take one.
+    let digits = |part: &str| part.len() <= 3 && part.bytes().all(|b| b.is_ascii_digit());
+    let number = |part: &str| if digits(part) { part.parse::<u8>().map_err(|_| wrong) } else { Err(wrong) };
     let numbers = text.trim().split(',').map(number).collect::<Result<Vec<u8>, _>>()?;
     let [a, b, c, d, high, low] = numbers[..] else { return Err(wrong) };
     Ok(SocketAddrV4::new(Ipv4Addr::new(a, b, c, d), u16::from_be_bytes([high, low])))
