@@ -35,7 +35,8 @@ impl Reception for Porter {
         (login, password): (&[u8], &Secret<String>),
     ) -> Option<Arc<dyn Folder>> {
         let right = login == b"alice" && password.expose() == "secret";
-        right.then(|| Arc::new(self.0.clone()) as Arc<dyn Folder>)
+        let folder: Arc<dyn Folder> = Arc::new(self.0.clone());
+        right.then_some(folder)
     }
 }
 
@@ -115,13 +116,10 @@ impl Raw {
         self.reply().await
     }
 
-    #[track_caller]
-    fn expect<'a>(&'a mut self, line: &'a str, code: &'a str) -> impl Future<Output = String> + 'a {
-        async move {
-            let reply = self.ask(line).await;
-            assert!(reply.starts_with(code), "{line} is answered by {reply:?}, not {code}");
-            reply
-        }
+    async fn expect(&mut self, line: &str, code: &str) -> String {
+        let reply = self.ask(line).await;
+        assert!(reply.starts_with(code), "{line} is answered by {reply:?}, not {code}");
+        reply
     }
 
     /// A data connection by EPSV.
