@@ -297,8 +297,11 @@ async fn capture(house: &House, gate: &str) -> String {
     let key = PrivateKey::generate(KeyAlgorithm::Ed25519, None).unwrap();
     let public = key.public();
     let new = NewCapture {
-        kind: Kind::Key,
-        body: model::Body::new(),
+        kind: model::Kind::Key,
+        body: model::Body::from([
+            ("algorithm".to_owned(), public.algorithm().to_string().as_str().into()),
+            ("type".to_owned(), "PUBLIC".into()),
+        ]),
         algorithm: public.algorithm().to_string(),
         bits: public.bits(),
         fingerprint: public.fingerprint().0,
