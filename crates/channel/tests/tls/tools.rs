@@ -83,7 +83,8 @@ async fn output(mut child: Child) -> String {
     let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
     let (mut said, mut warned) = (Vec::new(), Vec::new());
     let (a, b) = tokio::join!(out.read_to_end(&mut said), err.read_to_end(&mut warned));
-    (a.unwrap(), b.unwrap());
+    a.unwrap();
+    b.unwrap();
     drop(input);
     child.wait().await.unwrap();
     said.extend(warned);
