@@ -5,6 +5,7 @@ import crypt
 import os
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -37,8 +38,8 @@ class Program:
         self.files.chmod(0o777)
         # Users of the servers must come through to it.
         for part in [folder, *folder.parents]:
-            if part.name.startswith("pytest"):
-                part.chmod(0o755)
+            if part != Path(part.anchor) and part.stat().st_uid == os.getuid() and not part.stat().st_mode & 0o1000:
+                part.chmod(part.stat().st_mode | 0o055)
         self.certificate, self.shown = certificate(folder)
         self.port, self.process, self.dir_name = free_port(), None, ""
         self.prepare()
