@@ -132,8 +132,8 @@ impl Objects<'_> {
         writes::collect(self.0.read().rows(writes::LOAD_ALL, Vec::new()).await?)
     }
 
-    /// The numbers of the objects that changed after revision `since`, and what these objects are now, in no order. What
-    /// changes between the two readings has a later revision.
+    /// The numbers of the objects that changed after revision `since`, some of them twice, and what these objects are now,
+    /// in no order. What changes between the two readings has a later revision.
     ///
     /// # Errors
     /// If the database fails or holds what is no object.

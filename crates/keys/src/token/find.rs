@@ -91,6 +91,23 @@ impl Named {
         }
         Ok(())
     }
+
+    /// What stands beside it: of the same id and label, else of the same id, or label where it has no id. Tools give
+    /// several keys one id.
+    fn beside(&self, live: &Live<'_>, kind: &[Attribute]) -> Result<Option<ObjectHandle>, TokenError> {
+        let id = self.id.clone().map(Attribute::Id);
+        let label = self.label.clone().map(Attribute::Label);
+        let both: Vec<Attribute> = id.clone().into_iter().chain(label.clone()).collect();
+        for names in [both, id.or(label).into_iter().collect()] {
+            if names.is_empty() {
+                continue;
+            }
+            if let Some(found) = handles(live, &[kind, &names].concat(), 1)?.pop() {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
 }
 
 fn attributes(live: &Live<'_>, handle: ObjectHandle, kinds: &[AttributeType]) -> Result<Vec<Attribute>, TokenError> {
@@ -116,25 +133,17 @@ fn public(live: &Live<'_>, handle: ObjectHandle, uri: &TokenUri) -> Result<Publi
     let kind = kind.ok_or_else(|| unusable("the token does not say of what kind it is".to_owned()))?;
     let mut named = Named::default();
     named.read(live, handle)?;
-    let beside = named.id.map(Attribute::Id).or(named.label.map(Attribute::Label));
-    let mut sources = vec![handle];
-    if let Some(beside) = &beside {
-        let twin = [Attribute::Class(ObjectClass::PUBLIC_KEY), Attribute::KeyType(kind), beside.clone()];
-        sources.extend(handles(live, &twin, 1)?);
-    }
-    for source in sources {
+    let public = [Attribute::Class(ObjectClass::PUBLIC_KEY), Attribute::KeyType(kind)];
+    for source in std::iter::once(handle).chain(named.beside(live, &public)?) {
         if let Some(parts) = parts(live, source, kind)? {
             let key = parts.and_then(|parts| PublicKey::from_parts(&parts));
             return key.map_err(|e| unusable(e.to_string()));
         }
     }
-    if let Some(beside) = beside {
-        let twin =
-            [Attribute::Class(ObjectClass::CERTIFICATE), Attribute::CertificateType(CertificateType::X_509), beside];
-        for certificate in handles(live, &twin, 1)? {
-            if let Some(key) = of_certificate(live, certificate)? {
-                return Ok(key);
-            }
+    let certificate = [Attribute::Class(ObjectClass::CERTIFICATE), Attribute::CertificateType(CertificateType::X_509)];
+    for certificate in named.beside(live, &certificate)? {
+        if let Some(key) = of_certificate(live, certificate)? {
+            return Ok(key);
         }
     }
     let why = "the token has no public part of it: copy its public key or certificate there, with the same id";

@@ -8,7 +8,7 @@ use base::unhex;
 use super::TokenError;
 
 /// Longest URI.
-pub const TOKEN_URI_OCTETS_MAX: usize = 512;
+pub const TOKEN_URI_OCTETS_MAX: usize = 1024;
 
 /// A key in a token: `pkcs11:token=gateway;object=host-key;id=%01?module-name=hsm`.
 ///
