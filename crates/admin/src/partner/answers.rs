@@ -291,18 +291,23 @@ fn given_keys(input: &Input, file: &'static str, line: &'static str) -> Result<V
 
 /// `host`, `host:port`, `host/port`, `[v6]:port`, with or without `sftp://` before it.
 pub(crate) fn address(text: &str) -> Result<HostPort, OpError> {
+    address_as(text, ("sftp.example.com", THEIR_PORT))
+}
+
+/// The same by an example of what is asked for, whose port is meant where none is given.
+pub(crate) fn address_as(text: &str, (example, port): (&str, u16)) -> Result<HostPort, OpError> {
     let bare = text.trim().trim_end_matches('/');
     let bare = bare.split_once("://").map_or(bare, |(_, rest)| rest);
     let bracketed = bare.strip_prefix('[').and_then(|rest| rest.split_once(']'));
     let whole = match bracketed {
-        Some((host, rest)) => format!("{host}/{}", rest.strip_prefix([':', '/']).unwrap_or(&THEIR_PORT.to_string())),
-        None if bare.parse::<IpAddr>().is_ok() => format!("{bare}/{THEIR_PORT}"),
-        None if !bare.contains(['/', ':']) => format!("{bare}/{THEIR_PORT}"),
+        Some((host, rest)) => format!("{host}/{}", rest.strip_prefix([':', '/']).unwrap_or(&port.to_string())),
+        None if bare.parse::<IpAddr>().is_ok() => format!("{bare}/{port}"),
+        None if !bare.contains(['/', ':']) => format!("{bare}/{port}"),
         None => bare.to_owned(),
     };
     HostPort::parse(&whole).map_err(|_| {
         OpError::Syntax(InputError::Together(format!(
-            "{text:?} is no address: give a host name or address and perhaps a port, as sftp.example.com:22"
+            "{text:?} is no address: give a host name or address and perhaps a port, as {example}:{port}"
         )))
     })
 }
@@ -345,6 +350,7 @@ mod tests {
             let found = address(text).unwrap();
             assert_eq!((found.host.as_str(), found.port), (host, port), "{text}");
         }
+        assert_eq!(address_as("[2001:db8::1]", ("b.example", 990)).unwrap().port, 990);
         for text in ["", "b.example:0", "b.example:x", "b example", "b.example:22:23x", ":22"] {
             assert!(address(text).is_err(), "{text}");
         }
