@@ -8,7 +8,7 @@ use model::ssh_algorithms::{Algorithm, Class};
 use model::{Field, HostPort, Snapshot, SshProfile, SshRole};
 use serde_json::{Value as Json, json};
 
-use crate::partner::{CallPartner, Probe, address};
+use crate::partner::{CallPartner, Probe, address, address_in};
 use crate::{Context, Effect, Input, InputError, OpError, Operation, Output, Param, Resource, Right};
 
 /// The family.
@@ -72,8 +72,11 @@ async fn probe(context: &Context, input: &Input) -> Result<Output, OpError> {
     Ok(Output::tested(lines, facts, good))
 }
 
+/// A server that speaks TLS from the first octet: FTPS, the first protocol that will (RFC 4217 section 1).
+const TLS_SERVER: &str = "FTPS";
+
 async fn probe_tls(context: &Context, input: &Input) -> Result<Output, OpError> {
-    let at = address(input.text("address").ok_or(InputError::Absent("address"))?)?;
+    let at = address_in(input.text("address").ok_or(InputError::Absent("address"))?, TLS_SERVER)?;
     let caller = context.caller.as_deref().ok_or_else(|| OpError::Failed("nobody here can call".to_owned()))?;
     let probe = caller.probe_tls(&at).await.map_err(OpError::Refused)?;
     let line = |title: &str, text: &str| format!("  {title:<13}  {text}");

@@ -350,7 +350,8 @@ pub(crate) fn address_in(text: &str, protocol: &str) -> Result<HostPort, OpError
     };
     HostPort::parse(&whole).map_err(|_| {
         OpError::Syntax(InputError::Together(format!(
-            "{text:?} is no address: give a host name or address and perhaps a port, as sftp.example.com:22"
+            "{text:?} is no address: give a host name or address and perhaps a port, as {}.example.com:{port}",
+            protocol.to_ascii_lowercase()
         )))
     })
 }
@@ -396,6 +397,7 @@ mod tests {
         for (text, port) in [("ftp.b.example", 21), ("ftps://ftp.b.example", 990), ("ftp://ftp.b.example:2121", 2121)] {
             assert_eq!(address_in(text, "FTP").unwrap().port, port, "{text}");
         }
+        assert_eq!(address_in("[2001:db8::1]", "FTPS").unwrap().port, 990);
         for text in ["", "b.example:0", "b.example:x", "b example", "b.example:22:23x", ":22"] {
             assert!(address(text).is_err(), "{text}");
         }

@@ -15,7 +15,7 @@ mod test;
 mod trust;
 mod way_in;
 
-pub(crate) use answers::{Answers, DIRECTIONS, address};
+pub(crate) use answers::{Answers, DIRECTIONS, address, address_in};
 pub use answers::{Question, check_answer, check_keys, questions};
 pub(crate) use build::build;
 pub use call::{CallPartner, Called, HostKey, HostKeyVerdict, Probe, Stage, TlsProbe};

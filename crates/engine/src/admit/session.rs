@@ -17,6 +17,8 @@ use crate::{Engine, Event};
 
 /// Unknown keys of one connection that may be proved, and so captured (DESIGN 1.6).
 const PROVED_MAX: usize = 3;
+/// Keys of one connection that were offered in vain, and are told.
+const OFFERED_TOLD_MAX: usize = 3;
 /// Failures of one source at one gate until it is locked out, and for how long (best-practices.md row 10).
 const BLOCK: BlockPolicy =
     BlockPolicy { fails_max: 5, window: Duration::from_secs(300), lockout: Duration::from_secs(300) };
@@ -92,6 +94,8 @@ struct State {
     password: bool,
     failed: bool,
     unknown: Vec<(PublicKey, bool)>,
+    /// What was wrong with keys that were offered and not asked for.
+    offered: Vec<String>,
     admitted: Option<Arc<Admitted>>,
 }
 
@@ -123,14 +127,18 @@ impl AuthSession {
             // An unknown login is asked to prove as a known one is (DESIGN 1.6), and then refused.
             return self.rules.public_key && self.rules.key_import && state.unknown.len() < PROVED_MAX;
         }
-        match self.verdict(&state, key) {
-            Some(KeyVerdict::Good(_)) => true,
+        let (may_be_kept, why) = match self.verdict(&state, key) {
+            Some(KeyVerdict::Good(_)) => return true,
+            Some(KeyVerdict::Unknown { .. }) => (true, format!("key {} is unknown", key.fingerprint())),
             // One that waits in quarantine is proved again, so that its showing can be counted (AUTO-2).
-            Some(KeyVerdict::Unknown { .. } | KeyVerdict::Refused { event: KNOWN_AND_WAITING, .. }) => {
-                self.rules.key_import && state.unknown.len() < PROVED_MAX
-            }
-            _ => false,
+            Some(KeyVerdict::Refused { event, text }) => (event == KNOWN_AND_WAITING, text),
+            None => return false,
+        };
+        let proves = may_be_kept && self.rules.key_import && state.unknown.len() < PROVED_MAX;
+        if !proves && state.offered.len() < OFFERED_TOLD_MAX {
+            state.offered.push(why);
         }
+        proves
     }
 
     /// A key whose possession the partner has proved.
@@ -205,6 +213,11 @@ impl AuthSession {
         let mut state = self.state.lock().await;
         if state.admitted.is_some() {
             return;
+        }
+        if !state.failed && !state.offered.is_empty() {
+            // Only offered and never proved: no failed login that counts, but somebody will ask why it came to nothing.
+            let text = format!("no key was accepted: {}", state.offered.join("; "));
+            self.told(&state, 146, text);
         }
         let unknown = std::mem::take(&mut state.unknown);
         let Some(candidate) = state.candidate.clone() else { return };
@@ -353,6 +366,10 @@ impl AuthSession {
 
     fn refused(&self, state: &mut State, event: u16, text: String) {
         state.failed = true;
+        self.told(state, event, text);
+    }
+
+    fn told(&self, state: &State, event: u16, text: String) {
         self.engine.emit(Event::LoginRefused {
             login: state.login.clone().unwrap_or_default(),
             peer: self.inbound.peer.ip(),

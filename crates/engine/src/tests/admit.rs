@@ -8,6 +8,7 @@ use keys::{KeyAlgorithm, PasswordHash, PrivateKey, PublicKey};
 use model::{Body, Inbound, Kind, ObjectState, SshProfile, Value};
 
 use super::house::{House, Written, actor};
+use crate::Event;
 use crate::admit::{AuthAnswer, AuthSession, MethodsLeft};
 
 const BOTH_WAYS: &[(&str, &str)] = &[("type", "SERVER"), ("remote_key_import", "Y")];
@@ -195,6 +196,32 @@ async fn the_sixth_key_of_an_agent_may_be_right() {
     assert_eq!(word(&session.proved_key(b"a", &right).await), "in");
     session.ended().await;
     assert!(house.engine.db.captures().list(false).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn keys_that_were_only_offered_are_told_once_and_count_for_nothing() {
+    let house = stage().await;
+    let right = key();
+    store(&house, "KA", &right, Some("GA")).await;
+    let (first, second) = (key(), key());
+    let mut events = house.engine.events();
+    for _ in 0..8 {
+        let session = call(&house, "KEY_ONLY", PEER);
+        assert!(!session.offered_key(b"a", &first).await && !session.offered_key(b"a", &second).await);
+        session.ended().await;
+        let event = events.recv().await.unwrap();
+        let Event::LoginRefused { login, text, .. } = &*event else { panic!("{event:?}") };
+        assert!(login == "a" && text.contains(&first.fingerprint().to_string()), "{text}");
+        assert!(text.contains(&second.fingerprint().to_string()), "{text}");
+    }
+    // Who has an agent with many keys is not locked out, and whoever gets in is told of nothing.
+    let session = call(&house, "KEY_ONLY", PEER);
+    assert!(!session.offered_key(b"a", &first).await);
+    assert_eq!(word(&session.proved_key(b"a", &right).await), "in");
+    session.ended().await;
+    while let Ok(event) = events.try_recv() {
+        assert!(!matches!(&*event, Event::LoginRefused { .. }), "{event:?}");
+    }
 }
 
 #[tokio::test]

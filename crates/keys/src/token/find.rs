@@ -145,10 +145,10 @@ fn public(live: &Live<'_>, handle: ObjectHandle, uri: &TokenUri) -> Result<Publi
         }
     }
     let certificate = [Attribute::Class(ObjectClass::CERTIFICATE), Attribute::CertificateType(CertificateType::X_509)];
-    for certificate in named.beside(live, &certificate)? {
-        if let Some(key) = of_certificate(live, certificate)? {
-            return Ok(key);
-        }
+    if let Some(certificate) = named.beside(live, &certificate)?
+        && let Some(key) = of_certificate(live, certificate)?
+    {
+        return Ok(key);
     }
     let why = "the token has no public part of it: copy its public key or certificate there, with the same id";
     Err(unusable(why.to_owned()))
