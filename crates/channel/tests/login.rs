@@ -12,8 +12,8 @@ use base::Secret;
 use channel::{AlgorithmClass, ClientKey, Limits, SshError, connect_ssh};
 use common::{Gate, Knows, LOGIN, PASSWORD, WAIT, Work, algorithms, limits, new_key, profile, serve, serve_simply};
 use keys::{KeyAlgorithm, PrivateKey};
-use model::SshRole;
 use model::ssh_algorithms::Class;
+use model::{SshProfile, SshRole};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -71,6 +71,7 @@ async fn each_mode_takes_and_refuses_exactly_its_combinations() {
 // A key that is asked to sign, as one in a token is, proves the same as one in memory.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_only_signs_logs_in() {
+    const KEYS: &str = "ED25519 ECDSA_NISTP256 ECDSA_NISTP521 RSA_SHA2_512";
     for algorithm in
         [KeyAlgorithm::Rsa, KeyAlgorithm::EcdsaNistp256, KeyAlgorithm::EcdsaNistp521, KeyAlgorithm::Ed25519]
     {
@@ -78,8 +79,11 @@ async fn a_key_that_only_signs_logs_in() {
         let gate = Arc::new(Gate { key: Some(key.public().clone()), ..Gate::default() });
         let mut server_profile = profile(SshRole::Server);
         (server_profile.password, server_profile.public_key) = (false, true);
+        server_profile.public_keys = algorithms(Class::PublicKey, KEYS);
         let server = serve(gate, Work::Echo, server_profile, limits()).await;
         let mut client = server.client();
+        let public_keys = algorithms(Class::PublicKey, KEYS);
+        client.profile = Arc::new(SshProfile { public_keys, ..profile(SshRole::Client) });
         client.password = None;
         client.key = Some(ClientKey::Signer(key));
         let client = connect_ssh(&server.target(), client).await.unwrap_or_else(|e| panic!("{algorithm}: {e}"));
