@@ -20,7 +20,7 @@ pub struct Context {
     pub engine: Arc<Engine>,
     /// Who asks.
     pub actor: Actor,
-    /// What weakens this instance by its settings, a sentence each; `check` prints them.
+    /// What weakens this instance by its settings, a sentence each.
     pub weaknesses: Arc<[String]>,
     /// What a support bundle tells of this instance.
     pub about: Arc<About>,
@@ -28,6 +28,13 @@ pub struct Context {
     pub caller: Option<Arc<dyn CallPartner>>,
     /// Content that streams beside the operation.
     pub content: Content,
+}
+
+impl Context {
+    /// What weakens this instance beside its objects, a sentence each; `check` prints them.
+    pub(crate) fn weak_settings(&self) -> impl Iterator<Item = String> {
+        self.weaknesses.iter().cloned().chain(self.engine.master_not_wrapped())
+    }
 }
 
 /// What a support bundle tells of an instance, beside what the engine knows.

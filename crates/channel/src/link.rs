@@ -7,6 +7,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -25,6 +27,8 @@ pub struct Link {
     stream: Stream,
     local: SocketAddr,
     peer: SocketAddr,
+    /// Urgent data come in their place among the others.
+    urgent_in_line: bool,
 }
 
 enum Stream {
@@ -48,14 +52,14 @@ impl Link {
     pub fn clear(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         let (local, peer) = (canonical(stream.local_addr()?), canonical(stream.peer_addr()?));
-        Ok(Self { stream: Stream::Clear(stream), local, peer })
+        Ok(Self { stream: Stream::Clear(stream), local, peer, urgent_in_line: false })
     }
 
     /// A connection that was let in, and its place among those not yet logged in.
     #[must_use]
     pub fn accepted(accepted: Accepted) -> (Self, Ticket) {
         let Accepted { stream, local, peer, ticket } = accepted;
-        (Self { stream: Stream::Clear(stream), local, peer }, ticket)
+        (Self { stream: Stream::Clear(stream), local, peer, urgent_in_line: false }, ticket)
     }
 
     /// Has urgent data come in their place among the others: clients of FTP send the end of ABOR so (RFC 959 section 4.1.3).
@@ -63,11 +67,12 @@ impl Link {
     ///
     /// # Errors
     /// The system's.
-    pub fn take_urgent_in_line(&self) -> io::Result<()> {
-        match &self.stream {
-            Stream::Clear(stream) => Ok(rustix::net::sockopt::set_socket_oobinline(stream, true)?),
-            Stream::Secure(_) => Ok(()),
+    pub fn take_urgent_in_line(&mut self) -> io::Result<()> {
+        if let Stream::Clear(stream) = &self.stream {
+            rustix::net::sockopt::set_socket_oobinline(stream, true)?;
+            self.urgent_in_line = true;
         }
+        Ok(())
     }
 
     /// The partner's address.
@@ -138,7 +143,8 @@ impl Link {
 
     fn secured(secured: Secured, local: SocketAddr, peer: SocketAddr) -> Self {
         let Secured { stream, session, close_notify } = secured;
-        Self { stream: Stream::Secure(Secure { stream, session, close_notify, announced: false }), local, peer }
+        let stream = Stream::Secure(Secure { stream, session, close_notify, announced: false });
+        Self { stream, local, peer, urgent_in_line: false }
     }
 }
 
@@ -151,7 +157,9 @@ impl fmt::Debug for Link {
 
 impl AsyncRead for Link {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let secure = match &mut self.get_mut().stream {
+        let link = self.get_mut();
+        let secure = match &mut link.stream {
+            Stream::Clear(stream) if link.urgent_in_line => return read_past_mark(stream, cx, buf),
             Stream::Clear(stream) => return Pin::new(stream).poll_read(cx, buf),
             Stream::Secure(secure) => secure,
         };
@@ -164,6 +172,20 @@ impl AsyncRead for Link {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && !secure.close_notify => Poll::Ready(Ok(())),
             Err(error) => Poll::Ready(Err(error)),
         }
+    }
+}
+
+/// Reads where urgent data may have come. A read ends at the mark of urgent data, with what follows still there; the runtime
+/// takes a read that did not fill its buffer for the last, and would wait for octets that have come already. So the system is
+/// asked first.
+fn read_past_mark(stream: &mut TcpStream, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    match rustix::net::recv(&*stream, buf.initialize_unfilled(), RecvFlags::DONTWAIT) {
+        Ok((octets, _)) => {
+            buf.advance(octets);
+            Poll::Ready(Ok(()))
+        }
+        Err(Errno::AGAIN | Errno::INTR) => Pin::new(stream).poll_read(cx, buf),
+        Err(error) => Poll::Ready(Err(error.into())),
     }
 }
 
@@ -196,19 +218,41 @@ impl AsyncWrite for Link {
 
 #[cfg(test)]
 mod tests {
+    use rustix::net::SendFlags;
     use tokio::io::AsyncReadExt;
     use tokio::net::TcpListener;
 
     use super::*;
 
-    #[tokio::test]
-    async fn one_direction_ends_and_the_other_goes_on() {
+    async fn pair() -> (Link, Link) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
         let (called, taken) = tokio::join!(TcpStream::connect(at), listener.accept());
-        let mut caller = Link::clear(called.unwrap()).unwrap();
-        let mut server = Link::clear(taken.unwrap().0).unwrap();
+        let (caller, server) = (Link::clear(called.unwrap()).unwrap(), Link::clear(taken.unwrap().0).unwrap());
         assert_eq!((caller.peer(), server.peer()), (at, caller.local()));
+        (caller, server)
+    }
+
+    // RFC 959 section 4.1.3: the end of ABOR is urgent.
+    #[tokio::test]
+    async fn urgent_octets_are_read_in_their_place() {
+        for _ in 0..20 {
+            let (caller, mut server) = pair().await;
+            server.take_urgent_in_line().unwrap();
+            let Stream::Clear(caller) = &caller.stream else { panic!("it is clear") };
+            rustix::net::send(caller, b"before ABOR\r\n", SendFlags::OOB).unwrap();
+            rustix::net::send(caller, b"after", SendFlags::empty()).unwrap();
+            let mut read = Vec::new();
+            while read.len() < 18 {
+                server.read_buf(&mut read).await.unwrap();
+            }
+            assert_eq!(read, b"before ABOR\r\nafter");
+        }
+    }
+
+    #[tokio::test]
+    async fn one_direction_ends_and_the_other_goes_on() {
+        let (mut caller, mut server) = pair().await;
         caller.write_all(b"up").await.unwrap();
         caller.finish().await.unwrap();
         let mut read = Vec::new();

@@ -111,7 +111,7 @@ impl Instance {
         Context {
             engine: Arc::clone(&self.engine),
             actor: Actor { name: name.to_owned(), origin: origin.to_owned() },
-            weaknesses: self.warnings().into(),
+            weaknesses: self.settings.warnings().into(),
             about: Arc::new(About {
                 settings: settings::without_secrets(&self.dir.settings_text().unwrap_or_default()),
                 log_file: self.settings.log_path(self.dir.path()),
@@ -119,21 +119,6 @@ impl Instance {
             caller: Some(Arc::new(Caller::new(Arc::clone(&self.engine)))),
             content: admin::Content::default(),
         }
-    }
-
-    /// What weakens the gateway, a sentence each.
-    fn warnings(&self) -> Vec<String> {
-        let mut all = self.settings.warnings();
-        let options = self.engine.options();
-        let wrapped = options.keeper.is_current(&self.dir.master_key());
-        if options.master_file.is_none() && wrapped.is_ok_and(|wrapped| !wrapped) {
-            all.push(
-                "master.key is not wrapped as [master_key] token_key says: run `gatehouse master rotate`, which makes a \
-                 new key that is"
-                    .to_owned(),
-            );
-        }
-        all
     }
 
     /// Makes the objects of a fresh installation, once. A start that broke off in between goes on where it was.

@@ -296,6 +296,7 @@ def test_a_killed_gateway_has_what_it_acknowledged(fresh):
     stream = ftp.transfercmd("STOR part.bin")
     stream.sendall(b"p" * 20_000_000)
     until("much of it is on disk", lambda: fresh.staged_octets() > 16_000_000)
+    until("it is recorded", lambda: fresh.transfers("-file_name", "part.bin"))
     fresh.kill()
     ftp.close()
     stream.close()

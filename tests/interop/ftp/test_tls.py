@@ -117,8 +117,8 @@ def test_an_end_that_is_not_announced_is_no_end(shared):
     ftp = connect(shared, "explicit", "tlsd")
     ftp.voidcmd("TYPE I")
     stream = ftp.transfercmd("STOR cut.bin")
-    stream.sendall(b"a" * 200_000)
-    until("something has arrived", lambda: shared.staged_octets() > 60_000)
+    stream.sendall(b"a" * 2_000_000)
+    until("something has arrived", lambda: shared.staged_octets() > 500_000)
     raw = socket.socket(fileno=stream.detach())
     raw.shutdown(socket.SHUT_WR)
     with pytest.raises(ftplib.error_temp, match="426"):

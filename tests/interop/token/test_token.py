@@ -122,7 +122,8 @@ def test_certificates_and_requests_of_a_key_in_a_token(gateway, hsm, tmp_path):
     gateway.run("secadm", "create_csr", "OURS", "-output", str(tmp_path / "ours.csr"))
     assert "OK" in call("req", "-in", "ours.csr", "-verify", "-noout").stderr
     call("req", "-x509", "-newkey", "rsa:2048", "-noenc", "-days", "900", "-subj", "/CN=ca", "-keyout", "ca.key", "-out", "ca.pem")
-    call("x509", "-req", "-in", "ours.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "365", "-out", "reply.pem")
+    (tmp_path / "own.cnf").write_text("basicConstraints=critical,CA:FALSE\n")
+    call("x509", "-req", "-in", "ours.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "365", "-extfile", "own.cnf", "-out", "reply.pem")
     gateway.run("secadm", "import_reply", "OURS", "-certificate_file", str(tmp_path / "reply.pem"))
     again = gateway.json("secdsp", "display_cert", "OURS")
     assert "CN=ca" in again["issuer"] and again["token_key"] == shown["token_key"]

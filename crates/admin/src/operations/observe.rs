@@ -68,7 +68,7 @@ async fn check(context: &Context) -> Result<Output, OpError> {
     let problems = context.engine.problems();
     let severity = |p: &Problem| if p.severity == Severity::Error { "error" } else { "warning" };
     let errors = problems.iter().filter(|p| p.severity == Severity::Error).count();
-    let settings = context.weaknesses.iter().map(|text| format!("warning: settings: {text}"));
+    let settings = context.weak_settings().map(|text| format!("warning: settings: {text}"));
     let objects = problems.iter().map(|p| format!("{}: {} {}: {}; {}", severity(p), p.object, p.field, p.text, p.fix));
     let lines: Vec<String> = settings.chain(objects).collect();
     match errors {

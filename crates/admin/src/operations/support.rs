@@ -74,7 +74,7 @@ async fn gathered(context: &Context, lines: usize) -> Result<Pieces, OpError> {
     pieces.insert("status.json", pretty(&json!(status)));
     let problems = engine.problems();
     let problem = |p: &model::Problem| format!("{:?}: {} {}: {}; {}", p.severity, p.object, p.field, p.text, p.fix);
-    let checked: Vec<String> = context.weaknesses.iter().cloned().chain(problems.iter().map(problem)).collect();
+    let checked: Vec<String> = context.weak_settings().chain(problems.iter().map(problem)).collect();
     pieces.insert("check.txt", checked.join("\n"));
     let alarms = engine.db().alarms().newest(200).await.map_err(failed)?;
     let alarm = |a: db::Alarm| {

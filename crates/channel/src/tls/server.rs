@@ -25,8 +25,8 @@ use super::tickets::{ServerSessions, SessionMarks};
 use super::verifier::Verifier;
 use super::{Handshake, SecureStream, Secured, TlsRefusal, TrustSource, names, refusal};
 
-/// Tickets for a new session: so many data connections can begin before one has brought more.
-const TICKETS: usize = 4;
+/// Tickets for a session: to so many data connections a client comes that uses each only once.
+const TICKETS: usize = 8;
 
 /// One SERVER profile, ready for use. Cheap to clone.
 #[derive(Clone)]
@@ -35,6 +35,9 @@ pub struct TlsServer(Arc<Inner>);
 struct Inner {
     profile: TlsProfile,
     config: Arc<ServerConfig>,
+    /// The same without tickets: a client that only sends on a data connection leaves them unread, and closing it then
+    /// resets it, with its last octets lost on their way.
+    of_data: Arc<ServerConfig>,
     verifier: Arc<Verifier>,
 }
 
@@ -76,7 +79,10 @@ impl TlsServer {
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;
         }
-        Ok(Self(Arc::new(Inner { profile: profile.clone(), config: Arc::new(config), verifier })))
+        let mut of_data = config.clone();
+        of_data.send_tls13_tickets = 0;
+        let (config, of_data) = (Arc::new(config), Arc::new(of_data));
+        Ok(Self(Arc::new(Inner { profile: profile.clone(), config, of_data, verifier })))
     }
 
     /// The profile.
@@ -98,24 +104,14 @@ impl TlsServer {
             let bound = Duration::from_secs(profile.handshake_timeout_s.into());
             let mark = base::random().map_err(|e| TlsRefusal::Ended(e.to_string()))?;
             let notes = HandshakeNotes::serving(mark);
-            let work = HANDSHAKE.scope(Arc::clone(&notes), self.handshake(stream));
+            let config = if data_of.is_some() { &self.0.of_data } else { &self.0.config };
+            let work = HANDSHAKE.scope(Arc::clone(&notes), handshake(stream, config));
             match timeout(bound, work).await {
                 Ok(Ok(stream)) => self.look(stream, &notes, data_of),
                 Ok(Err(error)) => Err(refusal::of(&error, &notes, profile)),
                 Err(_) => Err(refusal::timeout(profile)),
             }
         })
-    }
-
-    async fn handshake(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
-        let hello = start.client_hello();
-        let offered = (hello.cipher_suites().to_vec(), hello.named_groups().unwrap_or_default().to_vec());
-        let _inside = HANDSHAKE.try_with(|h| {
-            let mut notes = h.notes();
-            (notes.suites, notes.groups) = offered;
-        });
-        start.into_stream(Arc::clone(&self.0.config)).await
     }
 
     /// What was agreed is looked at once more: the library's word that a certificate was verified is not enough.
@@ -180,6 +176,17 @@ impl TlsServer {
             notes.verdict = Some(verdict);
         }
     }
+}
+
+async fn handshake(stream: TcpStream, config: &Arc<ServerConfig>) -> io::Result<TlsStream<TcpStream>> {
+    let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+    let hello = start.client_hello();
+    let offered = (hello.cipher_suites().to_vec(), hello.named_groups().unwrap_or_default().to_vec());
+    let _inside = HANDSHAKE.try_with(|h| {
+        let mut notes = h.notes();
+        (notes.suites, notes.groups) = offered;
+    });
+    start.into_stream(Arc::clone(config)).await
 }
 
 /// What both sides have in common about a session.

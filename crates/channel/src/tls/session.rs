@@ -78,6 +78,12 @@ impl TlsSession {
         if self.0.is_server { self.0.peer.is_some() } else { self.0.own.is_some() }
     }
 
+    /// Whether it is our session as client, and another connection can go on from it now.
+    #[must_use]
+    pub fn can_be_resumed(&self) -> bool {
+        matches!(&self.0.identity, Identity::Client(tickets) if tickets.last())
+    }
+
     /// Whether it went on from an earlier session.
     #[must_use]
     pub fn resumed(&self) -> bool {

@@ -119,6 +119,12 @@ impl SessionTickets {
     pub(super) fn new(tickets: bool) -> Self {
         Self { tickets, held: Mutex::default() }
     }
+
+    /// Whether another connection can go on from this session.
+    pub(super) fn last(&self) -> bool {
+        let held = lock(&self.held);
+        held.tls12.is_some() || !held.tls13.is_empty()
+    }
 }
 
 impl fmt::Debug for SessionTickets {

@@ -105,6 +105,18 @@ impl Engine {
         self.rotate_by(&mut || true).await
     }
 
+    /// The sentence for a `master.key` that is not wrapped as the settings say, or is wrapped and should not be.
+    #[must_use]
+    pub fn master_not_wrapped(&self) -> Option<String> {
+        let wrapped = self.options.keeper.is_current(&self.options.data.join(MASTER_FILE));
+        let is_other = self.options.master_file.is_none() && wrapped.is_ok_and(|wrapped| !wrapped);
+        is_other.then(|| {
+            "master.key is not wrapped as [master_key] token_key says: run `gatehouse master rotate`, which makes a new key \
+             that is"
+                .to_owned()
+        })
+    }
+
     /// Whether a change of the master key was begun and is not at its end.
     #[must_use]
     pub fn rotation_pending(&self) -> bool {

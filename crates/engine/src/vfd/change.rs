@@ -221,7 +221,7 @@ impl Engine {
         if let Some(file) = &named.whole {
             let mut change = TransferChange::fields(file.id, self.clock.now());
             change.extra_json = Some(Extra { modified: Some(modified), ..Extra::of(file) }.json());
-            drop(self.db.transfers().apply_lazy(change).await.map_err(|e| db_error(&e))?);
+            self.db.transfers().apply(change).await.map_err(|e| db_error(&e))?;
             return Ok(());
         }
         if named.partial.is_some() || named.offered.is_some() { Ok(()) } else { Err(nothing(path)) }

@@ -6,7 +6,7 @@ use engine::{ErrorKind, JobOutcome, JobSource, OutgoingJob, TransferError};
 
 use super::{ClientError, Errand, Naming, Policies, Progress, Remote, deliver_once};
 
-/// Delivers until there are no more jobs; gives how many it delivered.
+/// Delivers until there are no more jobs, or the session is worn; gives how many it delivered.
 ///
 /// # Errors
 /// The connection is of no use any more, or an end could not be recorded. The job under way has been told its end.
@@ -30,6 +30,9 @@ pub(crate) async fn deliver_all(
         jobs.finish(id, outcome(result.err())).await?;
         if let Some(error) = lost {
             return Err(error.into());
+        }
+        if remote.is_worn() {
+            break;
         }
     }
     Ok(delivered)

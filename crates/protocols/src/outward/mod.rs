@@ -82,6 +82,11 @@ pub trait Remote: Send {
     /// When this is ready no answer is waited for any more: operations fail with [`ClientError::Cut`].
     fn cut_when(&mut self, cut: BoxFuture<'static, ()>);
 
+    /// Whether the next file needs a session of its own.
+    fn is_worn(&self) -> bool {
+        false
+    }
+
     /// What stands under `path`; `None` if nothing does.
     ///
     /// # Errors

@@ -48,6 +48,11 @@ impl Control {
         self.link.as_ref().and_then(Link::tls)
     }
 
+    /// Whether a data connection can go on from its session.
+    pub(super) fn can_be_resumed(&self) -> bool {
+        self.tls().is_some_and(TlsSession::can_be_resumed)
+    }
+
     /// Takes the connection out, to put TLS on it.
     ///
     /// # Errors

@@ -55,7 +55,8 @@ impl FtpClient {
             control.ask(&Command::Named(Named::Opts, utf8)).await?;
         }
         control.ask_done(&Command::Type(DataType::Image)).await?;
-        Ok(Self { control, options, offers, server, data_tls, lacks: Lacks::default() })
+        let resumes = data_tls.is_some() && control.can_be_resumed();
+        Ok(Self { control, options, offers, server, data_tls, resumes, lacks: Lacks::default() })
     }
 
     /// What the control connection has agreed to; empty in clear.

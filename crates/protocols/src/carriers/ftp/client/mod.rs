@@ -34,6 +34,8 @@ pub struct FtpClient {
     server: String,
     /// Data connections get TLS by this.
     data_tls: Option<CallTls>,
+    /// The server lets data connections go on from the session of the control connection.
+    resumes: bool,
     /// What was found not to work, so that it is not tried again.
     lacks: Lacks,
 }

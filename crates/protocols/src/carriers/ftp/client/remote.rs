@@ -13,6 +13,11 @@ impl Remote for FtpClient {
         self.control.cut_when(cut);
     }
 
+    /// Data connections use up what the control connection brought to resume it, and many servers take none that does not.
+    fn is_worn(&self) -> bool {
+        self.resumes && !self.control.can_be_resumed()
+    }
+
     async fn standing(&mut self, path: &[u8]) -> Result<Option<Standing>, ClientError> {
         self.stat(path).await
     }

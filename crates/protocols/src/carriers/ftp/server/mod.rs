@@ -123,7 +123,7 @@ pub struct Served {
 }
 
 /// Serves a connection on which nothing was said yet, to its end.
-pub async fn serve(link: Link, parts: Parts) -> Served {
+pub async fn serve(mut link: Link, parts: Parts) -> Served {
     if let Err(error) = link.take_urgent_in_line() {
         tracing::debug!(%error, "urgent data will be lost");
     }
