@@ -325,7 +325,10 @@ class Gateway:
 
     def display(self, ident):
         shown = self.json("peldsp", "display_trans", str(ident))
-        return {"size": shown["x_file_size"], "sha256": shown["x_sha256"], "state": shown["x_full_state"]}
+        return {
+            "size": shown["x_file_size"], "sha256": shown["x_sha256"], "state": shown["x_full_state"],
+            "durable": shown["x_x_bytes"],
+        }
 
     def deliveries(self, file_name):
         """Rows of files that go out, of one name or all."""
