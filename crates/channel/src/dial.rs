@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -10,19 +11,29 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::link::Link;
 use crate::ssh::error::SshError;
+use crate::tunnel::Tunnel;
 
 /// Addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 8;
 /// Time that one address gets to answer before the next is tried beside it (RFC 8305 section 5).
 const NEXT_AFTER: Duration = Duration::from_millis(250);
 
-/// Where to connect: a name or address, and a port.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// Where to connect: a name or address, a port, and the way there.
+#[derive(Clone, Debug)]
 pub struct Target {
     /// Name or address (IPv6 without brackets).
     pub host: String,
     /// TCP port.
     pub port: u16,
+    /// The proxy that connects us; it looks names up.
+    pub through: Option<Arc<Tunnel>>,
+}
+
+impl Target {
+    /// Reached directly.
+    pub fn new(host: impl Into<String>, port: u16) -> Self {
+        Self { host: host.into(), port, through: None }
+    }
 }
 
 impl fmt::Display for Target {
@@ -74,7 +85,7 @@ pub(crate) async fn dial(target: &Target, wait: Duration) -> Result<TcpStream, S
     })
 }
 
-/// Connects to one of those addresses of `target` that `keep` leaves. Their families alternate, and the next address is
+/// Connects to one of those addresses of `target` that `keep` leaves; through a proxy, to whichever it finds. Their families alternate, and the next address is
 /// tried when the one before has failed, or has not answered for [`NEXT_AFTER`]; the first that answers wins (RFC 8305
 /// sections 4 and 5). No name is asked for twice: what was looked at is what is connected to.
 pub(crate) async fn dial_where(
@@ -83,6 +94,23 @@ pub(crate) async fn dial_where(
     keep: impl Fn(&SocketAddr) -> bool + Send,
 ) -> Result<TcpStream, DialError> {
     let until = Instant::now() + wait;
+    let Some(tunnel) = &target.through else { return dial_directly(target, until, keep).await };
+    let mut stream = dial_directly(&tunnel.at, until, |_| true).await.map_err(|e| match e {
+        DialError::Failed(text) => DialError::Failed(format!("proxy {tunnel}: {text}")),
+        other => other,
+    })?;
+    match timeout_at(until, tunnel.open(&mut stream, target)).await {
+        Ok(Ok(())) => Ok(stream),
+        Ok(Err(refused)) => Err(DialError::Failed(refused.to_string())),
+        Err(_) => Err(DialError::Failed(format!("proxy {tunnel}: it did not connect us in time"))),
+    }
+}
+
+async fn dial_directly(
+    target: &Target,
+    until: Instant,
+    keep: impl Fn(&SocketAddr) -> bool + Send,
+) -> Result<TcpStream, DialError> {
     let failed = DialError::Failed;
     let found = timeout_at(until, tokio::net::lookup_host((target.host.as_str(), target.port)))
         .await
@@ -144,7 +172,7 @@ mod tests {
         let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
-        let target = Target { host: "127.0.0.1".to_owned(), port };
+        let target = Target::new("127.0.0.1", port);
         let refused = dial(&target, Duration::from_secs(5)).await.unwrap_err();
         assert!(
             matches!(&refused, SshError::Connect { target, text } if target.ends_with(&port.to_string()) && text.contains("127.0.0.1")),
@@ -197,7 +225,7 @@ mod tests {
 
     #[test]
     fn targets_show_as_they_are_written() {
-        assert_eq!(Target { host: "2001:db8::1".to_owned(), port: 22 }.to_string(), "[2001:db8::1]:22");
-        assert_eq!(Target { host: "partner.example".to_owned(), port: 22 }.to_string(), "partner.example:22");
+        assert_eq!(Target::new("2001:db8::1", 22).to_string(), "[2001:db8::1]:22");
+        assert_eq!(Target::new("partner.example", 22).to_string(), "partner.example:22");
     }
 }

@@ -13,6 +13,7 @@ mod listen;
 mod mail;
 mod ssh;
 mod tls;
+mod tunnel;
 mod web;
 
 pub use admission::{Admission, AdmissionCounts, AdmissionLimits, Refused, Ticket};
@@ -31,4 +32,5 @@ pub use tls::{
     OwnCertificate, ShownChain, TlsClient, TlsError, TlsProbed, TlsRefusal, TlsServer, TlsSession, TrustSource,
     path_mode, probe_tls, templates,
 };
+pub use tunnel::{Tunnel, TunnelKind};
 pub use web::{WebAnswer, WebDoor, WebError, WebLine};

@@ -66,7 +66,7 @@ fn client(at: SocketAddr, host_key: &PrivateKey, password: &str) -> (Target, Cli
         checker: Arc::new(Knows(host_key.public().clone())),
         connect_timeout: WAIT,
     };
-    (Target { host: at.ip().to_string(), port: at.port() }, params)
+    (Target::new(at.ip().to_string(), at.port()), params)
 }
 
 #[tokio::test(flavor = "multi_thread")]

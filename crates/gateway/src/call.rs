@@ -61,7 +61,7 @@ impl CallPartner for Caller {
     }
 
     async fn probe_tls(&self, at: &HostPort) -> Result<TlsProbe, String> {
-        let target = Target { host: at.host.clone(), port: at.port };
+        let target = Target::new(at.host.clone(), at.port);
         let probed = channel::probe_tls(&target, PROBE_TLS_MAX).await?;
         let engine = &self.deliverer.engine;
         let snapshot = engine.snapshot();
@@ -81,7 +81,7 @@ impl CallPartner for Caller {
     }
 
     async fn probe(&self, at: &HostPort, profile: &SshProfile) -> Result<Probe, String> {
-        let target = Target { host: at.host.clone(), port: at.port };
+        let target = Target::new(at.host.clone(), at.port);
         let probed = probe_ssh(&target, profile, PROBE_MAX).await.map_err(|e| e.to_string())?;
         let offered = probed.offered.map(|o| {
             let classes = [Class::Kex, Class::PublicKey, Class::Cipher, Class::Mac, Class::Compression];
@@ -97,7 +97,7 @@ impl CallPartner for Caller {
 }
 
 fn address(site: &RemoteSite, path: usize) -> String {
-    site.addresses.get(path).map(|a| Target { host: a.host.clone(), port: a.port }.to_string()).unwrap_or_default()
+    site.addresses.get(path).map(|a| Target::new(a.host.clone(), a.port).to_string()).unwrap_or_default()
 }
 
 fn told(site: &RemoteSite, call: Call) -> Called {

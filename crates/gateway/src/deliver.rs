@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use admin::partner::Stage;
 use async_trait::async_trait;
-use base::Secret;
-use channel::{HostKeyChecker, SshClient, Target};
+use base::{ObjectId, Secret};
+use channel::{HostKeyChecker, SshClient, Target, Tunnel, TunnelKind};
 use engine::admit::Vault;
 use engine::queue::{Deliver, JobSource, SessionOutcome};
 use engine::watch::StepTimer;
 use engine::{Cause, Engine, TransferError};
-use model::{RemoteSite, SshProfile};
+use model::{HostPort, Proxies, Proxy, ProxyKind, RemoteSite, SshProfile};
 use protocols::{Carrier, Outward, TlsProfiles, Transport, Unopened, Way};
 
 /// Longest wait for a partner's server to take the connection.
@@ -126,11 +126,13 @@ impl Deliverer {
         let mut last = Unreached::unable(format!("site {} has no address: set dest_address", site.name));
         for path in order {
             let Some(address) = site.addresses.get(*path) else { continue };
-            let target = Target { host: address.host.clone(), port: address.port };
+            let (target, proxy) = self.way(site, *path, address).await.map_err(Unreached::unable)?;
             let mut call = Call { path: *path, ..Call::default() };
             let connected = match carrier.descriptor().transport {
                 Transport::Ssh => self.by_ssh((carrier, site), &target, checker, &mut call).await,
-                Transport::Link => self.by_link((carrier, site), &target).await.map(|session| (session, None)),
+                Transport::Link => {
+                    self.by_link((carrier, site), (&target, proxy.as_ref())).await.map(|session| (session, None))
+                }
             };
             match connected {
                 Ok((session, under)) => {
@@ -148,6 +150,29 @@ impl Deliverer {
         Err(last)
     }
 
+    /// The way to an address of a site, and the proxy of its protocol, if there is one on it.
+    async fn way(
+        &self,
+        site: &RemoteSite,
+        path: usize,
+        address: &HostPort,
+    ) -> Result<(Target, Option<Arc<Proxy>>), String> {
+        let snapshot = self.engine.snapshot();
+        let Proxies { net, ftp } = snapshot.proxies(site, path).map_err(|(field, text)| format!("{field}: {text}"))?;
+        let mut target = Target::new(address.host.clone(), address.port);
+        if let Some(proxy) = net {
+            let at = Box::new(Target::new(proxy.address.host.clone(), proxy.address.port));
+            let speaks = if proxy.kind == ProxyKind::Socks4 { TunnelKind::Socks4 } else { TunnelKind::Connect };
+            let password = self.proxy_password(&proxy).await?;
+            target.through = Some(Arc::new(Tunnel { at, speaks, user: proxy.user.clone(), password }));
+        }
+        Ok((target, ftp))
+    }
+
+    async fn proxy_password(&self, proxy: &Proxy) -> Result<Option<Secret<String>>, String> {
+        if proxy.has_password { self.stored_secret(proxy.id, "password").await.map(Some) } else { Ok(None) }
+    }
+
     /// A session over SSH.
     async fn by_ssh(
         &self,
@@ -162,9 +187,9 @@ impl Deliverer {
         Ok((session, Some(client)))
     }
 
-    /// What is stored of a site to be sent, in clear.
-    async fn stored_secret(&self, site: &RemoteSite, field: &str) -> Result<Secret<String>, String> {
-        let row = self.engine.db().objects().secret(site.id, field).await.map_err(|e| e.to_string())?;
+    /// What is stored of an object to be sent, in clear.
+    async fn stored_secret(&self, object: ObjectId, field: &str) -> Result<Secret<String>, String> {
+        let row = self.engine.db().objects().secret(object, field).await.map_err(|e| e.to_string())?;
         let (uid, sealed) = row.ok_or_else(|| format!("what is stored is gone: set {field} again"))?;
         let aad = format!("object_secret|{uid}|{field}");
         let octets = self.engine.master().open(aad.as_bytes(), &sealed).map_err(|e| e.to_string())?;

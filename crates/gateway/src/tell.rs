@@ -156,7 +156,7 @@ pub(crate) fn target(text: &str) -> Result<Target, String> {
     let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
     let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
     let port = port.parse().ok().filter(|port| *port > 0).ok_or_else(wrong)?;
-    if host.is_empty() { Err(wrong()) } else { Ok(Target { host: host.to_owned(), port }) }
+    if host.is_empty() { Err(wrong()) } else { Ok(Target::new(host, port)) }
 }
 
 fn written(mail: &Mail, letter: Letter) -> Result<Vec<u8>, String> {
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn servers_are_named_with_a_port() {
-        assert_eq!(target("[::1]:25").unwrap(), Target { host: "::1".to_owned(), port: 25 });
+        assert_eq!(target("[::1]:25").unwrap().to_string(), "[::1]:25");
         assert_eq!(target("mail.example.org:587").unwrap().port, 587);
         for text in ["mail", ":25", "mail:0", "mail:x"] {
             assert!(target(text).is_err(), "{text}");

@@ -345,6 +345,7 @@ pub fn descriptor(kind: Kind) -> &'static ObjectDescriptor {
         Kind::Certificate => &k::certificate::DESCRIPTOR,
         Kind::Crl => &k::crl::DESCRIPTOR,
         Kind::LocalSite => &k::local_site::DESCRIPTOR,
+        Kind::Proxy => &k::proxy::DESCRIPTOR,
         Kind::RemoteSite => &k::remote_site::DESCRIPTOR,
         Kind::CgateGroup => &k::cgate_group::DESCRIPTOR,
         Kind::Cgate => &k::cgate::DESCRIPTOR,

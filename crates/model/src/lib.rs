@@ -18,6 +18,7 @@ mod kinds;
 mod nearest;
 mod object;
 mod problems;
+mod proxies;
 mod read;
 mod rights;
 mod route;
@@ -50,8 +51,11 @@ pub use kinds::key::KeyObject;
 pub use kinds::listener::Listener;
 pub use kinds::local_site::LocalSite;
 pub use kinds::network_profile::{NetworkProfile, SecurityOption};
+pub use kinds::proxy::{Proxy, ProxyKind, ProxyStep, ProxyVerb, ProxyWord};
 pub use kinds::real_folder::{FOLDER, FolderPlace, Marker};
-pub use kinds::remote_site::{CallSecurity, DataConnections, RemoteSite, RenamePolicy, Retry, SiteRoles, VerifyPolicy};
+pub use kinds::remote_site::{
+    CallSecurity, DataConnections, RemoteSite, RenamePolicy, Retry, SiteRoles, Through, VerifyPolicy,
+};
 pub use kinds::rule_table::{RuleTable, TableLimits};
 pub use kinds::site_tls::SiteTls;
 pub use kinds::ssh_profile::{SshCertificates, SshProfile, SshRole};
@@ -66,6 +70,7 @@ pub use nearest::nearest;
 pub use object::{
     Body, DEFAULT_GROUP, Draft, KeyEntry, Kind, KindError, Object, ObjectState, Problem, Severity, StateError, Value,
 };
+pub use proxies::Proxies;
 pub use rights::{DirRights, FileRights, VfdRight, dir_rights, file_rights, within};
 pub use route::{Delivery, ROUTE_DEPTH_MAX, RouteFacts, routes_for};
 pub use snapshot::{Referrer, Snapshot};

@@ -26,6 +26,8 @@ pub enum Kind {
     Crl,
     /// The gateway itself, as partners know it.
     LocalSite,
+    /// A computer between us and a partner.
+    Proxy,
     /// A partner.
     RemoteSite,
     /// Gates of one port, with what they share.
@@ -54,14 +56,14 @@ pub enum Kind {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
     "{0:?} is no kind of object: use one of LISTENER, NETWORK_PROFILE, SSH_PROFILE, TLS_PROFILE, KEY, CERTIFICATE, \
-         CRL, LOCAL_SITE, SITE, CGATE_GROUP, CGATE, VFD_DIR, DROP_FOLDER, HOOK, APPLICATION, MODEL, DECISION_RULE, \
-         RULE_TABLE, WEBHOOK"
+         CRL, LOCAL_SITE, PROXY, SITE, CGATE_GROUP, CGATE, VFD_DIR, DROP_FOLDER, HOOK, APPLICATION, MODEL, \
+         DECISION_RULE, RULE_TABLE, WEBHOOK"
 )]
 pub struct KindError(String);
 
 impl Kind {
     /// Every kind, in the order in which objects can be created without a missing reference.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Key,
         Self::Certificate,
         Self::Crl,
@@ -71,6 +73,7 @@ impl Kind {
         Self::Listener,
         Self::LocalSite,
         Self::Application,
+        Self::Proxy,
         Self::RemoteSite,
         Self::VfdDir,
         Self::DropFolder,
@@ -95,6 +98,7 @@ impl Kind {
             Self::Certificate => "CERTIFICATE",
             Self::Crl => "CRL",
             Self::LocalSite => "LOCAL_SITE",
+            Self::Proxy => "PROXY",
             Self::RemoteSite => "SITE",
             Self::CgateGroup => "CGATE_GROUP",
             Self::Cgate => "CGATE",

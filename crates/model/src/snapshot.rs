@@ -16,6 +16,7 @@ use crate::kinds::key::KeyObject;
 use crate::kinds::listener::Listener;
 use crate::kinds::local_site::LocalSite;
 use crate::kinds::network_profile::NetworkProfile;
+use crate::kinds::proxy::Proxy;
 use crate::kinds::remote_site::RemoteSite;
 use crate::kinds::rule_table::RuleTable;
 use crate::kinds::ssh_profile::SshProfile;
@@ -46,6 +47,7 @@ pub struct Snapshot {
     ssh_profiles: Table<SshProfile>,
     tls_profiles: Table<TlsProfile>,
     local_sites: Table<LocalSite>,
+    proxies: Table<Proxy>,
     sites: Table<RemoteSite>,
     /// Sites by the user name their partner logs in with.
     sites_by_login: HashMap<String, Vec<Arc<RemoteSite>>>,
@@ -109,6 +111,7 @@ impl Snapshot {
             Kind::SshProfile => keep(&mut self.ssh_profiles, &mut self.broken, o, found),
             Kind::TlsProfile => keep(&mut self.tls_profiles, &mut self.broken, o, found),
             Kind::LocalSite => keep(&mut self.local_sites, &mut self.broken, o, found),
+            Kind::Proxy => keep(&mut self.proxies, &mut self.broken, o, found),
             Kind::RemoteSite => keep(&mut self.sites, &mut self.broken, o, found),
             Kind::VfdDir => keep(&mut self.vfd, &mut self.broken, o, found),
             Kind::DropFolder => keep(&mut self.drop_folders, &mut self.broken, o, found),
@@ -244,6 +247,12 @@ impl Snapshot {
     /// Local sites by name; the first is the default one.
     pub fn local_sites(&self) -> impl Iterator<Item = &Arc<LocalSite>> {
         self.local_sites.values()
+    }
+
+    /// A proxy.
+    #[must_use]
+    pub fn proxy(&self, name: &str) -> Option<&Arc<Proxy>> {
+        self.proxies.get(name)
     }
 
     /// A remote site, static or template.

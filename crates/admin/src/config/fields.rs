@@ -111,6 +111,7 @@ pub(crate) fn export_name(kind: Kind, field: &Field) -> &'static str {
         Kind::TlsProfile => "sp_",
         Kind::NetworkProfile => "np_",
         Kind::RemoteSite => "s_",
+        Kind::Proxy => "pr_",
         Kind::Cgate => "cg_",
         Kind::CgateGroup => "cgg_",
         Kind::VfdDir => "vd_",

@@ -63,6 +63,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         "Import TLS profiles from exported text"
     ),
     export!(RemoteSite, Sites, "pelbase export_site", "remote sites"),
+    export!(Proxy, Sites, "pelbase export_proxy", "proxies"),
     export!(LocalSite, Sites, "pelbase export_lsite", "local sites"),
     export!(Application, Applications, "pelbase export_appli", "applications"),
     export!(TransferModel, Models, "pelbase export_model", "models"),
@@ -79,6 +80,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
 const SECURITY: &[Kind] = &[Kind::SshProfile, Kind::TlsProfile, Kind::NetworkProfile];
 /// Kinds of `pelbase`.
 const PARTNERS: &[Kind] = &[
+    Kind::Proxy,
     Kind::RemoteSite,
     Kind::LocalSite,
     Kind::Application,

@@ -65,6 +65,7 @@ object_family!(SSH_PROFILES, SshProfile, SecurityObjects, "SSH profile", "secadm
 object_family!(TLS_PROFILES, TlsProfile, SecurityObjects, "TLS profile", "secadm", "secdsp", "sprof");
 object_family!(NETWORK_PROFILES, NetworkProfile, SecurityObjects, "network profile", "secadm", "secdsp", "netprof");
 object_family!(LOCAL_SITES, LocalSite, Sites, "local site", "peladm", "peldsp", "loc_site");
+object_family!(PROXIES, Proxy, Sites, "proxy", "peladm", "peldsp", "proxy");
 object_family!(SITES, RemoteSite, Sites, "remote site", "peladm", "peldsp", "site");
 object_family!(APPLICATIONS, Application, Applications, "application", "peladm", "peldsp", "appli");
 object_family!(MODELS, TransferModel, Models, "model", "peladm", "peldsp", "model");

@@ -36,6 +36,7 @@ pub static OPERATIONS: &[&[Operation]] = &[
     family::TLS_PROFILES,
     family::NETWORK_PROFILES,
     family::LOCAL_SITES,
+    family::PROXIES,
     family::SITES,
     family::APPLICATIONS,
     family::MODELS,

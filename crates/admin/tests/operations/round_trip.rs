@@ -81,6 +81,7 @@ fn least(kind: Kind, n: usize, names: &[(Kind, String)]) -> Option<Body> {
         Kind::Hook => [text("program", "/bin/sh"), ("events".to_owned(), Value::List(vec!["RECEIVED".into()]))].into(),
         Kind::DropFolder => [text("real_path", &format!("/srv/drop{n}"))].into(),
         Kind::RemoteSite => [("template".to_owned(), Value::Flag(n.is_multiple_of(3)))].into(),
+        Kind::Proxy => [text("protocol", "FTP"), text("dest_address", "proxy.example/2121")].into(),
         Kind::Webhook => [text("url", "https://example.org/hook")].into(),
         _ => Body::new(),
     })

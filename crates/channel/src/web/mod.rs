@@ -91,7 +91,7 @@ impl WebLine {
     }
 
     async fn connect(door: &WebDoor) -> Result<Self, WebError> {
-        let target = Target { host: door.address.host.clone(), port: door.address.port };
+        let target = Target::new(door.address.host.clone(), door.address.port);
         // Who writes an address of this very machine means it.
         let anywhere = door.allow_private || door.address.is_loopback();
         let keep = |address: &SocketAddr| anywhere || !is_private(address.ip());

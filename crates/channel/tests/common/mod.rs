@@ -202,7 +202,7 @@ pub async fn serve_simply(work: Work) -> Server {
 
 impl Server {
     pub fn target(&self) -> Target {
-        Target { host: self.at.ip().to_string(), port: self.at.port() }
+        Target::new(self.at.ip().to_string(), self.at.port())
     }
 
     pub fn client(&self) -> ClientParams {

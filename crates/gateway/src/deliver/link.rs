@@ -6,8 +6,8 @@ use admin::partner::Stage;
 use base::Secret;
 use channel::{Target, call_link};
 use engine::{Cause, TransferError};
-use model::{CallSecurity, RemoteSite};
-use protocols::{CallTls, Carrier, LinkWay, Outward, Way};
+use model::{CallSecurity, HostPort, Proxy, RemoteSite};
+use protocols::{CallTls, Carrier, LinkWay, Outward, ProxyLogin, Way};
 
 use super::{CONNECT_MAX, Deliverer, Failed, refused, unopened};
 
@@ -16,17 +16,28 @@ impl Deliverer {
     pub(super) async fn by_link(
         &self,
         (carrier, site): (&dyn Carrier, &Arc<RemoteSite>),
-        target: &Target,
+        (target, proxy): (&Target, Option<&Arc<Proxy>>),
     ) -> Result<Box<dyn Outward>, Failed> {
         let login = site.login.clone();
         let login = login.ok_or_else(|| refused(format!("site {} has no user name: set login_ident", site.name)))?;
         let tls = self.tls(site, &target.host).await?;
         let password = self.secret(site, site.has_password, "login_password").await?;
         let account = self.secret(site, site.has_account, "password2").await?;
-        let link = call_link(target, CONNECT_MAX)
+        let proxy = match proxy {
+            Some(proxy) => {
+                let password = self.proxy_password(proxy).await.map_err(refused)?;
+                Some(ProxyLogin { proxy: Arc::clone(proxy), password })
+            }
+            None => None,
+        };
+        let called = proxy.as_ref().map(|login| {
+            let HostPort { host, port } = &login.proxy.address;
+            Target { host: host.clone(), port: *port, ..target.clone() }
+        });
+        let link = call_link(called.as_ref().unwrap_or(target), CONNECT_MAX)
             .await
             .map_err(|error| (Stage::Address, TransferError::retry(Cause::Connection, error.to_string())))?;
-        let way = LinkWay { link, login, password, account, tls };
+        let way = LinkWay { link, target: target.clone(), proxy, login, password, account, tls };
         carrier.open(Way::Link(Box::new(way)), site).await.map_err(unopened)
     }
 
@@ -42,6 +53,6 @@ impl Deliverer {
     }
 
     async fn secret(&self, site: &RemoteSite, is_set: bool, field: &str) -> Result<Option<Secret<String>>, Failed> {
-        if is_set { self.stored_secret(site, field).await.map(Some).map_err(refused) } else { Ok(None) }
+        if is_set { self.stored_secret(site.id, field).await.map(Some).map_err(refused) } else { Ok(None) }
     }
 }

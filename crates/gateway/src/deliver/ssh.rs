@@ -44,7 +44,7 @@ impl Deliverer {
             _ => None,
         };
         let password = if site.has_password && profile.password {
-            Some(self.stored_secret(site, "login_password").await?)
+            Some(self.stored_secret(site.id, "login_password").await?)
         } else {
             None
         };

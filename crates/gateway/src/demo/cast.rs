@@ -191,7 +191,7 @@ impl Partner {
             checker: Arc::new(Known(to.host_key.clone())),
             connect_timeout: Duration::from_secs(10),
         };
-        let target = Target { host: address.ip().to_string(), port: address.port() };
+        let target = Target::new(address.ip().to_string(), address.port());
         connect_ssh(&target, params).await.map_err(|e| e.to_string())
     }
 

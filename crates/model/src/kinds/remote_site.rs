@@ -79,6 +79,8 @@ pub struct RemoteSite {
     pub retry: Retry,
     /// Where it is: MAIN, then ALT1 to ALT3 as far as given.
     pub addresses: Vec<HostPort>,
+    /// What is between us and each of these.
+    pub through: Vec<Through>,
     /// CLIENT profile; `SFTP_OUT` where none is named.
     pub ssh_profile: Option<Alias>,
     /// TLS with it.
@@ -138,6 +140,15 @@ pub enum CallSecurity {
     Clear,
     /// What is configured can't be meant; calls are refused, for this reason.
     Broken(String),
+}
+
+/// Proxies on the way to one address of a partner.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Through {
+    /// Carries octets.
+    pub net: Option<String>,
+    /// Carries out commands of FTP.
+    pub ftp: Option<String>,
 }
 
 /// Connections for data beside the one for commands.
@@ -223,7 +234,7 @@ impl Meant for RemoteSite {
     fn read(r: &mut Reader<'_>) -> Self {
         let template = r.flag("template");
         let folder = folder_place(r);
-        let addresses = addresses(r);
+        let (addresses, through): (Vec<_>, Vec<_>) = addresses(r).into_iter().unzip();
         let tls = site_tls(r);
         let security = security(r, folder.is_some(), !addresses.is_empty(), tls.outgoing.clone());
         if folder.is_some() {
@@ -250,6 +261,7 @@ impl Meant for RemoteSite {
             resp_conn_max: r.int("resp_conn_max"),
             retry: retry(r),
             addresses,
+            through,
             ssh_profile: r.alias("ssh_profile"),
             tls,
             login: r.text("login_ident"),
@@ -285,12 +297,18 @@ const RENAME: &[(&str, RenamePolicy)] =
 const VERIFY: &[(&str, VerifyPolicy)] =
     &[("ASK", VerifyPolicy::Ask), ("RESEND", VerifyPolicy::Resend), ("ACCEPT", VerifyPolicy::Accept)];
 
-fn addresses(r: &mut Reader<'_>) -> Vec<HostPort> {
+fn addresses(r: &mut Reader<'_>) -> Vec<(HostPort, Through)> {
     let mut found = Vec::new();
-    for field in ["dest_address", "dest_address_1", "dest_address_2", "dest_address_3"] {
+    for (field, net, ftp) in [
+        ("dest_address", "net_proxy", "ft_proxy"),
+        ("dest_address_1", "net_proxy_1", "ft_proxy_1"),
+        ("dest_address_2", "net_proxy_2", "ft_proxy_2"),
+        ("dest_address_3", "net_proxy_3", "ft_proxy_3"),
+    ] {
+        let through = Through { net: r.text(net), ftp: r.text(ftp) };
         match r.text(field).map(|text| HostPort::parse(&text)) {
             None => {}
-            Some(Ok(address)) => found.push(address),
+            Some(Ok(address)) => found.push((address, through)),
             Some(Err(wrong)) => r.error(field, wrong, "give host name or IP address, a slash, and the port"),
         }
     }

@@ -56,6 +56,7 @@ static LOOKS: &[fn(&Snapshot, &mut Found)] = &[
     secure::tls_profiles_of_sites,
     partners::sites,
     partners::site_logins,
+    partners::proxies,
     partners::groups,
     partners::gates,
     paths::folders,

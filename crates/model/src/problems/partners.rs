@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Found;
 use crate::kinds::cgate::Cgate;
-use crate::kinds::remote_site::{CallSecurity, RemoteSite};
+use crate::kinds::remote_site::{CallSecurity, RemoteSite, Through};
 use crate::kinds::ssh_profile::SshRole;
 use crate::object::Kind;
 use crate::snapshot::Snapshot;
@@ -37,6 +37,23 @@ pub(super) fn sites(s: &Snapshot, found: &mut Found) {
                 text,
                 "import its key, compare the fingerprint, and name it here",
             );
+        }
+    }
+}
+
+/// Proxies on the way to sites.
+pub(super) fn proxies(s: &Snapshot, found: &mut Found) {
+    for site in s.sites() {
+        // One that does not exist is told with all that is missing.
+        let exist = |through: &Through| {
+            [&through.net, &through.ftp].into_iter().flatten().all(|name| s.object(Kind::Proxy, name).is_some())
+        };
+        for (path, _) in site.through.iter().enumerate().filter(|(_, through)| exist(through)) {
+            if let Err((field, text)) = s.proxies(site, path) {
+                let own = (Kind::RemoteSite, site.name.as_str());
+                let at = site.addresses.get(path).map(ToString::to_string).unwrap_or_default();
+                found.error(own, field, format!("{at} can't be called: {text}"), "name another proxy, or none");
+            }
         }
     }
 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use base::Secret;
-use channel::{Link, Pipe, Ticket, TlsServer};
+use channel::{Link, Pipe, Target, Ticket, TlsServer};
 use engine::admit::AuthSession;
 use engine::{Admitted, Engine, TransferError};
-use model::{Listener, RemoteSite};
+use model::{Listener, Proxy, RemoteSite};
 use tokio::sync::watch;
 
 use crate::outward::{CallTls, ClientError, Outward};
@@ -53,6 +53,10 @@ pub enum Way {
 pub struct LinkWay {
     /// The connection, in clear.
     pub link: Link,
+    /// The partner's server, and the way to it.
+    pub target: Target,
+    /// Carries out commands at it, if it is not reached itself.
+    pub proxy: Option<ProxyLogin>,
     /// User name we send.
     pub login: String,
     /// Password we send.
@@ -61,6 +65,15 @@ pub struct LinkWay {
     pub account: Option<Secret<String>>,
     /// TLS of the site's profile; none: everything travels in clear, as the site says.
     pub tls: Option<CallTls>,
+}
+
+/// A proxy of the protocol itself, and who we are there.
+#[derive(Debug)]
+pub struct ProxyLogin {
+    /// The proxy.
+    pub proxy: Arc<Proxy>,
+    /// Our password at it.
+    pub password: Option<Secret<String>>,
 }
 
 /// A side of a connection.

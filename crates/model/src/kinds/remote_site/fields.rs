@@ -6,6 +6,15 @@ use crate::kinds::site_tls::{ISSUER_ALIAS, ISSUER_PATTERN, SUBJECT_ALIAS, SUBJEC
 use crate::kinds::store_limits::{MAX_STORED, MAX_STORED_FILES, RETENTION};
 use crate::object::Kind;
 
+const fn net_proxy(name: &'static str, help: &'static str) -> Field {
+    Field::new(name, FieldKind::Ref(Kind::Proxy), help).detail("one of the protocol SOCKS4 or HTTPS")
+}
+
+const fn ft_proxy(name: &'static str, help: &'static str) -> Field {
+    Field::new(name, FieldKind::Ref(Kind::Proxy), help)
+        .detail("one of the protocol FTP; it reads all, so for calls in clear only")
+}
+
 pub(super) static FIELDS: &[Field] = &[
     Field { aliases: &["s_comments"], ..COMMENTS },
     Field::choice("protocol", &["SFTP", "FTP", FOLDER], "protocol spoken with the partner")
@@ -44,6 +53,14 @@ pub(super) static FIELDS: &[Field] = &[
     Field::text("dest_address_1", 261, "host/port, tried second").aliases(&["s_dest_address_1"]),
     Field::text("dest_address_2", 261, "host/port, tried third").aliases(&["s_dest_address_2"]),
     Field::text("dest_address_3", 261, "host/port, tried fourth").aliases(&["s_dest_address_3"]),
+    net_proxy("net_proxy", "proxy for all connections to dest_address").aliases(&["s_net_proxy"]),
+    net_proxy("net_proxy_1", "the same for dest_address_1").aliases(&["s_net_proxy_1"]),
+    net_proxy("net_proxy_2", "the same for dest_address_2").aliases(&["s_net_proxy_2"]),
+    net_proxy("net_proxy_3", "the same for dest_address_3").aliases(&["s_net_proxy_3"]),
+    ft_proxy("ft_proxy", "FTP proxy that carries out commands at dest_address").aliases(&["s_ft_proxy"]),
+    ft_proxy("ft_proxy_1", "the same at dest_address_1").aliases(&["s_ft_proxy_1"]),
+    ft_proxy("ft_proxy_2", "the same at dest_address_2").aliases(&["s_ft_proxy_2"]),
+    ft_proxy("ft_proxy_3", "the same at dest_address_3").aliases(&["s_ft_proxy_3"]),
     Field::choice("network_security_option", &["NONE", "TLS", "SSH"], "security of the connection")
         .shorts(&["nsopt"])
         .aliases(&["s_network_security_option"])

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use engine::{JobSource, TransferError};
-use model::RemoteSite;
+use model::{ProxyKind, RemoteSite};
 
 use super::client::{Caller, ClientOptions, FtpClient};
 use crate::carriers::{LinkWay, Unopened};
@@ -18,9 +18,13 @@ pub(super) struct Session {
 impl Session {
     /// Logs in.
     pub(super) async fn open(way: LinkWay, site: &RemoteSite) -> Result<Self, Unopened> {
-        let LinkWay { link, login, password, account, tls } = way;
-        let caller = Caller { login, password, account, tls };
-        let client = FtpClient::start(link, &caller, ClientOptions::of(site)).await?;
+        let LinkWay { link, target, proxy, login, password, account, tls } = way;
+        let mut options = ClientOptions::of(site);
+        if let Some(ProxyKind::Ftp { other_address, .. }) = proxy.as_ref().map(|login| &login.proxy.kind) {
+            options.other_data_address |= *other_address;
+        }
+        let caller = Caller { login, password, account, tls, target, proxy };
+        let client = FtpClient::start(link, &caller, options).await?;
         Ok(Self { client, policies: Policies::of(site), folder: site.dir_name.clone() })
     }
 }

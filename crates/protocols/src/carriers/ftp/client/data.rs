@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use channel::{DataListener, Link, dial_data};
+use channel::{DataListener, Link, Target, call_link, dial_data};
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
@@ -57,8 +57,18 @@ impl FtpClient {
         self.dial(SocketAddr::new(peer.ip(), port)).await
     }
 
-    /// Opens a data connection, from the address of the control connection.
+    /// Opens a data connection, from the address of the control connection, or through the proxy that connected us.
     async fn dial(&mut self, address: SocketAddr) -> Result<Link, ClientError> {
+        if let Some(server) = &self.tunnelled {
+            // Who connects us is the peer there; the server has its own address.
+            let host = match self.control.link()?.peer().ip() == address.ip() {
+                true => server.host.clone(),
+                false => address.ip().to_string(),
+            };
+            let target = Target { host, port: address.port(), ..server.clone() };
+            let opened = call_link(&target, self.options.connect_wait_max).await;
+            return opened.map_err(|error| ClientError::NoData { text: error.to_string() });
+        }
         let (ours, wait) = (self.control.link()?.local().ip(), self.options.connect_wait_max);
         let opened = dial_data(ours, address, wait).await;
         opened.map_err(|error| ClientError::NoData { text: format!("{address} was called: {error}") })

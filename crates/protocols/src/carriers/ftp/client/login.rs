@@ -1,16 +1,16 @@
 //! From a connection to a session: greeting, TLS, login, what the server can do (RFC 959 section 5.4, RFC 4217).
 
 use base::{Secret, Shown, octets_text};
-use channel::{Link, TlsRefusal};
+use channel::{Link, Target, TlsRefusal};
 use engine::{Cause, TransferError};
 use model::FtPolicy;
 
 use super::control::Control;
 use super::error::refused;
 use super::names::first_text;
-use super::{ClientOptions, FtpClient, Lacks, Offers, argument};
-use crate::carriers::Unopened;
+use super::{ClientOptions, FtpClient, Lacks, Offers, argument, proxy};
 use crate::carriers::ftp::wire::{Argument, Bare, Command, DataType, Named, Protection, Reply};
+use crate::carriers::{ProxyLogin, Unopened};
 use crate::outward::CallTls;
 
 /// What it takes to log in.
@@ -24,6 +24,10 @@ pub struct Caller {
     pub account: Option<Secret<String>>,
     /// TLS by this; without it everything travels in clear.
     pub tls: Option<CallTls>,
+    /// The server, and the way to it; data connections take the same.
+    pub target: Target,
+    /// Carries out our commands at the server.
+    pub proxy: Option<ProxyLogin>,
 }
 
 impl FtpClient {
@@ -42,7 +46,10 @@ impl FtpClient {
         if let (Some(tls), None) = (&caller.tls, implicit) {
             secure(&mut control, tls).await?;
         }
-        log_in(&mut control, caller).await?;
+        match &caller.proxy {
+            Some(proxy) => proxy::log_in(&mut control, caller, proxy).await?,
+            None => log_in(&mut control, caller).await?,
+        }
         let server = system(&mut control, &greeting).await?;
         let offers = offers(&mut control).await?;
         let data_tls = match &caller.tls {
@@ -56,7 +63,9 @@ impl FtpClient {
         }
         control.ask_done(&Command::Type(DataType::Image)).await?;
         let resumes = data_tls.is_some() && control.can_be_resumed();
-        Ok(Self { control, options, offers, server, data_tls, resumes, lacks: Lacks::default() })
+        let tunnelled = caller.target.through.is_some().then(|| caller.target.clone());
+        let lacks = Lacks::default();
+        Ok(Self { control, options, offers, server, data_tls, resumes, tunnelled, lacks })
     }
 
     /// What the control connection has agreed to; empty in clear.
@@ -114,23 +123,28 @@ async fn log_in(control: &mut Control, caller: &Caller) -> Result<(), Unopened> 
         let account = caller.account.as_ref().ok_or_else(|| unfit("account (ACCT)", "password2"))?;
         reply = control.ask(&Command::Acct(secret(account, "password2")?)).await?;
     }
+    outcome(&reply)
+}
+
+/// What the last answer to a login says.
+pub(super) fn outcome(reply: &Reply) -> Result<(), Unopened> {
     match reply.code() {
         200..=299 => Ok(()),
         300.. => {
             let text = format!("login refused: the partner's server answered {reply}");
             Err(Unopened::Login(TransferError::retry(Cause::Connection, text)))
         }
-        _ => Err(refused("the login", &reply).into()),
+        _ => Err(refused("the login", reply).into()),
     }
 }
 
-fn unfit(what: &str, field: &str) -> Unopened {
+pub(super) fn unfit(what: &str, field: &str) -> Unopened {
     let text = format!("the partner's server asks for a {what}, and the site has none: set {field}");
     Unopened::Unfit(TransferError::park(Cause::Invalid, text))
 }
 
 /// A secret as it stands on a line. Cut where the line would end it could only be wrong.
-fn secret(secret: &Secret<String>, field: &str) -> Result<Secret<Vec<u8>>, Unopened> {
+pub(super) fn secret(secret: &Secret<String>, field: &str) -> Result<Secret<Vec<u8>>, Unopened> {
     let octets = secret.expose().as_bytes();
     if octets.iter().any(|octet| matches!(octet, b'\r' | b'\n' | 0)) {
         let text = format!("{field} holds a line end, which can't be sent: set it again");

@@ -8,6 +8,7 @@ mod error;
 mod login;
 mod names;
 mod options;
+mod proxy;
 mod put;
 mod remote;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod tests;
 use std::fmt;
 
 use base::Shown;
+use channel::Target;
 
 pub use login::Caller;
 pub use names::Folder;
@@ -36,6 +38,8 @@ pub struct FtpClient {
     data_tls: Option<CallTls>,
     /// The server lets data connections go on from the session of the control connection.
     resumes: bool,
+    /// The server, if a proxy connects us to it: data connections then go through that, too.
+    tunnelled: Option<Target>,
     /// What was found not to work, so that it is not tried again.
     lacks: Lacks,
 }

@@ -8,8 +8,10 @@ use engine::TransferError;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
+use model::{HostPort, Proxy, ProxyKind, ProxyStep, ProxyVerb, ProxyWord};
+
 use super::*;
-use crate::carriers::Unopened;
+use crate::carriers::{ProxyLogin, Unopened};
 use crate::carriers::sftp::testing::pattern;
 use crate::outward::{
     Delivered, Errand, Existing, Meaning, Naming, NoProgress, Progress, Remote, Standing, Unclear, deliver_once,
@@ -76,7 +78,7 @@ impl Server {
             let (stream, _) = listener.accept().await.unwrap();
             drop(server.serve(stream).await);
         });
-        let target = Target { host: at.ip().to_string(), port: at.port() };
+        let target = Target::new(at.ip().to_string(), at.port());
         call_link(&target, std::time::Duration::from_secs(20)).await.unwrap()
     }
 
@@ -278,7 +280,60 @@ impl Session {
 
 fn caller() -> Caller {
     let password = Some(base::Secret::new("open sesame".to_owned()));
-    Caller { login: "gateway".to_owned(), password, account: None, tls: None }
+    let target = Target::new("ftp.b.example", 2100);
+    Caller { login: "gateway".to_owned(), password, account: None, tls: None, target, proxy: None }
+}
+
+/// A proxy that is told these things.
+fn through(login: Vec<(ProxyVerb, Vec<ProxyWord>)>) -> Caller {
+    let login = login.into_iter().map(|(verb, words)| ProxyStep { verb, words }).collect();
+    let proxy = Proxy {
+        id: base::ObjectId(1),
+        name: "FW".to_owned(),
+        enabled: true,
+        comments: String::new(),
+        kind: ProxyKind::Ftp { login, other_address: false },
+        address: HostPort { host: "fw.example".to_owned(), port: 21 },
+        user: Some("fw".to_owned()),
+        has_password: true,
+    };
+    let password = Some(base::Secret::new("fire".to_owned()));
+    Caller { proxy: Some(ProxyLogin { proxy: Arc::new(proxy), password }), ..caller() }
+}
+
+#[tokio::test] // OBJ-33
+async fn a_proxy_is_told_command_by_command() {
+    use ProxyVerb::{Acct, Open, Pass, User};
+    use ProxyWord as W;
+    let opened = || {
+        through(vec![
+            (User, vec![W::ProxyUser]),
+            (Pass, vec![W::ProxyPassword]),
+            (Open, vec![W::HostPort]),
+            (User, vec![W::User, W::Text("@".to_owned()), W::Host, W::Text(" ".to_owned()), W::Port]),
+            (Pass, vec![W::Password]),
+        ])
+    };
+    let said = async |server: Server, caller: Caller| {
+        let client = FtpClient::start(server.call().await, &caller, ClientOptions::default()).await;
+        let log = server.lock().log.iter().take_while(|line| *line != "SYST").cloned().collect::<Vec<_>>().join("; ");
+        (client.map(drop).map_err(|error| format!("{error:?}")), log)
+    };
+    let (client, log) = said(Server::new(), opened()).await;
+    client.unwrap();
+    assert_eq!(log, "USER fw; PASS fire; OPEN ftp.b.example:2100; USER gateway@ftp.b.example 2100; PASS open sesame");
+    // One that asks for no password of its own, and an account behind all.
+    let asks = through(vec![(User, vec![W::ProxyUser]), (Pass, vec![W::ProxyPassword]), (Acct, vec![W::Password])]);
+    let (client, log) = said(Server::new().saying("USER", "230 in\r\n"), asks).await;
+    client.unwrap();
+    assert_eq!(log, "USER fw; ACCT open sesame");
+    let (client, log) = said(Server::new().saying("OPEN", "550 not there\r\n"), opened()).await;
+    let refused = client.unwrap_err();
+    assert!(refused.starts_with("Login") && refused.contains("proxy FW answered OPEN with 550 not there"), "{refused}");
+    assert!(!log.contains("gateway") && !refused.contains("fire"), "nothing of ours is told after a refusal");
+    let bare = Caller { password: None, ..opened() };
+    let (client, _) = said(Server::new(), bare).await;
+    assert!(client.unwrap_err().contains("set login_password"));
 }
 
 const TEMPORARY: &str = "/in/f.17.part";

@@ -222,6 +222,7 @@ impl Session {
             Command::Allo(octets) => self.allocate(octets).await,
             Command::Rest(offset) => self.restart(offset).await,
             Command::Mfmt(at, name) => self.set_modified(at, &name).await,
+            Command::Open(_) => self.refuse(&Reply::new(502, "Not served here")).await,
             Command::Acct(_) => self.say(202, "No account is needed").await,
             Command::Pass(_) | Command::Pbsz(_) | Command::Prot(_) => {
                 self.refuse(&Reply::new(503, "Logged in already")).await

@@ -113,6 +113,8 @@ pub enum Command {
     Loose(Loose, Option<Argument>),
     Pass(Secret<Vec<u8>>),
     Acct(Secret<Vec<u8>>),
+    /// For proxies, which know a host by it; no server takes it.
+    Open(Argument),
     Port(SocketAddrV4),
     Eprt(SocketAddr),
     /// With no family: that of the control connection.
@@ -277,6 +279,7 @@ impl Command {
             Self::Loose(verb, _) => word(LOOSE, *verb),
             Self::Pass(_) => "PASS",
             Self::Acct(_) => "ACCT",
+            Self::Open(_) => "OPEN",
             Self::Port(_) => "PORT",
             Self::Eprt(_) => "EPRT",
             Self::Epsv(_) | Self::EpsvAll => "EPSV",
@@ -299,7 +302,7 @@ impl Command {
         };
         match self {
             Self::Bare(_) | Self::Epsv(None) => None,
-            Self::Named(_, argument) => Some(argument.octets().to_vec()),
+            Self::Named(_, argument) | Self::Open(argument) => Some(argument.octets().to_vec()),
             Self::Loose(_, argument) => argument.as_ref().map(|a| a.octets().to_vec()),
             Self::Pass(s) | Self::Acct(s) => secret(s),
             Self::Port(at) => text(&port_argument(*at)),
