@@ -144,6 +144,9 @@ const UNPACKED: &[Package] = &[
     Package { name: "vsftpd", file: "usr/sbin/vsftpd" },
     Package { name: "pure-ftpd", file: "usr/sbin/pure-ftpd" },
     Package { name: "pure-ftpd-common", file: "usr/bin/pure-pw" },
+    Package { name: "tinyproxy-bin", file: "usr/bin/tinyproxy" },
+    Package { name: "dante-server", file: "usr/sbin/danted" },
+    Package { name: "ftp-proxy", file: "usr/sbin/ftp-proxy" },
 ];
 const PACKAGES: &[Package] = &[
     // What the unpacked ones need.
