@@ -49,10 +49,18 @@ class OnLine(Quiet):
         # Handshake and login take about 5,000 octets; most troubles shall come later, some before.
         sizes = sum(file.octets for file in self.scene.files)
         self.plans = [self.trouble(sizes) for _ in range(self.dice.choice([1, 1, 2, 3]))]
-        self.line().arm(self.plans)
+        carrier = self.scene.lane.carrier
+        if self.kind == "flipped" and self.side in carrier.trusting:
+            self.plans = []
+        # Where a session has several connections, any of them may be the first that it strikes.
+        spared = self.dice.randint(0, 3) if self.side in carrier.by_doors else 0
+        self.line().arm([None] * spared + self.plans)
 
     def trouble(self, sizes):
-        at = int(self.dice.choice([self.dice.uniform(1, 6000), self.dice.uniform(2500, 9000), self.dice.uniform(1, sizes + 9000)]))
+        # A control connection of FTP carries less than others.
+        first = 600 if self.side in self.scene.lane.carrier.by_doors else 6000
+        within = [self.dice.uniform(1, first), self.dice.uniform(2500, 9000), self.dice.uniform(1, sizes + 9000)]
+        at = int(self.dice.choice(within))
         kind = "cut" if self.kind == "closed" else self.kind
         return Trouble(
             kind, at, length=self.dice.uniform(0.3, 2.0), way=self.dice.choice(["up", "down"]), reset=self.kind != "closed",

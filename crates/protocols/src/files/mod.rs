@@ -2,12 +2,12 @@
 
 mod folder;
 mod ls;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod memory;
 mod partner;
 
 pub use folder::{Download, Durable, Folder, Upload};
 pub use ls::{ls_line, mode_bits};
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) use memory::MemoryFolder;
 pub use partner::PartnerFiles;
