@@ -9,6 +9,7 @@ import threading
 import time
 
 from line import Trouble
+from peers import until
 
 MIB = 1 << 20
 # The gateway keeps so much of a disk free (`free_octets_min`).
@@ -115,6 +116,12 @@ class FullDisk(Quiet):
         if not self.scene.mount(RESERVE + 24 * MIB):
             self.scene.limits = self.limit
 
+    def fill(self, filler, left):
+        """Leaves so much; fails where the gateway takes some of it meanwhile."""
+        disk = subprocess.run(["df", "--output=avail", "-B1", filler.parent], capture_output=True, text=True, check=True)
+        size = max(1, int(disk.stdout.split()[1]) - left)
+        return subprocess.run(["fallocate", "-l", str(size), str(filler)], capture_output=True).returncode == 0
+
     def limit(self):
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (MIB, resource.RLIM_INFINITY))
@@ -124,9 +131,7 @@ class FullDisk(Quiet):
         if self.scene.mounted:
             # Down to the reserve, or far into it, so that the database has no room either.
             left = self.dice.choice([RESERVE + self.dice.randint(0, 2 * MIB), self.dice.randint(0, MIB)])
-            disk = subprocess.run(["df", "--output=avail", "-B1", filler.parent], capture_output=True, text=True, check=True)
-            size = max(0, int(disk.stdout.split()[1]) - left)
-            subprocess.run(["fallocate", "-l", str(max(1, size)), str(filler)], check=True, capture_output=True)
+            until("the disk is full", lambda: self.fill(filler, left))
         time.sleep(self.dice.uniform(0.4, 1.5))
         if self.scene.mounted:
             filler.unlink()

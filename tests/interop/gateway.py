@@ -34,6 +34,7 @@ TLS_STARTS = {
         "-ft_data_policy", "optional",
     ],
     "reuse": ["-client_auth_policy", "TLS_AUT_ANONYMOUS", "-ft_sec_option", "explicit", "-ft_data_reuse", "Y"],
+    "hasty": ["-client_auth_policy", "TLS_AUT_OPTIONAL", "-handshake_timeout_s", "2"],
 }
 
 ENDED = ("ended", "ended routing")
