@@ -8,8 +8,8 @@ from peers import HOST, need
 # What it finds of the certificate that the tests make for themselves, which nobody revokes.
 OF_THE_TEST = {"cert_revocation"}
 HARMLESS = ("OK", "INFO", "LOW", "DEBUG", "WARN")
-# Versions, kinds of suites, order and defaults of the server, forward secrecy, weaknesses by name.
-PARTS = ["-p", "-s", "-f", "-P", "-S", "-U"]
+# Versions, kinds of suites, forward secrecy, defaults of the server, weaknesses by name.
+PARTS = ["-p", "-s", "-f", "-S", "-U"]
 
 
 def test_the_default_profile(shared, tmp_path):
