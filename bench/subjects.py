@@ -123,8 +123,9 @@ def gateway(settings):
 def ftp_gateway(settings):
     def start(name, folder, key, stack):
         server = stack.enter_context(Gateway(folder, settings))
+        port = server.ftp_port("explicit")
         server.ftp_partner("bench", PASSWORD)
-        return Subject(name, server.process.pid, server.ftp_port("explicit"), "bench", key, folder)
+        return Subject(name, server.process.pid, port, "bench", key, folder)
 
     return start
 

@@ -2,7 +2,9 @@
 
 mod folder;
 mod ls;
-#[cfg(any(test, fuzzing))]
+#[cfg(test)]
+mod memory;
+#[cfg(all(fuzzing, not(test)))]
 mod memory;
 mod partner;
 
