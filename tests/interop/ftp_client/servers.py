@@ -126,10 +126,11 @@ class PureFtpd(Program):
 
     def prepare(self):
         users, found = self.folder / "users", self.folder / "users.pdb"
-        words = ["useradd", LOGIN, "-u", "65534", "-g", "65534", "-d", str(self.files), "-f", str(users), "-m", "-F", str(found)]
-        subprocess.run(
-            [need("pure-pw"), *words], input=f"{PASSWORD}\n{PASSWORD}\n", text=True, check=True, capture_output=True, timeout=30,
-        )
+        # The hash that `pure-pw useradd` makes costs a second of CPU at each login, and it has no cheaper one.
+        hashed = crypt.crypt(PASSWORD, crypt.METHOD_SHA512)
+        users.write_text(f"{LOGIN}:{hashed}:65534:65534::{self.files}/./::::::::::::\n")
+        words = ["mkdb", str(found), "-f", str(users)]
+        subprocess.run([need("pure-pw"), *words], check=True, capture_output=True, timeout=30)
 
     def command(self):
         words = ["-S", f"{HOST},{self.port}", "-l", f"puredb:{self.folder}/users.pdb", "-Y", "3", "-2", str(self.certificate)]
