@@ -18,7 +18,6 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::ahead::ReadAhead;
 use super::identity::{Own, OwnCertificate};
 use super::judge::{HANDSHAKE, HandshakeNotes, Judge, Verdict};
 use super::names::{provider, versions};
@@ -96,7 +95,7 @@ impl TlsClient {
             let bound = Duration::from_secs(profile.handshake_timeout_s.into());
             let notes = HandshakeNotes::calling(called);
             let connector = TlsConnector::from(Arc::new(self.config(&tickets)));
-            let work = HANDSHAKE.scope(Arc::clone(&notes), connector.connect(name, ReadAhead::new(stream)));
+            let work = HANDSHAKE.scope(Arc::clone(&notes), connector.connect(name, stream));
             match timeout(bound, work).await {
                 Ok(Ok(stream)) => self.look(stream, (&notes, tickets), data_of),
                 Ok(Err(error)) => Err(refusal::of(&error, &notes, profile)),
@@ -131,7 +130,7 @@ impl TlsClient {
 
     fn look(
         &self,
-        stream: TlsStream<ReadAhead>,
+        stream: TlsStream<TcpStream>,
         (notes, tickets): (&HandshakeNotes, Arc<SessionTickets>),
         data_of: Option<&TlsSession>,
     ) -> Result<Secured, TlsRefusal> {
@@ -175,7 +174,7 @@ impl fmt::Debug for TlsClient {
     }
 }
 
-impl SecureStream for TlsStream<ReadAhead> {
+impl SecureStream for TlsStream<TcpStream> {
     fn poll_end_unannounced(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.as_mut().poll_flush(cx))?;
         Pin::new(self.get_mut().get_mut().0).poll_shutdown(cx)

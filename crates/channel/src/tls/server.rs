@@ -17,7 +17,6 @@ use tokio::time::timeout;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::ahead::ReadAhead;
 use super::identity::{Own, OwnCertificate};
 use super::judge::{HANDSHAKE, HandshakeNotes, Judge, SessionMark, Verdict};
 use super::names::{provider, versions};
@@ -118,7 +117,7 @@ impl TlsServer {
     /// What was agreed is looked at once more: the library's word that a certificate was verified is not enough.
     fn look(
         &self,
-        stream: TlsStream<ReadAhead>,
+        stream: TlsStream<TcpStream>,
         notes: &HandshakeNotes,
         data_of: Option<&TlsSession>,
     ) -> Result<Secured, TlsRefusal> {
@@ -179,8 +178,8 @@ impl TlsServer {
     }
 }
 
-async fn handshake(stream: TcpStream, config: &Arc<ServerConfig>) -> io::Result<TlsStream<ReadAhead>> {
-    let start = LazyConfigAcceptor::new(Acceptor::default(), ReadAhead::new(stream)).await?;
+async fn handshake(stream: TcpStream, config: &Arc<ServerConfig>) -> io::Result<TlsStream<TcpStream>> {
+    let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
     let hello = start.client_hello();
     let offered = (hello.cipher_suites().to_vec(), hello.named_groups().unwrap_or_default().to_vec());
     let _inside = HANDSHAKE.try_with(|h| {
@@ -210,7 +209,7 @@ impl fmt::Debug for TlsServer {
     }
 }
 
-impl SecureStream for TlsStream<ReadAhead> {
+impl SecureStream for TlsStream<TcpStream> {
     fn poll_end_unannounced(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.as_mut().poll_flush(cx))?;
         Pin::new(self.get_mut().get_mut().0).poll_shutdown(cx)
