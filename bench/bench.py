@@ -58,7 +58,7 @@ def measure(name, scale, scratch, memory):
                     continue
                 for figure, value in figures.items():
                     found.setdefault((subject.name, figure), []).append(value)
-                print(f"{name:8} {subject.name:22} " + "  ".join(f"{k} {v:.3g}" for k, v in figures.items()), flush=True)
+                print(f"{name:9} {subject.name:22} " + "  ".join(f"{k} {v:.3g}" for k, v in figures.items()), flush=True)
     rows = [
         {"job": name, "subject": subject, "figure": figure, "value": job.fold(values), "values": values}
         for (subject, figure), values in found.items()
@@ -73,7 +73,7 @@ def measure(name, scale, scratch, memory):
 
 def table(rows):
     """Lines of a table: one row for each figure, our value beside the peer's."""
-    yield f"{'job':8} {'subject':22} {'figure':28} {'value':>10} {'ratio':>7}  goal"
+    yield f"{'job':9} {'subject':22} {'figure':28} {'value':>10} {'ratio':>7}  goal"
     for row in rows:
         ratio = f"{row['ratio']:.2f}" if row["ratio"] is not None else "-"
         goal, verdict = row["goal"], ""
@@ -81,7 +81,7 @@ def table(rows):
             kind, limit = goal
             reached = row[kind] is not None and row[kind] <= limit
             verdict = f"{kind} <= {limit:g} {'yes' if reached else 'NO'}"
-        yield f"{row['job']:8} {row['subject']:22} {row['figure']:28} {row['value']:>10.4g} {ratio:>7}  {verdict}"
+        yield f"{row['job']:9} {row['subject']:22} {row['figure']:28} {row['value']:>10.4g} {ratio:>7}  {verdict}"
 
 
 def save(rows):

@@ -14,6 +14,7 @@ from measure import sync_rate
 from peers import HOST, make_file, sha256, until
 
 GIB = 1 << 30
+WARMING_SESSIONS = 100
 
 
 @dataclasses.dataclass
@@ -90,11 +91,45 @@ def bulk(subject, scale, memory):
     subject.rest()
     assert sha256(back) == sha256(sent)
     back.unlink()
+    return both_ways(up, down, scale)
+
+
+def ftps(subject, scale, memory):
+    """One large file up and down over FTPS with curl, TLS 1.3, AES-128-GCM."""
+    sent, back, name = source(memory, scale.octets), memory / "back", subject.fresh_name()
+    with Spent(subject) as up:
+        subject.curl("--upload-file", str(sent), subject.url(name))
+    with Spent(subject) as down:
+        subject.curl("--output", str(back), subject.url(name))
+    subject.rest()
+    assert sha256(back) == sha256(sent)
+    back.unlink()
+    return both_ways(up, down, scale)
+
+
+def both_ways(up, down, scale):
     per = GIB / scale.octets
     return {
         "up cpu_s/GiB": up.cpu * per, "down cpu_s/GiB": down.cpu * per,
         "up wall_s/GiB": up.wall * per, "down wall_s/GiB": down.wall * per,
     }
+
+
+def ftps_idle(subject, scale, memory):
+    """Memory of sessions over FTPS that are logged in, have listed once, and rest."""
+
+    def hold(count):
+        held = [subject.ftps() for _ in range(count)]
+        for ftp in held:
+            ftp.nlst()
+        return held, subject.memory_kib()
+
+    # Hashing passwords takes memory that the process keeps for the next one, however many sessions there are.
+    first, before = hold(WARMING_SESSIONS)
+    held, after = hold(scale.sessions * 5 // 2)
+    for ftp in first + held:
+        ftp.close()
+    return {"KiB/session": (after - before) / len(held)}
 
 
 def small(subject, scale, memory):
@@ -169,6 +204,7 @@ def connect(subject, scale, memory):
 
 
 ALL = ["sshd", "gateway", "gateway plain"]
+FTPS = ["pure-ftpd", "ftp gateway", "ftp gateway plain"]
 JOBS = {
     "bulk": Job(
         bulk, ALL,
@@ -182,5 +218,9 @@ JOBS = {
     "growth": Job(growth, ["gateway", "gateway plain"], {
         ("gateway", "RSS growth MiB"): ("value", 32), ("gateway plain", "RSS growth MiB"): ("value", 32),
     }, warm_up=0, fold=max),
+    "ftps": Job(ftps, FTPS, {
+        ("ftp gateway plain", "up cpu_s/GiB"): ("ratio", 0.85), ("ftp gateway plain", "down cpu_s/GiB"): ("ratio", 0.95),
+    }),
+    "ftps-idle": Job(ftps_idle, ["ftp gateway"], {("ftp gateway", "KiB/session"): ("value", 60)}, warm_up=0, fold=max),
     "connect": Job(connect, ["sshd", "gateway"], {("gateway", "cpu_ms/cycle"): ("ratio", 0.2)}),
 }

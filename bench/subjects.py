@@ -1,13 +1,19 @@
-"""What is measured: an OpenSSH server, and the gateway in its forms. Each is started once and asked again and again."""
+"""What is measured: an OpenSSH server, Pure-FTPd, and the gateway in its forms. Each is started once and asked again and again."""
 
 import contextlib
+import ftplib
+import importlib.util
 import os
+import ssl
+import subprocess
 from pathlib import Path
 
 from gateway import Gateway
-from peers import Key, OpenSsh, Sshd
+from peers import HOST, Key, OpenSsh, Sshd, need
 
 CIPHER = "aes128-gcm@openssh.com"
+SUITE = "TLS_AES_128_GCM_SHA256"
+PASSWORD = "open sesame"
 
 
 class Subject:
@@ -17,10 +23,28 @@ class Subject:
         self.name, self.pid, self.port, self.login, self.key = name, pid, port, login, key
         self.folder, self.turn = folder, 0
         self.client = OpenSsh(folder / "client", port, login, key)
-        self.is_gateway = name.startswith("gateway")
+        self.is_gateway = "gateway" in name
 
     def sftp(self, *lines, options=(), limit=600):
         return self.client.sftp(*lines, options=["-c", CIPHER, "-q", *options], limit=limit)
+
+    def curl(self, *words, limit=600):
+        """curl over FTPS with AUTH TLS, data protected, TLS 1.3."""
+        secure = ["--insecure", "--ssl-reqd", "--tlsv1.3", "--tls13-ciphers", SUITE, "--ftp-skip-pasv-ip"]
+        words = [need("curl"), "--silent", "--show-error", "--user", f"{self.login}:{PASSWORD}", *secure, *words]
+        subprocess.run(words, check=True, timeout=limit, stdin=subprocess.DEVNULL)
+
+    def url(self, name):
+        return f"ftp://{HOST}:{self.port}/{name}"
+
+    def ftps(self):
+        """A session that is logged in, data to be protected."""
+        trusting = ssl._create_unverified_context()
+        ftp = ftplib.FTP_TLS(context=trusting)
+        ftp.connect(HOST, self.port, timeout=60)
+        ftp.login(self.login, PASSWORD)
+        ftp.prot_p()
+        return ftp
 
     def fresh_name(self):
         """A file name that was not used before, so that no server only writes over what it has."""
@@ -96,7 +120,29 @@ def gateway(settings):
     return start
 
 
+def ftp_gateway(settings):
+    def start(name, folder, key, stack):
+        server = stack.enter_context(Gateway(folder, settings))
+        port = server.ftp_port("explicit")
+        server.ftp_partner("bench", PASSWORD)
+        return Subject(name, server.process.pid, port, "bench", key, folder)
+
+    return start
+
+
+def pure_ftpd(name, folder, key, stack):
+    path = Path(__file__).resolve().parent.parent / "tests/interop/ftp_client/servers.py"
+    spec = importlib.util.spec_from_file_location("servers", path)
+    servers = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(servers)
+    server = stack.enter_context(servers.PureFtpd(folder))
+    return Subject(name, server.process.pid, server.port, server.login, key, folder)
+
+
 SUBJECTS = {
+    "pure-ftpd": pure_ftpd,
+    "ftp gateway": ftp_gateway('[log]\nlevel = "warn"\n'),
+    "ftp gateway plain": ftp_gateway('[log]\nlevel = "warn"\n[store]\nseal = false\nhash = false\n'),
     "sshd": sshd,
     "gateway": gateway('[log]\nlevel = "warn"\n'),
     "gateway plain": gateway('[log]\nlevel = "warn"\n[store]\nseal = false\nhash = false\n'),

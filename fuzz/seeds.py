@@ -32,6 +32,34 @@ def der(pem):
     return [base64.b64decode(body) for body in PEM.findall(pem)]
 
 
+def ftp(number):
+    """Our own vectors: what is before the arrow; and sessions, each with its manners and an empty data connection before it."""
+    vectors = Path(__file__).parent.parent / "crates/protocols/src/carriers/ftp/vectors"
+    for name, target in (("commands", "ftp_command"), ("incoming", "ftp_reply"), ("listing", "ftp_listing")):
+        for row in (vectors / f"{name}.txt").read_text().splitlines():
+            if " => " in row and not row.startswith("#"):
+                number += 1
+                given = row.partition(" => ")[0].removeprefix("facts: ").removeprefix("line: ")
+                octets = given.replace("\\n", "\r\n").encode().decode("unicode_escape").encode("latin-1")
+                keep(target, number, octets + b"\r\n")
+    for session in SESSIONS:
+        for manners in range(8):
+            number += 1
+            lines = session if manners & 1 == 0 else ["USER alice", "PASS secret", *session]
+            keep("ftp_session", number, bytes([manners, 4]) + b"a\r\nb" + "".join(f"{line}\r\n" for line in lines).encode())
+    return number
+
+
+SESSIONS = [
+    ["EPSV", "STOR f", "SIZE f", "MDTM f", "EPSV", "RETR f", "DELE f"],
+    ["TYPE I", "EPSV", "REST 10", "RETR a", "EPSV", "APPE a", "EPSV", "STOU f", "ABOR"],
+    ["PASV", "EPSV ALL", "PORT 127,99,0,1,200,1", "EPRT |1|127.99.0.1|5000|", "LIST"],
+    ["CWD ..", "EPSV", "MLSD", "EPSV", "LIST -la", "EPSV", "NLST", "MLST a", "STAT a", "PWD", "CDUP"],
+    ["MKD d", "RNFR /in/a", "RNTO /in/d", "RMD d", "MFMT 20250102030405 /out/b", "HASH /out/b", "SITE HELP", "OPTS MLST size;"],
+    ["AUTH TLS", "PBSZ 0", "PROT P", "FEAT", "HELP", "SYST", "MODE S", "STRU F", "ALLO 10", "REIN", "TYPE A", "CCC", "NOOP"],
+]
+
+
 def main():
     fixtures, number = Path(os.environ["GATEHOUSE_FIXTURES"]), 0
     for name, targets in FOLDERS.items():
@@ -49,6 +77,7 @@ def main():
         # As the target takes them apart: the peer's own, then one that is stored and one that was sent, by turns.
         rest = [text for pair in zip(stored, sent) for text in pair] + stored[len(sent):] + sent[len(stored):]
         keep("certificate_path", number, b"".join(der(text)[0] for text in [own, *rest]))
+    number = ftp(number)
     print(f"{number} files for {len(list(CORPUS.iterdir()))} targets")
 
 

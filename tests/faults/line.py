@@ -7,11 +7,16 @@ together. Knows nothing of any protocol.
 import asyncio
 import contextlib
 import dataclasses
+import random
 import socket
 import struct
 import threading
 
 HOST = "127.0.0.1"
+# Where a line listens whose protocol opens further connections to ports that it tells: a line stands before each of these,
+# under the same number.
+FAR_HOST = "127.0.0.2"
+DOORS, DOORS_FROM, DOORS_TO = 16, 20_000, 32_000
 PIECE = 65536
 # What a slow or chopped line does, and for how long at most, so that a run comes to its end.
 SLOW_PIECE, SLOW_PAUSE_S = 4096, 0.03
@@ -156,22 +161,44 @@ class Connection:
         yield bytes(octets)
 
 
-class Line:
-    """Listens on a port of its own and carries what comes to another one."""
+class Doors:
+    """Ports in a row that a server at `HOST` may tell its callers; at `FAR_HOST` they are taken, for its line."""
 
-    def __init__(self, carriers, target):
-        self.loop, self.target = carriers.loop, target
+    def __init__(self):
+        for first in random.sample(range(DOORS_FROM, DOORS_TO, DOORS), (DOORS_TO - DOORS_FROM) // DOORS):
+            with contextlib.ExitStack() as taken:
+                try:
+                    # Nobody else has them, at either address.
+                    for port in range(first, first + DOORS):
+                        socket.create_server((HOST, port)).close()
+                    self.listeners = [taken.enter_context(socket.create_server((FAR_HOST, first + n))) for n in range(DOORS)]
+                except OSError:
+                    continue
+                taken.pop_all()
+            self.first, self.last = first, first + DOORS - 1
+            return
+        raise OSError(f"no {DOORS} ports in a row are free from {DOORS_FROM} to {DOORS_TO}")
+
+
+class Line:
+    """Listens on a port of its own and carries what comes to another one; with `doors`, also what comes to these."""
+
+    def __init__(self, carriers, target, doors=None):
+        self.loop = carriers.loop
         self.troubles, self.connections, self.tasks = [], set(), set()
         # Troubles that have struck since the line was armed, and octets of all connections.
         self.strikes, self.octets = 0, 0
         self.lock = threading.Lock()
-        self.listener = socket.create_server((HOST, 0), backlog=64)
-        self.listener.setblocking(False)
-        self.port = self.listener.getsockname()[1]
+        own = socket.create_server((FAR_HOST if doors else HOST, 0), backlog=64)
+        self.port = own.getsockname()[1]
+        self.listeners = [(own, target)] + [(door, door.getsockname()[1]) for door in (doors.listeners if doors else [])]
+        for listener, _ in self.listeners:
+            listener.setblocking(False)
         asyncio.run_coroutine_threadsafe(self.start(), self.loop).result(10)
 
     async def start(self):
-        self.keep(self.accept())
+        for listener, target in self.listeners:
+            self.keep(self.accept(listener, target))
 
     def keep(self, work):
         task = self.loop.create_task(work)
@@ -179,7 +206,7 @@ class Line:
         task.add_done_callback(self.tasks.discard)
 
     def arm(self, troubles):
-        """The next connections meet these, one each."""
+        """The next connections meet these, one each; None: no trouble."""
         with self.lock:
             self.troubles, self.strikes = list(troubles), 0
 
@@ -207,18 +234,18 @@ class Line:
         for connection in [c for c in self.connections if which(c)]:
             connection.end(True)
 
-    async def accept(self):
+    async def accept(self, listener, target):
         while True:
-            near, _ = await self.loop.sock_accept(self.listener)
-            self.keep(self.carry(near))
+            near, _ = await self.loop.sock_accept(listener)
+            self.keep(self.carry(near, target))
 
-    async def carry(self, near):
+    async def carry(self, near, target):
         far = socket.socket()
         for end in (near, far):
             end.setblocking(False)
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            await self.loop.sock_connect(far, (HOST, self.target))
+            await self.loop.sock_connect(far, (HOST, target))
         except OSError:
             near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             near.close()
@@ -266,5 +293,5 @@ class Carriers:
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
 
-    def line(self, target):
-        return Line(self, target)
+    def line(self, target, doors=None):
+        return Line(self, target, doors)

@@ -4,6 +4,8 @@ import json
 import threading
 import time
 
+from carriers import BY_TURNS
+
 FINDINGS = ["loss", "double", "half visible", "parked", "stuck"]
 LOG_CHARS = 200_000
 
@@ -35,7 +37,8 @@ class Report:
             if not scene.findings:
                 return
             row["failed"] += 1
-            command = f"cargo xtask faults --runs 1 --seed {seed}"
+            names = "" if self.given.carrier == BY_TURNS else f" --carrier {','.join(self.given.carrier)}"
+            command = f"cargo xtask faults --runs 1 --seed {seed}{names}"
             findings = [{"kind": what, "text": text} for what, text in scene.findings]
             self.failures.append({"seed": seed, "trouble": kind, "plan": told, "command": command, "findings": findings})
             print(f"seed {seed} ({kind}; {told}): {scene.findings}", flush=True)
@@ -54,7 +57,7 @@ class Report:
         runs = sum(row["runs"] for row in self.kinds.values())
         seconds = time.monotonic() - self.began
         whole = {
-            "carrier": self.given.carrier, "seed": self.given.seed, "runs": runs, "seconds": round(seconds, 1),
+            "carriers": list(self.given.carrier), "seed": self.given.seed, "runs": runs, "seconds": round(seconds, 1),
             "files": self.files, "octets": self.octets, "uploads tried": self.tries, "findings": counts,
             "troubles": {kind: self.kinds[kind] for kind in sorted(self.kinds)}, "failures": self.failures,
             "broken lanes": self.breaks,

@@ -1,6 +1,6 @@
 """The fault harness: many runs, each with one trouble, on the real program with real partners. See README.md.
 
-Usage: run.py [--runs N] [--seed S] [--lanes L] [--carrier NAME] [--report FOLDER] [--only WORD]
+Usage: run.py [--runs N] [--seed S] [--lanes L] [--carrier NAMES] [--report FOLDER] [--only WORD]
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "interop")]
 sys.dont_write_bytecode = True
 
-from carriers import CARRIERS  # noqa: E402
+from carriers import BY_TURNS, CARRIERS  # noqa: E402
 from databases import programs  # noqa: E402
 from line import Carriers  # noqa: E402
 from report import Report  # noqa: E402
@@ -70,11 +70,17 @@ def kind_of(seed, kinds):
     return kinds[seed % len(kinds)]
 
 
-def work(folder, carrier, carriers, waiting, with_postgres, report):
-    """Plays what waits until nothing is left."""
+def carrier_of(seed, kinds, names):
+    """And the same carrier: each has all troubles before it is the next one's turn."""
+    return names[seed // len(kinds) % len(names)]
+
+
+def work(folder, carriers, place, waiting, report):
+    """Plays what waits at a place (carrier, with PostgreSQL or not) until nothing is left."""
     if waiting.empty():
         return
-    lane = Lane(folder, carrier, carriers, with_postgres)
+    carrier, with_postgres = place
+    lane = Lane(folder, CARRIERS[carrier], carriers, with_postgres)
     try:
         while True:
             try:
@@ -88,14 +94,23 @@ def work(folder, carrier, carriers, waiting, with_postgres, report):
         lane.close()
 
 
-def play_all(folder, carrier, carriers, queues, order, report):
-    """One lane after the other: with PostgreSQL and without, as `order` says."""
-    for with_postgres in order:
-        place = folder.with_name(f"{folder.name}{'p' if with_postgres else 's'}")
+def play_all(folder, carriers, queues, first, report):
+    """One place after the other; lanes begin at different ones."""
+    places = list(queues)
+    for place in places[first:] + places[:first]:
+        name = f"{folder.name}{place[0]}{'p' if place[1] else 's'}"
         try:
-            work(place, carrier, carriers, queues[with_postgres], with_postgres, report)
+            work(folder.with_name(name), carriers, place, queues[place], report)
         except BaseException:  # noqa: B902
             report.broken(traceback.format_exc())
+
+
+def names_of(text):
+    """Names of carriers, with commas between."""
+    names = text.split(",")
+    if unknown := [name for name in names if name not in CARRIERS]:
+        raise argparse.ArgumentTypeError(f"no such carrier: {', '.join(unknown)}; there are {', '.join(CARRIERS)}")
+    return tuple(names)
 
 
 def main():
@@ -103,7 +118,7 @@ def main():
     parser.add_argument("--runs", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lanes", type=int, default=max(2, (os.cpu_count() or 2) * 2))
-    parser.add_argument("--carrier", default="sftp", choices=sorted(CARRIERS))
+    parser.add_argument("--carrier", type=names_of, default=BY_TURNS, help=f"by turns, of {', '.join(CARRIERS)}")
     parser.add_argument("--report", type=Path, default=Path("target/faults"))
     parser.add_argument("--only", default="", help="only troubles with this word in their name")
     parser.add_argument("--logs", action="store_true", help="keep the gateway's log of each run, not only of failures")
@@ -115,9 +130,9 @@ def main():
     every = list(TROUBLES)
     plan = [(seed, kind_of(seed, every)) for seed in range(given.seed, given.seed + given.runs)]
     plan = [(seed, kind) for seed, kind in plan if given.only in kind]
-    queues = {True: queue.SimpleQueue(), False: queue.SimpleQueue()}
+    queues = {(name, base): queue.SimpleQueue() for name in dict.fromkeys(given.carrier) for base in (False, True)}
     for seed, kind in plan:
-        queues[TROUBLES[kind].postgres].put((seed, kind))
+        queues[carrier_of(seed, every, given.carrier), TROUBLES[kind].postgres].put((seed, kind))
     report = Report(given.report, given)
     carriers = Carriers()
     folder = Path(tempfile.mkdtemp(prefix="gatehouse-faults-"))
@@ -125,8 +140,7 @@ def main():
     folder.chmod(0o711)
     lanes = []
     for number in range(given.lanes):
-        order = (True, False) if number % 3 == 0 else (False, True)
-        words = (folder / f"lane{number}", CARRIERS[given.carrier], carriers, queues, order, report)
+        words = (folder / f"lane{number}", carriers, queues, number % len(queues), report)
         lanes.append(threading.Thread(target=play_all, args=words))
         lanes[-1].start()
     for thread in lanes:

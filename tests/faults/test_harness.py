@@ -8,10 +8,10 @@ import types
 import pytest
 
 from carriers import CARRIERS
-from line import HOST, Carriers, Trouble
+from line import FAR_HOST, HOST, Carriers, Doors, Trouble
 from peers import make_file, until
 from report import Report
-from scene import File, Scene
+from scene import REPLACED, File, Scene
 from watch import Watch
 
 OCTETS = bytes(random.Random(1).randbytes(200_000))
@@ -131,6 +131,23 @@ def test_what_is_late_arrives_after_the_next_connection(carriers):
     assert arrived.index(b"c") < arrived.index(b"b")
 
 
+def test_doors_are_broken_as_the_line_is(carriers):
+    doors = Doors()
+    behind = socket.create_server((HOST, doors.last))
+    line = carriers.line(Echo().port, doors)
+    line.arm([None, Trouble("cut", 10)])
+    first = socket.create_connection((FAR_HOST, line.port), timeout=10)
+    first.sendall(b"x" * 100)
+    assert len(first.recv(100)) > 0
+    second = socket.create_connection((FAR_HOST, doors.last), timeout=10)
+    second.sendall(b"y" * 100)
+    there, _ = behind.accept()
+    assert there.recv(100) == b"y" * 10
+    with pytest.raises(ConnectionResetError):
+        second.recv(1)
+    assert line.strikes == 1
+
+
 def test_mending_ends_what_is_in_trouble(carriers):
     line = carriers.line(Echo().port)
     line.arm([Trouble("half_open", 10, length=1000)])
@@ -216,6 +233,17 @@ def test_an_upload_without_delivery_is_found(scene):
     assert found(scene, rows(received=2), 2) == {"loss"}
 
 
+def test_an_upload_that_was_gone_on_with_needs_no_delivery_of_its_own(scene):
+    arrive(scene)
+    scene.files[0].tries = 2
+    why = {"0": REPLACED, "1": "forwarded"}
+    scene.gateway.run = lambda _why, ident: types.SimpleNamespace(stdout=why[ident])
+    assert found(scene, rows(received=2), 2) == set()
+    why["1"] = REPLACED
+    scene.check(rows(received=2))
+    assert {kind for kind, _ in scene.findings} == {"loss"}
+
+
 def test_more_uploads_than_tries_are_found(scene):
     arrive(scene)
     arrive(scene, ident="9")
@@ -234,11 +262,11 @@ def test_what_is_left_at_the_partner_is_found(scene):
 
 
 def test_the_report_names_the_seed_and_how_to_repeat_it(tmp_path, scene):
-    given = types.SimpleNamespace(carrier="sftp", seed=5, runs=1, logs=False)
+    given = types.SimpleNamespace(carrier=("folders",), seed=5, runs=1, logs=False)
     report = Report(tmp_path / "report", given)
     scene.finding("loss", "f is gone")
     report.add(5, "killed", "twice", 1, scene, "log of the gateway", 1.0)
     assert not report.write(1)
     text = (tmp_path / "report" / "report.txt").read_text()
-    assert "cargo xtask faults --runs 1 --seed 5" in text and "1 runs: 0 passed, 1 failed" in text
+    assert "cargo xtask faults --runs 1 --seed 5 --carrier folders" in text and "1 runs: 0 passed, 1 failed" in text
     assert (tmp_path / "report" / "seed5.log").read_text() == "log of the gateway"

@@ -9,6 +9,7 @@ import threading
 import time
 
 from line import Trouble
+from peers import until
 
 MIB = 1 << 20
 # The gateway keeps so much of a disk free (`free_octets_min`).
@@ -49,10 +50,18 @@ class OnLine(Quiet):
         # Handshake and login take about 5,000 octets; most troubles shall come later, some before.
         sizes = sum(file.octets for file in self.scene.files)
         self.plans = [self.trouble(sizes) for _ in range(self.dice.choice([1, 1, 2, 3]))]
-        self.line().arm(self.plans)
+        carrier = self.scene.lane.carrier
+        if self.kind == "flipped" and self.side in carrier.trusting:
+            self.plans = []
+        # Where a session has several connections, any of them may be the first that it strikes.
+        spared = self.dice.randint(0, 3) if self.side in carrier.by_doors else 0
+        self.line().arm([None] * spared + self.plans)
 
     def trouble(self, sizes):
-        at = int(self.dice.choice([self.dice.uniform(1, 6000), self.dice.uniform(2500, 9000), self.dice.uniform(1, sizes + 9000)]))
+        # A control connection of FTP carries less than others.
+        first = 600 if self.side in self.scene.lane.carrier.by_doors else 6000
+        within = [self.dice.uniform(1, first), self.dice.uniform(2500, 9000), self.dice.uniform(1, sizes + 9000)]
+        at = int(self.dice.choice(within))
         kind = "cut" if self.kind == "closed" else self.kind
         return Trouble(
             kind, at, length=self.dice.uniform(0.3, 2.0), way=self.dice.choice(["up", "down"]), reset=self.kind != "closed",
@@ -107,6 +116,12 @@ class FullDisk(Quiet):
         if not self.scene.mount(RESERVE + 24 * MIB):
             self.scene.limits = self.limit
 
+    def fill(self, filler, left):
+        """Leaves so much; fails where the gateway takes some of it meanwhile."""
+        disk = subprocess.run(["df", "--output=avail", "-B1", filler.parent], capture_output=True, text=True, check=True)
+        size = max(1, int(disk.stdout.split()[1]) - left)
+        return subprocess.run(["fallocate", "-l", str(size), str(filler)], capture_output=True).returncode == 0
+
     def limit(self):
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (MIB, resource.RLIM_INFINITY))
@@ -116,9 +131,7 @@ class FullDisk(Quiet):
         if self.scene.mounted:
             # Down to the reserve, or far into it, so that the database has no room either.
             left = self.dice.choice([RESERVE + self.dice.randint(0, 2 * MIB), self.dice.randint(0, MIB)])
-            disk = subprocess.run(["df", "--output=avail", "-B1", filler.parent], capture_output=True, text=True, check=True)
-            size = max(0, int(disk.stdout.split()[1]) - left)
-            subprocess.run(["fallocate", "-l", str(max(1, size)), str(filler)], check=True, capture_output=True)
+            until("the disk is full", lambda: self.fill(filler, left))
         time.sleep(self.dice.uniform(0.4, 1.5))
         if self.scene.mounted:
             filler.unlink()

@@ -34,6 +34,7 @@ TLS_STARTS = {
         "-ft_data_policy", "optional",
     ],
     "reuse": ["-client_auth_policy", "TLS_AUT_ANONYMOUS", "-ft_sec_option", "explicit", "-ft_data_reuse", "Y"],
+    "hasty": ["-client_auth_policy", "TLS_AUT_OPTIONAL", "-handshake_timeout_s", "2"],
 }
 
 ENDED = ("ended", "ended routing")
@@ -291,6 +292,24 @@ class Gateway:
         if verify:
             site += ["-verify_policy", verify]
         self.run("peladm", "create_site", *site)
+
+    def ftp_remote(self, name, peer, password, tls=None, retry_s=None, extra=()):
+        """A partner that the gateway calls by FTP: in clear, or with TLS that begins so."""
+        upper, secret = name.upper(), self.folder / f"password_{name}"
+        secret.write_text(password + "\n")
+        site = ["-alias", name, "-protocol", "FTP", "-dest_address", f"{getattr(peer, 'host', HOST)}/{peer.port}"]
+        site += ["-login_ident", peer.login, "-login_password_from_file", str(secret)]
+        site += ["-dir_name", peer.dir_name] if peer.dir_name else []
+        if retry_s:
+            site += ["-retry_delay_min", str(retry_s), "-retry_delay_max", str(retry_s), "-retry_count_max", "500"]
+        if tls:
+            self.run("secadm", "import_cert", "-ctfn", upper, "-ctff", str(peer.shown))
+            profile = ["-spn", "OUT", "-spt", "CLIENT", "-client_auth_policy", "TLS_AUT_ANONYMOUS", "-ft_sec_option", tls]
+            self.run("secadm", "create_sprof", *profile)
+            site += ["-network_security_option", "TLS", "-tls_sprof_out", "OUT"]
+        else:
+            site += ["-network_security_option", "NONE"]
+        self.run("peladm", "create_site", *site, *extra)
 
     def route(self, source, target):
         """Files that one partner sends go to another."""

@@ -166,6 +166,8 @@ const PACKAGES: &[Package] = &[
     // A server of FTP and FTPS, as partners have them; others are unpacked below.
     Package { name: "proftpd-core", file: "/usr/sbin/proftpd" },
     Package { name: "proftpd-mod-crypto", file: "/usr/lib/proftpd/mod_tls.so" },
+    // What it finds of our TLS.
+    Package { name: "testssl.sh", file: "/usr/bin/testssl" },
     Package { name: "curl", file: "/usr/bin/curl" },
     Package { name: "python3-venv", file: "/usr/share/doc/python3-venv" },
     Package { name: "postgresql", file: "" },

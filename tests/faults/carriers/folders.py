@@ -38,6 +38,7 @@ class Folders:
     """See `carriers`."""
 
     name = "folders"
+    doors, by_doors, trusting = None, (), ()
 
     def __init__(self, folder):
         self.folder = folder

@@ -16,6 +16,7 @@ class Sftp:
     """See `carriers`."""
 
     name = "sftp"
+    doors, by_doors, trusting = None, (), ()
 
     def __init__(self, folder):
         self.keys = {login: Key(folder / login) for login in ("alpha", "keeper")}

@@ -19,7 +19,7 @@ def certificate(folder):
     both, only = folder / "server.pem", folder / "server.cer"
     if not both.exists():
         words = ["req", "-x509", "-newkey", "rsa:2048", "-noenc", "-days", "30", "-subj", "/CN=partner"]
-        words += ["-addext", f"subjectAltName=IP:{HOST}", "-keyout", "server.key", "-out", "server.cer"]
+        words += ["-addext", f"subjectAltName=IP:{HOST},IP:127.0.0.2", "-keyout", "server.key", "-out", "server.cer"]
         subprocess.run([need("openssl"), *words], cwd=folder, check=True, capture_output=True, timeout=60)
         both.write_text((folder / "server.key").read_text() + only.read_text())
         both.chmod(0o600)
@@ -27,12 +27,14 @@ def certificate(folder):
 
 
 class Program:
-    """A server that is a program of its own."""
+    """A server that is a program of its own. `passive`: first and last port for data connections, where it is told them."""
 
-    def __init__(self, folder):
+    login, password = LOGIN, PASSWORD
+
+    def __init__(self, folder, passive=None):
         if os.getuid() != 0:
             pytest.skip("FTP servers change to the user of a login: that takes the super-user")
-        self.folder = folder
+        self.folder, self.passive = folder, passive
         self.files = folder / "files"
         self.files.mkdir(parents=True)
         self.files.chmod(0o777)
@@ -86,6 +88,8 @@ class Proftpd(Program):
             f"TLSRSACertificateFile {self.certificate}", f"TLSRSACertificateKeyFile {self.certificate}",
             f"TLSLog {self.folder}/tls.log", "DelayEngine off",
         ]
+        if self.passive:
+            lines.append(f"PassivePorts {self.passive[0]} {self.passive[1]}")
         (self.folder / "proftpd.conf").write_text("\n".join(lines) + "\n")
 
     def command(self):
@@ -122,10 +126,11 @@ class PureFtpd(Program):
 
     def prepare(self):
         users, found = self.folder / "users", self.folder / "users.pdb"
-        words = ["useradd", LOGIN, "-u", "65534", "-g", "65534", "-d", str(self.files), "-f", str(users), "-m", "-F", str(found)]
-        subprocess.run(
-            [need("pure-pw"), *words], input=f"{PASSWORD}\n{PASSWORD}\n", text=True, check=True, capture_output=True, timeout=30,
-        )
+        # The hash that `pure-pw useradd` makes costs a second of CPU at each login, and it has no cheaper one.
+        hashed = crypt.crypt(PASSWORD, crypt.METHOD_SHA512)
+        users.write_text(f"{LOGIN}:{hashed}:65534:65534::{self.files}/./::::::::::::\n")
+        words = ["mkdb", str(found), "-f", str(users)]
+        subprocess.run([need("pure-pw"), *words], check=True, capture_output=True, timeout=30)
 
     def command(self):
         words = ["-S", f"{HOST},{self.port}", "-l", f"puredb:{self.folder}/users.pdb", "-Y", "3", "-2", str(self.certificate)]
@@ -135,7 +140,9 @@ class PureFtpd(Program):
 class Pyftpdlib:
     """pyftpdlib in a thread of this process: in clear, or TLS; and told to fail."""
 
-    def __init__(self, folder, tls=False, port=None, full_at=None):
+    login, password = LOGIN, PASSWORD
+
+    def __init__(self, folder, tls=False, port=None, full_at=None, passive=None):
         from pyftpdlib.authorizers import DummyAuthorizer
         from pyftpdlib.filesystems import AbstractedFS
         from pyftpdlib.handlers import FTPHandler, TLS_FTPHandler
@@ -168,6 +175,8 @@ class Pyftpdlib:
 
         Handler.authorizer, Handler.abstracted_fs = authorizer, Files
         Handler.banner = "partner ready"
+        if passive:
+            Handler.passive_ports = range(passive[0], passive[1] + 1)
         if tls:
             Handler.certfile = str(self.certificate)
             Handler.tls_control_required = Handler.tls_data_required = True
@@ -185,6 +194,13 @@ class Pyftpdlib:
 
     def __exit__(self, *_):
         self.stop()
+
+
+class PyftpdlibTls(Pyftpdlib):
+    """The same with TLS."""
+
+    def __init__(self, folder, passive=None):
+        super().__init__(folder, tls=True, passive=passive)
 
 
 class Limited:

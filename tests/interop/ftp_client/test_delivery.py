@@ -13,27 +13,9 @@ from servers import LOGIN, PASSWORD, Proftpd, Pyftpdlib, PureFtpd, Vsftpd
 KILLS = 50 if os.environ.get("GATEHOUSE_SOAK") else 6
 
 
-def partner(gateway, server, tls=None, password=PASSWORD, extra=()):
-    """The site BRAVO: its address, our login, and the profile by which it is trusted."""
-    secret = gateway.folder / "password_bravo"
-    secret.write_text(password + "\n")
-    site = ["-alias", "bravo", "-protocol", "FTP", "-dest_address", f"{HOST}/{server.port}"]
-    site += ["-login_ident", getattr(server, "login", LOGIN), "-login_password_from_file", str(secret)]
-    site += ["-retry_delay_min", "1", "-retry_delay_max", "1", "-retry_count_max", "500"]
-    site += ["-dir_name", server.dir_name] if server.dir_name else []
-    if tls:
-        gateway.run("secadm", "import_cert", "-ctfn", "BRAVO", "-ctff", str(server.shown))
-        profile = ["-spn", "OUT", "-spt", "CLIENT", "-client_auth_policy", "TLS_AUT_ANONYMOUS", "-ft_sec_option", tls]
-        gateway.run("secadm", "create_sprof", *profile)
-        site += ["-network_security_option", "TLS", "-tls_sprof_out", "OUT"]
-    else:
-        site += ["-network_security_option", "NONE"]
-    gateway.run("peladm", "create_site", *site, *extra)
-
-
-def begin(gateway, keys, server, **how):
+def begin(gateway, keys, server, password=PASSWORD, **how):
     gateway.partner("alpha", key=keys("alpha"), settle_s=0)
-    partner(gateway, server, **how)
+    gateway.ftp_remote("bravo", server, password, retry_s=1, **how)
     gateway.route("alpha", "bravo")
 
 
@@ -87,7 +69,7 @@ def test_a_server_that_is_not_trusted_gets_nothing(fresh, client, keys, tmp_path
     # TLS: no login goes to whoever answers
     with Pyftpdlib(tmp_path / "bravo", tls=True) as bravo, Pyftpdlib(tmp_path / "other", tls=True) as other:
         other.files, known = bravo.files, bravo.shown
-        begin(fresh, keys, type("Other", (), {"port": other.port, "shown": known, "dir_name": ""}), tls="explicit")
+        begin(fresh, keys, type("Other", (), {"port": other.port, "login": LOGIN, "shown": known, "dir_name": ""}), tls="explicit")
         sent = make_file(tmp_path / "order.bin", 1000)
         client(fresh, "alpha", keys("alpha")).sftp(f"put {sent} order.bin")
         until("the refusal is told", lambda: fresh.reason("order.bin", "certificate"))

@@ -88,7 +88,7 @@ impl Durable {
     }
 
     /// What a folder in memory says, which nothing survives.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) const fn pretended(size: u64) -> Self {
         Self { size }
     }

@@ -4,10 +4,12 @@ mod folder;
 mod ls;
 #[cfg(test)]
 mod memory;
+#[cfg(all(fuzzing, not(test)))]
+mod memory;
 mod partner;
 
 pub use folder::{Download, Durable, Folder, Upload};
 pub use ls::{ls_line, mode_bits};
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) use memory::MemoryFolder;
 pub use partner::PartnerFiles;

@@ -11,6 +11,8 @@ pub mod server;
 pub mod settings;
 #[cfg(test)]
 mod tests;
+#[cfg(any(test, fuzzing))]
+pub mod trial;
 pub mod wire;
 
 use std::sync::Arc;

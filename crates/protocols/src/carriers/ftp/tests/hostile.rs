@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ftp::server::SessionError;
+use crate::ftp::trial::{Manners, session};
 
 #[tokio::test] // FTP-5
 async fn data_connections_go_to_the_caller_only() {
@@ -94,6 +95,72 @@ async fn bounds_end_a_session() {
     let idle = ServerSettings { idle: Duration::ZERO, ..quick() };
     let idle = end(idle, b"USER alice\r\nPASS secret\r\n".to_vec()).await;
     assert!(matches!(idle, Some(SessionError::Idle { .. })), "{idle:?}");
+}
+
+/// Sends octets one by one, each a packet of its own, and never the end of what they begin; gives how the session ended.
+async fn drip(mut raw: Raw, octets: &[u8]) -> SessionError {
+    for octet in octets {
+        // It may be over already.
+        let _ = raw.stream.write_all(&[*octet]).await;
+        tokio::task::yield_now().await;
+    }
+    while raw.line().await.is_some() {}
+    raw.end().await.error.unwrap()
+}
+
+#[tokio::test] // issue 5, Proof: slow-loris in each state
+async fn who_only_drips_is_ended_in_each_state() {
+    let folder = MemoryFolder::new();
+    let late = ServerSettings { login_grace: Duration::from_secs(1), login_tries_max: 100, ..quick() };
+    let before = async |said: &[&str], drops: &[u8]| {
+        let mut raw = start(&folder, late.clone()).await;
+        for line in said {
+            raw.expect(line, if line.starts_with("USER") { "331" } else { "530" }).await;
+        }
+        drip(raw, drops).await
+    };
+    let (greeted, named, refused, telnet) = tokio::join!(
+        before(&[], b"USER al"),
+        before(&["USER alice"], b"PASS secret"),
+        before(&["USER alice", "PASS wrong"], b""),
+        before(&[], b"\xff\xf4\xff\xf2\xff"),
+    );
+    for error in [greeted, named, refused, telnet] {
+        assert!(matches!(error, SessionError::NoLogin { .. }), "{error:?}");
+    }
+    let idle = ServerSettings { idle: Duration::from_secs(1), ..quick() };
+    let raw = enter(&folder, idle).await;
+    let error = drip(raw, b"STOR half a na").await;
+    assert!(matches!(error, SessionError::Idle { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn who_does_not_read_is_not_sent_to_for_ever() {
+    let folder = MemoryFolder::new().with_file("/out/f", &pattern(50_000_000));
+    let settings = ServerSettings { data_idle: Duration::from_millis(50), ..quick() };
+    let mut raw = enter(&folder, settings).await;
+    let stream = raw.data().await;
+    raw.expect("RETR /out/f", "150").await;
+    assert!(raw.reply().await.starts_with("426"));
+    assert_eq!(folder.log(), ["finish /out/f false"]);
+    raw.expect("NOOP", "200").await;
+    drop(stream);
+}
+
+#[tokio::test]
+async fn whatever_is_sent_a_session_ends() {
+    // What the fuzzer plays, with octets that are known (fuzz/fuzz_targets/ftp_session.rs).
+    let octets = b"EPSV\r\nSTOR f\r\nEPSV\r\nRETR a\r\nEPSV\r\nMLSD\r\nRNFR f\r\nRNTO g\r\n";
+    let manners = Manners { inside: true, ..Manners::default() };
+    let left = session(octets, b"data", manners).await.unwrap();
+    let log = ["commit /in/f 4", "finish /in/a true", "rename /in/f /in/g true"];
+    assert_eq!((left.log, left.served.error), (log.map(str::to_owned).to_vec(), None));
+    let left = session(octets, b"data", Manners { resets: true, ..manners }).await.unwrap();
+    assert!(!left.log.iter().any(|line| line.starts_with("commit")), "{:?}", left.log);
+    for leaves in [false, true] {
+        let left = session(octets, b"data", Manners { leaves, ..Manners::default() }).await.unwrap();
+        assert!(left.log.is_empty() && left.served.login.is_none(), "{left:?}");
+    }
 }
 
 #[tokio::test] // FTP-24, SFTP-14
