@@ -11,8 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use model::{HostPort, Proxy, ProxyKind, ProxyStep, ProxyVerb, ProxyWord};
 
 use super::*;
-use crate::carriers::{ProxyLogin, Unopened};
 use crate::carriers::sftp::testing::pattern;
+use crate::carriers::{ProxyLogin, Unopened};
 use crate::outward::{
     Delivered, Errand, Existing, Meaning, Naming, NoProgress, Progress, Remote, Standing, Unclear, deliver_once,
 };
