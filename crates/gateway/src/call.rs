@@ -3,14 +3,15 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use admin::partner::{CallPartner, Called, HostKey, HostKeyVerdict, Probe, Stage, TlsProbe};
+use admin::partner::{CallPartner, Called, FtpProbe, HostKey, HostKeyVerdict, Probe, Stage, TlsProbe};
 use async_trait::async_trait;
-use channel::{HostKeyChecker, Target, probe_ssh};
+use channel::{BeforeTls, HostKeyChecker, Target, probe_ssh};
 use engine::Engine;
 use engine::admit::{KeyVerdict, judge_host_key};
 use keys::{Fingerprint, PublicKey};
 use model::ssh_algorithms::Class;
-use model::{HostPort, RemoteSite, SshProfile};
+use model::{HostPort, RemoteSite, SshProfile, TlsProfile};
+use protocols::ftp::client::{AuthTls, FtpProbed, probe_ftp};
 
 use crate::deliver::{Call, Deliverer};
 
@@ -28,6 +29,31 @@ pub(crate) struct Caller {
 impl Caller {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
         Self { deliverer: Deliverer::new(engine, Arc::default()) }
+    }
+
+    /// What a server is in TLS, begun so, and which CLIENT profiles would do, as far as TLS and `fits` go.
+    async fn tls(
+        &self,
+        target: &Target,
+        before: Option<&dyn BeforeTls>,
+        fits: impl Fn(&TlsProfile) -> Result<(), String> + Send,
+    ) -> Result<TlsProbe, String> {
+        let probed = channel::probe_tls(target, PROBE_TLS_MAX, before).await?;
+        let engine = &self.deliverer.engine;
+        let snapshot = engine.snapshot();
+        let clients = snapshot.tls_profiles().filter(|profile| profile.client && profile.enabled);
+        let judged = clients.map(|profile| {
+            let trust = protocols::trusted(Arc::clone(engine));
+            (profile.name.clone(), fits(profile).and_then(|()| probed.fits(profile, &target.host, trust)))
+        });
+        Ok(TlsProbe {
+            profiles: judged.collect(),
+            versions: probed.versions().iter().map(|v| v.as_str().to_owned()).collect(),
+            suites: probed.suites.iter().map(|(suite, group)| (suite.name.to_owned(), group.clone())).collect(),
+            chain: probed.chain,
+            asks: probed.asks,
+            failure: probed.failure,
+        })
     }
 }
 
@@ -61,23 +87,37 @@ impl CallPartner for Caller {
     }
 
     async fn probe_tls(&self, at: &HostPort) -> Result<TlsProbe, String> {
+        self.tls(&Target { host: at.host.clone(), port: at.port }, None, |_| Ok(())).await
+    }
+
+    async fn probe_ftp(&self, at: &HostPort) -> Result<FtpProbe, String> {
         let target = Target { host: at.host.clone(), port: at.port };
-        let probed = channel::probe_tls(&target, PROBE_TLS_MAX).await?;
-        let engine = &self.deliverer.engine;
-        let snapshot = engine.snapshot();
-        let clients = snapshot.tls_profiles().filter(|profile| profile.client && profile.enabled);
-        let fits = clients.map(|profile| {
-            (profile.name.clone(), probed.fits(profile, &at.host, protocols::trusted(Arc::clone(engine))))
-        });
-        let profiles = fits.collect();
-        Ok(TlsProbe {
-            versions: probed.versions().iter().map(|v| v.as_str().to_owned()).collect(),
-            suites: probed.suites.iter().map(|(suite, group)| (suite.name.to_owned(), group.clone())).collect(),
-            profiles,
-            chain: probed.chain,
-            asks: probed.asks,
-            failure: probed.failure,
-        })
+        let FtpProbed { greeting, features, auth, begins_tls } = probe_ftp(&target, PROBE_MAX).await?;
+        let explicit = !greeting.is_empty();
+        let begins = |profile: &TlsProfile| match (profile.start.explicit, explicit) {
+            (true, false) => {
+                Err("the server begins with TLS, and the profile with AUTH TLS: ft_sec_option is explicit".to_owned())
+            }
+            (false, true) => {
+                Err("the server waits for AUTH TLS, and the profile for nothing: ft_sec_option is implicit".to_owned())
+            }
+            _ => Ok(()),
+        };
+        let auth_tls = AuthTls { wait: PROBE_MAX };
+        let tls = match (explicit, begins_tls) {
+            (true, false) => None,
+            (true, true) => Some(self.tls(&target, Some(&auth_tls), begins).await?),
+            (false, _) => {
+                let seen = self.tls(&target, None, begins).await?;
+                if seen.versions.is_empty() {
+                    let text =
+                        format!("{target} neither greets as an FTP server nor speaks TLS that we do: {}", seen.failure);
+                    return Err(text);
+                }
+                Some(seen)
+            }
+        };
+        Ok(FtpProbe { greeting, features, auth, tls })
     }
 
     async fn probe(&self, at: &HostPort, profile: &SshProfile) -> Result<Probe, String> {

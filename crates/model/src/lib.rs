@@ -25,6 +25,7 @@ mod snapshot;
 pub mod ssh_algorithms;
 #[cfg(test)]
 mod testing;
+mod tls_offer;
 pub mod tls_suites;
 mod variables;
 mod web_address;
@@ -34,13 +35,13 @@ pub use decision::{Decision, Reason, Refusal, WHY_MAX};
 pub use defaults::{CLIENT_PROFILE, GATEHOUSE_KEY, SERVER_PROFILE, SFTP_IN, SFTP_OUT, default_objects};
 pub use event_types::{EVENT_TYPE_PREFIX, EVENT_TYPES, EventType, event_types};
 pub use field::{Field, FieldKind, NameRule, ObjectDescriptor, Place, descriptor, descriptors};
-pub use gate::{GateMatch, SiteBinding, choose_gate};
+pub use gate::{GateMatch, LoginTls, SiteBinding, choose_gate};
 pub use inbound::{Inbound, Matched, Security, match_inbound};
 pub use kinds::addresses::{AddressPattern, CallingRule, EndpointPattern, HostPort, PortPattern, PortSet};
 pub use kinds::application::{Application, TransferDirections};
 pub use kinds::binding::Binding;
 pub use kinds::certificate::{CertificateEntry, CertificateNotes, CertificateObject};
-pub use kinds::cgate::Cgate;
+pub use kinds::cgate::{Cgate, GateTls};
 pub use kinds::cgate_group::{CgateGroup, Shared};
 pub use kinds::crl::{CrlEntry, CrlObject};
 pub use kinds::decision_rule::{Condition, DecisionRule, Operator, RuleAction};
@@ -69,5 +70,6 @@ pub use object::{
 pub use rights::{DirRights, FileRights, VfdRight, dir_rights, file_rights, within};
 pub use route::{Delivery, ROUTE_DEPTH_MAX, RouteFacts, routes_for};
 pub use snapshot::{Referrer, Snapshot};
+pub use tls_offer::{OfferedVersion, TlsAgreement, TlsMiss, TlsOffer};
 
 pub use web_address::{WebAddress, is_private};

@@ -6,6 +6,7 @@ mod certificates;
 mod config;
 mod crls;
 mod exchange;
+mod explain_tls;
 mod family;
 mod files;
 mod keys;
@@ -56,6 +57,7 @@ pub static OPERATIONS: &[&[Operation]] = &[
     transfers::OPERATIONS,
     files::OPERATIONS,
     observe::OPERATIONS,
+    explain_tls::OPERATIONS,
     status::OPERATIONS,
     support::OPERATIONS,
     alarms::OPERATIONS,

@@ -26,6 +26,25 @@ pub trait CallPartner: Send + Sync {
     /// # Errors
     /// A sentence: nobody answers.
     async fn probe_tls(&self, at: &HostPort) -> Result<TlsProbe, String>;
+
+    /// Calls an FTP server only to see what it is, with its TLS. Nobody logs in.
+    ///
+    /// # Errors
+    /// A sentence: nobody answers, or no FTP server does.
+    async fn probe_ftp(&self, at: &HostPort) -> Result<FtpProbe, String>;
+}
+
+/// What an FTP server is before a login, safe to show.
+#[derive(Clone, Debug, Default)]
+pub struct FtpProbe {
+    /// Its first words; empty if it waits for TLS.
+    pub greeting: String,
+    /// What FEAT told.
+    pub features: Vec<String>,
+    /// How it answered AUTH TLS; empty if it was not asked.
+    pub auth: String,
+    /// Its TLS; none if it begins none.
+    pub tls: Option<TlsProbe>,
 }
 
 /// What a server is in TLS, safe to show.

@@ -57,6 +57,10 @@ impl CallPartner for Server {
     async fn probe_tls(&self, _: &HostPort) -> Result<TlsProbe, String> {
         Err("nobody is there".to_owned())
     }
+
+    async fn probe_ftp(&self, _: &HostPort) -> Result<FtpProbe, String> {
+        Err("not in this test".to_owned())
+    }
 }
 
 #[tokio::test]

@@ -167,7 +167,7 @@ async fn what_is_no_tls_is_refused() {
         };
         let (refused, ()) = tokio::join!(taken.secure(&server, None), sent);
         let refused = refused.map(drop).unwrap_err();
-        assert!(matches!(refused, TlsRefusal::Handshake(_) | TlsRefusal::Timeout { .. }), "{refused}");
+        assert!(matches!(refused, TlsRefusal::Handshake { .. } | TlsRefusal::Timeout { .. }), "{refused}");
     }
     // Who says nothing is not waited for.
     let (taken, called) = ends().await;

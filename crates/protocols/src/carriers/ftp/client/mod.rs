@@ -8,6 +8,7 @@ mod error;
 mod login;
 mod names;
 mod options;
+mod probe;
 mod put;
 mod remote;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use base::Shown;
 pub use login::Caller;
 pub use names::Folder;
 pub use options::ClientOptions;
+pub use probe::{AuthTls, FtpProbed, probe_ftp};
 
 use self::control::Control;
 use super::wire::Argument;
