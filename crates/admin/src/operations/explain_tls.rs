@@ -1,4 +1,4 @@
-//! `gatehouse explain tls`: what would become of a TLS caller, by the functions that decide it, and whom was refused of late.
+//! `gatehouse explain tls`: what would become of a TLS caller, by the functions that decide it, and who was refused of late.
 
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use admin::partner::{CallPartner, Called, HostKey, HostKeyVerdict, Probe, Stage, TlsProbe, questions};
+use admin::partner::{CallPartner, Called, FtpProbe, HostKey, HostKeyVerdict, Probe, Stage, TlsProbe, questions};
 use admin::{Output, execute};
 use async_trait::async_trait;
 use keys::{Fingerprint, KeyAlgorithm, PrivateKey, PublicKey};
