@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use admin::partner::{CallPartner, Called, FtpProbe, HostKey, HostKeyVerdict, Probe, Stage, TlsProbe};
+use admin::partner::{CallPartner, Called, HostKey, HostKeyVerdict, Look, Probe, Stage, TlsProbe};
 use async_trait::async_trait;
 use channel::{BeforeTls, HostKeyChecker, Target, probe_ssh};
 use engine::Engine;
@@ -11,7 +11,7 @@ use engine::admit::{KeyVerdict, judge_host_key};
 use keys::{Fingerprint, PublicKey};
 use model::ssh_algorithms::Class;
 use model::{HostPort, RemoteSite, SshProfile, TlsProfile};
-use protocols::ftp::client::{AuthTls, FtpProbed, probe_ftp};
+use protocols::Looked;
 
 use crate::deliver::{Call, Deliverer};
 
@@ -90,34 +90,23 @@ impl CallPartner for Caller {
         self.tls(&Target { host: at.host.clone(), port: at.port }, None, |_| Ok(())).await
     }
 
-    async fn probe_ftp(&self, at: &HostPort) -> Result<FtpProbe, String> {
+    async fn look(&self, protocol: &str, at: &HostPort) -> Result<Look, String> {
         let target = Target { host: at.host.clone(), port: at.port };
-        let FtpProbed { greeting, features, auth, begins_tls } = probe_ftp(&target, PROBE_MAX).await?;
+        let carrier = protocols::carrier(protocol).ok_or_else(|| format!("{protocol} is not in this version"))?;
+        let Looked { greeting, features, answer, begins_tls } = carrier.look(&target, PROBE_MAX).await?;
         let explicit = !greeting.is_empty();
-        let begins = |profile: &TlsProfile| match (profile.start.explicit, explicit) {
-            (true, false) => {
-                Err("the server begins with TLS, and the profile with AUTH TLS: ft_sec_option is explicit".to_owned())
-            }
-            (false, true) => {
-                Err("the server waits for AUTH TLS, and the profile for nothing: ft_sec_option is implicit".to_owned())
-            }
-            _ => Ok(()),
+        let tls = match explicit {
+            true if !begins_tls => None,
+            true => Some(self.tls(&target, carrier.before_tls(), |profile| begins(profile, true)).await?),
+            false => Some(self.tls(&target, None, |profile| begins(profile, false)).await?),
         };
-        let auth_tls = AuthTls { wait: PROBE_MAX };
-        let tls = match (explicit, begins_tls) {
-            (true, false) => None,
-            (true, true) => Some(self.tls(&target, Some(&auth_tls), begins).await?),
-            (false, _) => {
-                let seen = self.tls(&target, None, begins).await?;
-                if seen.versions.is_empty() {
-                    let text =
-                        format!("{target} neither greets as an FTP server nor speaks TLS that we do: {}", seen.failure);
-                    return Err(text);
-                }
-                Some(seen)
-            }
-        };
-        Ok(FtpProbe { greeting, features, auth, tls })
+        match tls.as_ref().filter(|tls| !explicit && tls.versions.is_empty()) {
+            Some(tls) => Err(format!(
+                "{target} neither greets as a server of {protocol} nor speaks TLS that we do: {}; see what listens there",
+                tls.failure
+            )),
+            None => Ok(Look { greeting, features, answer, tls }),
+        }
     }
 
     async fn probe(&self, at: &HostPort, profile: &SshProfile) -> Result<Probe, String> {
@@ -133,6 +122,16 @@ impl CallPartner for Caller {
             host_key: probed.host_key,
             failure: probed.failure.map(|e| e.to_string()).unwrap_or_default(),
         })
+    }
+}
+
+/// Whether TLS begins by the profile as it does at the server.
+fn begins(profile: &TlsProfile, explicit: bool) -> Result<(), String> {
+    let told = |server: &str, ours: &str| Err(format!("{server}, and ft_sec_option of the profile is {ours}"));
+    match (profile.start.explicit, explicit) {
+        (true, false) => told("the server begins with TLS at once", "explicit"),
+        (false, true) => told("the server waits to be asked for TLS", "implicit"),
+        _ => Ok(()),
     }
 }
 

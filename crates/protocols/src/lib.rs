@@ -7,7 +7,7 @@ pub mod files;
 pub mod outward;
 mod tls;
 
-pub use carriers::{Call, Carrier, Descriptor, Inward, LinkWay, Role, Served, Transport, Unopened, Way};
+pub use carriers::{Call, Carrier, Descriptor, Inward, LinkWay, Looked, Role, Served, Transport, Unopened, Way};
 pub use outward::{CallTls, Outward, SEEN_MAX, Seen};
 pub use tls::{Line, TlsProfiles, trusted};
 

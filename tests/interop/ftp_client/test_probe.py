@@ -25,7 +25,7 @@ def test_servers_with_tls(fresh, tmp_path, kind):
         fresh.run("secadm", "import_cert", "-ctfn", "BRAVO", "-ctff", str(bravo.shown))
         said, code = probe(fresh, bravo.port)
         assert code == 0 and "OUT would do: " in said and "CN=partner" in said, said
-        assert "AT_ONCE would not: the server waits for AUTH TLS" in said, said
+        assert "AT_ONCE would not: the server waits to be asked for TLS" in said, said
         assert "AUTH TLS is answered with 234" in said and "TLSv12" in said, said
         facts = json.loads(fresh.run("probe", "ftp", f"{HOST}:{bravo.port}", "--json").stdout)
         facts = facts.get("facts", facts)

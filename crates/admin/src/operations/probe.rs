@@ -35,7 +35,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         right: Right { resource: Resource::Sites, letter: 'A' },
         effect: Effect::Control,
         params,
-        run: |context, input| Box::pin(probe_ftp(context, input)),
+        run: |context, input| Box::pin(look(context, input, "FTP")),
     },
 ];
 
@@ -97,26 +97,25 @@ async fn probe_tls(context: &Context, input: &Input) -> Result<Output, OpError> 
     Ok(Output::tested(lines, Json::Object(facts), would_do(&probe)))
 }
 
-const FTP_SERVER: &str = "FTP";
-
-async fn probe_ftp(context: &Context, input: &Input) -> Result<Output, OpError> {
-    let at = address_in(input.text("address").ok_or(InputError::Absent("address"))?, FTP_SERVER)?;
+/// What a server of `protocol` shows before a login.
+async fn look(context: &Context, input: &Input, protocol: &str) -> Result<Output, OpError> {
+    let at = address_in(input.text("address").ok_or(InputError::Absent("address"))?, protocol)?;
     let caller = context.caller.as_deref().ok_or_else(|| OpError::Failed("nobody here can call".to_owned()))?;
-    let probe = caller.probe_ftp(&at).await.map_err(OpError::Refused)?;
+    let probe = caller.look(protocol, &at).await.map_err(OpError::Refused)?;
     let mut lines = vec![match probe.greeting.is_empty() {
         true => format!("{at} says nothing in clear, and begins with TLS (implicit)"),
-        false => format!("{at} is an FTP server: {}", probe.greeting),
+        false => format!("{at} is a server of {protocol}: {}", probe.greeting),
     }];
     if !probe.features.is_empty() {
         lines.push(line("features", &probe.features.join(", ")));
     }
-    let begins = match (&probe.tls, probe.auth.is_empty()) {
+    let begins = match (&probe.tls, probe.answer.is_empty()) {
         (Some(_), true) => "implicit: ft_sec_option implicit".to_owned(),
         (Some(tls), false) if tls.versions.is_empty() => {
-            format!("AUTH TLS is answered with {}, and then no TLS that we do: {}", probe.auth, tls.failure)
+            format!("AUTH TLS is answered with {}, and then no TLS that we do: {}", probe.answer, tls.failure)
         }
-        (Some(_), false) => format!("AUTH TLS is answered with {}: ft_sec_option explicit", probe.auth),
-        (None, _) => format!("none: AUTH TLS is answered with {}; login and files would travel in clear", probe.auth),
+        (Some(_), false) => format!("AUTH TLS is answered with {}: ft_sec_option explicit", probe.answer),
+        (None, _) => format!("none: AUTH TLS is answered with {}; login and files would travel in clear", probe.answer),
     };
     lines.push(line("TLS", &begins));
     let mut facts = probe.tls.as_ref().map(tls_facts).unwrap_or_default();
@@ -124,11 +123,11 @@ async fn probe_ftp(context: &Context, input: &Input) -> Result<Output, OpError> 
         lines.push(line("versions", &tls.versions.join(", ")));
         lines.extend(tls_lines(tls));
     }
-    let begins = probe.tls.as_ref().map(|_| if probe.auth.is_empty() { "implicit" } else { "explicit" });
+    let begins = probe.tls.as_ref().map(|_| if probe.answer.is_empty() { "implicit" } else { "explicit" });
     facts.insert("address".to_owned(), json!(at.to_string()));
     facts.insert("greeting".to_owned(), json!(probe.greeting));
     facts.insert("features".to_owned(), json!(probe.features));
-    facts.insert("auth_tls".to_owned(), json!(probe.auth));
+    facts.insert("auth_tls".to_owned(), json!(probe.answer));
     facts.insert("tls_begins".to_owned(), json!(begins));
     Ok(Output::tested(lines, Json::Object(facts), probe.tls.as_ref().is_some_and(would_do)))
 }

@@ -27,22 +27,22 @@ pub trait CallPartner: Send + Sync {
     /// A sentence: nobody answers.
     async fn probe_tls(&self, at: &HostPort) -> Result<TlsProbe, String>;
 
-    /// Calls an FTP server only to see what it is, with its TLS. Nobody logs in.
+    /// Calls a server of `protocol` only to see what it is before a login, with its TLS. Nobody logs in.
     ///
     /// # Errors
-    /// A sentence: nobody answers, or no FTP server does.
-    async fn probe_ftp(&self, at: &HostPort) -> Result<FtpProbe, String>;
+    /// A sentence: nobody answers, or no server of the protocol does.
+    async fn look(&self, protocol: &str, at: &HostPort) -> Result<Look, String>;
 }
 
-/// What an FTP server is before a login, safe to show.
+/// What a server is before a login, safe to show.
 #[derive(Clone, Debug, Default)]
-pub struct FtpProbe {
+pub struct Look {
     /// Its first words; empty if it waits for TLS.
     pub greeting: String,
-    /// What FEAT told.
+    /// What it says that it can do.
     pub features: Vec<String>,
-    /// How it answered AUTH TLS; empty if it was not asked.
-    pub auth: String,
+    /// How it answered when it was asked to begin TLS; empty if it was not asked.
+    pub answer: String,
     /// Its TLS; none if it begins none.
     pub tls: Option<TlsProbe>,
 }

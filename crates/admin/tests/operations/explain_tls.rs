@@ -20,7 +20,10 @@ impl House {
     async fn with_tls(&self) {
         for (name, values) in [
             ("secadm create_cert", &[("certificate_name", "OWN"), ("subject_name", "CN=gw")][..]),
-            ("secadm create_cert", &[("certificate_name", "OLD"), ("subject_name", "CN=old"), ("algorithm", "ECDSA_NISTP256")]),
+            (
+                "secadm create_cert",
+                &[("certificate_name", "OLD"), ("subject_name", "CN=old"), ("algorithm", "ECDSA_NISTP256")],
+            ),
             ("secadm update_cert", &[("certificate_name", "OLD"), ("state", "DISABLED")]),
             ("secadm create_sprof", &[("sprof_name", "IN"), ("type", "SERVER"), ("user_local_certificate", "OWN OLD")]),
             ("secadm create_sprof", &[("sprof_name", "OUT"), ("type", "CLIENT"), ("tls_versions", "TLSv12")]),
@@ -41,7 +44,8 @@ async fn a_profile_is_told_and_an_offer_is_judged() {
     house.with_tls().await;
     let (lines, facts, good) = told(&house.run("explain tls", &[("profile", "IN")]).await.unwrap());
     assert!(good, "{lines}");
-    for part in ["=> TLS profile IN serves, implicit", "TLSv13 TLSv12", "X25519MLKEM768", "OWN (", "TLS_AUT_MANDATORY"] {
+    for part in ["=> TLS profile IN serves, implicit", "TLSv13 TLSv12", "X25519MLKEM768", "OWN (", "TLS_AUT_MANDATORY"]
+    {
         assert!(lines.contains(part), "{part}: {lines}");
     }
     assert!(lines.contains("OLD is passed over: OLD is DISABLED"), "{lines}");

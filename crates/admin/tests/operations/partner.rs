@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use admin::partner::{CallPartner, Called, FtpProbe, HostKey, HostKeyVerdict, Probe, Stage, TlsProbe, questions};
+use admin::partner::{CallPartner, Called, HostKey, HostKeyVerdict, Look, Probe, Stage, TlsProbe, questions};
 use admin::{Output, execute};
 use async_trait::async_trait;
 use keys::{Fingerprint, KeyAlgorithm, PrivateKey, PublicKey};
@@ -58,7 +58,7 @@ impl CallPartner for Server {
         Err("nobody is there".to_owned())
     }
 
-    async fn probe_ftp(&self, _: &HostPort) -> Result<FtpProbe, String> {
+    async fn look(&self, _: &str, _: &HostPort) -> Result<Look, String> {
         Err("not in this test".to_owned())
     }
 }

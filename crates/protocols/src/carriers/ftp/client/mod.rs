@@ -21,7 +21,7 @@ use base::Shown;
 pub use login::Caller;
 pub use names::Folder;
 pub use options::ClientOptions;
-pub use probe::{AuthTls, FtpProbed, probe_ftp};
+pub use probe::{AuthTls, look};
 
 use self::control::Control;
 use super::wire::Argument;

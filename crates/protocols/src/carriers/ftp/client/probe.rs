@@ -8,6 +8,7 @@ use channel::{BeforeTls, Link, Target, call_link};
 
 use super::control::Control;
 use super::names::first_text;
+use crate::carriers::Looked;
 use crate::carriers::ftp::wire::{Argument, Bare, Command, Named, Reply};
 use crate::outward::ClientError;
 
@@ -16,32 +17,22 @@ const FEATURES_MAX: usize = 60;
 /// Characters of a line of the server's that are told.
 const LINE_CHARS_MAX: usize = 120;
 
-/// What a server is before a login, safe to show.
-#[derive(Clone, Debug, Default)]
-pub struct FtpProbed {
-    /// Its first words; empty if it said none: it may wait for TLS.
-    pub greeting: String,
-    /// What FEAT told.
-    pub features: Vec<String>,
-    /// How it answered AUTH TLS.
-    pub auth: String,
-    /// It begins TLS then.
-    pub begins_tls: bool,
-}
+/// The longest wait for a reply when TLS is begun.
+const REPLY_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// Calls a server, listens, asks FEAT and AUTH TLS, and hangs up. No login is sent.
 ///
 /// # Errors
 /// A sentence: nobody answers, or it is no FTP server.
-pub async fn probe_ftp(target: &Target, wait: Duration) -> Result<FtpProbed, String> {
+pub async fn look(target: &Target, wait: Duration) -> Result<Looked, String> {
     let link = call_link(target, wait).await.map_err(|e| e.to_string())?;
     let mut control = Control::new(link, wait);
-    let mut probed = FtpProbed::default();
+    let mut seen = Looked::default();
     match control.last_reply().await {
         Ok(reply) if (220..=229).contains(&reply.code()) => {
-            probed.greeting = lines(&reply).next().unwrap_or_default();
-            if probed.greeting.is_empty() {
-                probed.greeting = reply.code().to_string();
+            seen.greeting = lines(&reply).next().unwrap_or_default();
+            if seen.greeting.is_empty() {
+                seen.greeting = reply.code().to_string();
             }
         }
         Ok(reply) => {
@@ -50,7 +41,7 @@ pub async fn probe_ftp(target: &Target, wait: Duration) -> Result<FtpProbed, Str
                 brief(&reply.to_string(), LINE_CHARS_MAX)
             ));
         }
-        Err(ClientError::Silent { .. }) => return Ok(probed),
+        Err(ClientError::Silent { .. }) => return Ok(seen),
         Err(error) => return Err(format!("{target} does not greet as an FTP server: {error}")),
     }
     let told = |error: ClientError| format!("{target} went away while it was looked at: {error}");
@@ -59,28 +50,25 @@ pub async fn probe_ftp(target: &Target, wait: Duration) -> Result<FtpProbed, Str
         // The first and the last line are only the frame (RFC 2389 section 3.2).
         let all: Vec<String> = lines(&reply).skip(1).collect();
         let inner = all.len().saturating_sub(1);
-        probed.features = all.into_iter().take(inner.min(FEATURES_MAX)).collect();
+        seen.features = all.into_iter().take(inner.min(FEATURES_MAX)).collect();
     }
     let reply = control.ask(&auth_tls()).await.map_err(told)?;
-    probed.begins_tls = reply.code() == 234;
-    probed.auth = brief(&format!("{} {}", reply.code(), Shown(first_text(&reply).as_bytes())), LINE_CHARS_MAX);
-    if !probed.begins_tls {
+    seen.begins_tls = reply.code() == 234;
+    seen.answer = brief(&format!("{} {}", reply.code(), Shown(first_text(&reply).as_bytes())), LINE_CHARS_MAX);
+    if !seen.begins_tls {
         control.quit(&Command::Bare(Bare::Quit)).await;
     }
-    Ok(probed)
+    Ok(seen)
 }
 
-/// Begins TLS on request (RFC 4217 section 4), for [`channel::probe_tls`].
+/// Begins TLS on request (RFC 4217 section 4).
 #[derive(Clone, Copy, Debug)]
-pub struct AuthTls {
-    /// The longest wait for each reply.
-    pub wait: Duration,
-}
+pub struct AuthTls;
 
 #[async_trait]
 impl BeforeTls for AuthTls {
     async fn begin(&self, link: Link) -> Result<Link, String> {
-        let mut control = Control::new(link, self.wait);
+        let mut control = Control::new(link, REPLY_WAIT_MAX);
         control.last_reply().await.map_err(|e| e.to_string())?;
         let reply = control.ask(&auth_tls()).await.map_err(|e| e.to_string())?;
         match reply.code() {
