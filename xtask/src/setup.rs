@@ -156,6 +156,7 @@ const PACKAGES: &[Package] = &[
     Package { name: "openssl", file: "/usr/bin/openssl" },
     Package { name: "gnutls-bin", file: "/usr/bin/certtool" },
     Package { name: "putty-tools", file: "/usr/bin/puttygen" },
+    Package { name: "default-jre-headless", file: "/usr/bin/keytool" },
     // Tokens for private keys and the master key.
     Package { name: "softhsm2", file: "/usr/bin/softhsm2-util" },
     Package { name: "opensc", file: "/usr/bin/pkcs11-tool" },

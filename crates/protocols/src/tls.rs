@@ -27,6 +27,8 @@ pub struct TlsProfiles {
     vault: Arc<Vault>,
     servers: Mutex<HashMap<String, Ready<TlsServer>>>,
     clients: Mutex<HashMap<String, Ready<TlsClient>>>,
+    /// What [`certificates`] gave for a revision of the configuration.
+    certificates: Mutex<Option<(i64, u64)>>,
 }
 
 /// A profile that is ready, and what it was made of.
@@ -40,7 +42,7 @@ impl TlsProfiles {
     /// None is ready yet.
     #[must_use]
     pub fn new(engine: Arc<Engine>, vault: Arc<Vault>) -> Self {
-        Self { engine, vault, servers: Mutex::default(), clients: Mutex::default() }
+        Self { engine, vault, servers: Mutex::default(), clients: Mutex::default(), certificates: Mutex::default() }
     }
 
     /// The profile, ready to serve.
@@ -129,7 +131,7 @@ impl TlsProfiles {
         kept: &Mutex<HashMap<String, Ready<T>>>,
         make: impl FnOnce(Vec<OwnCertificate>, Arc<dyn TrustSource>) -> Result<T, TlsRefusal>,
     ) -> Result<T, TlsRefusal> {
-        let certificates = certificates(&self.engine.snapshot());
+        let certificates = self.certificates();
         let lock = || kept.lock().unwrap_or_else(PoisonError::into_inner);
         let known = lock()
             .get(&profile.name)
@@ -146,6 +148,20 @@ impl TlsProfiles {
         }
         kept.insert(profile.name.clone(), Ready { profile: Arc::clone(profile), certificates, made: made.clone() });
         Ok(made)
+    }
+
+    /// What the certificates are known by, counted once for each revision of the configuration.
+    fn certificates(&self) -> u64 {
+        let snapshot = self.engine.snapshot();
+        let mut known = self.certificates.lock().unwrap_or_else(PoisonError::into_inner);
+        match *known {
+            Some((revision, number)) if revision == snapshot.revision => number,
+            _ => {
+                let number = certificates(&snapshot);
+                *known = Some((snapshot.revision, number));
+                number
+            }
+        }
     }
 
     /// Those of its certificates that can be shown; what is wrong with others is told.
