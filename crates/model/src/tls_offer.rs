@@ -74,7 +74,11 @@ impl TlsOffer {
         self.suites.is_empty() || self.suites.iter().any(|offered| **offered == *suite)
     }
 
-    /// Its suites, so that a position in them can be compared.
+    fn has_suite_of(&self, version: TlsVersion) -> bool {
+        self.suites.is_empty() || self.suites.iter().any(|suite| suite.version == version)
+    }
+
+    /// Where in the partner's order a suite stands.
     fn place(&self, suite: &TlsSuite) -> usize {
         self.suites.iter().position(|offered| **offered == *suite).unwrap_or(usize::MAX)
     }
@@ -87,27 +91,29 @@ impl TlsProfile {
     /// # Errors
     /// What does not fit, and what to change.
     pub fn meets(&self, offer: &TlsOffer, has_key: &dyn Fn(&TlsSuite) -> bool) -> Result<TlsAgreement, TlsMiss> {
-        let common: Vec<TlsVersion> = [TlsVersion::V13, TlsVersion::V12]
+        let both: Vec<TlsVersion> = [TlsVersion::V13, TlsVersion::V12]
             .into_iter()
-            .filter(|v| self.speaks(*v) && offer.has_version(*v))
+            .filter(|version| self.speaks(*version) && offer.has_version(*version))
             .collect();
-        if common.is_empty() {
+        if both.is_empty() {
             return Err(self.no_version(offer));
         }
-        let fits = |suite: &&&'static TlsSuite| common.contains(&suite.version) && offer.has_suite(suite);
+        // The version is chosen first, the suite in it: there is no way back to the older one.
+        let Some(version) = both.iter().copied().find(|version| offer.has_suite_of(*version)) else {
+            return Err(self.no_suite(offer, &both));
+        };
+        let fits = |suite: &&&'static TlsSuite| suite.version == version && offer.has_suite(suite);
         let shared: Vec<&'static TlsSuite> = self.suites.iter().filter(fits).copied().collect();
         if shared.is_empty() {
-            return Err(self.no_suite(offer, &common));
+            return Err(self.no_suite(offer, &[version]));
         }
         let usable = || shared.iter().copied().filter(|suite| has_key(suite));
-        // The highest version that both have a suite for; in it our order or the partner's.
         let rank = |suite: &&'static TlsSuite| {
             let ours = shared.iter().position(|other| other == suite);
-            let place = if self.server_order || offer.suites.is_empty() { ours } else { Some(offer.place(suite)) };
-            (std::cmp::Reverse(suite.version), place)
+            if self.server_order || offer.suites.is_empty() { ours } else { Some(offer.place(suite)) }
         };
         match usable().min_by_key(rank) {
-            Some(suite) => Ok(TlsAgreement { version: suite.version, suite }),
+            Some(suite) => Ok(TlsAgreement { version, suite }),
             None => Err(self.no_key(&shared)),
         }
     }
