@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use base::Secret;
-use channel::{Link, Pipe, Ticket, TlsServer};
+use channel::{BeforeTls, Link, Pipe, Target, Ticket, TlsServer};
 use engine::admit::AuthSession;
 use engine::{Admitted, Engine, TransferError};
 use model::{Listener, RemoteSite};
