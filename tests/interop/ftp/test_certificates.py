@@ -121,13 +121,13 @@ def test_a_certificate_in_place_of_the_password(gateway, identities):
     unfit = refused(gateway, "session_unfit")
     assert any("CN=mallory" in line and "only CAROL is accepted" in line for line in unfit), unfit
     # Disabled, it opens nothing any more (TLS-44).
-    gateway.run("secadm", "update_cert", "-ctfn", "CAROL", "-state", "DISABLED")
+    gateway.run("secadm", "update_cert", "-ctfn", "CAROL", "-status", "D")
     with pytest.raises((ftplib.Error, OSError, EOFError)):
         with connect(gateway, identities, "carol") as ftp:
             assert not ftp.sendcmd("USER carol").startswith("232")
             raise EOFError
     command = [need("curl"), "--silent", "--show-error", "--cacert", str(gateway.certificate()), "--ssl-reqd"]
-    gateway.run("secadm", "update_cert", "-ctfn", "CAROL", "-state", "ENABLED")
+    gateway.run("secadm", "update_cert", "-ctfn", "CAROL", "-status", "E")
     command += ["--cert", str(identities / "carol.pem"), "--key", str(identities / "carol.key"), "--user", "carol:"]
     done = subprocess.run(
         [*command, "--upload-file", str(identities / "ca.pem"), f"ftp://{HOST}:{gateway.ftp_port('explicit')}/curl.pem"],

@@ -24,7 +24,7 @@ impl House {
                 "secadm create_cert",
                 &[("certificate_name", "OLD"), ("subject_name", "CN=old"), ("algorithm", "ECDSA_NISTP256")],
             ),
-            ("secadm update_cert", &[("certificate_name", "OLD"), ("state", "DISABLED")]),
+            ("secadm update_cert", &[("certificate_name", "OLD"), ("status", "D")]),
             ("secadm create_sprof", &[("sprof_name", "IN"), ("type", "SERVER"), ("user_local_certificate", "OWN OLD")]),
             ("secadm create_sprof", &[("sprof_name", "OUT"), ("type", "CLIENT"), ("tls_versions", "TLSv12")]),
             (

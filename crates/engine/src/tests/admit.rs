@@ -8,8 +8,9 @@ use keys::{KeyAlgorithm, PasswordHash, PrivateKey, PublicKey};
 use model::{Body, Inbound, Kind, LoginTls, ObjectState, RemoteSite, SshProfile, Value};
 
 use super::house::{House, Written, actor};
+use super::made::{make, wanted};
 use crate::Event;
-use crate::admit::{AuthAnswer, AuthSession, LoginLine, LoginRules, MethodsLeft, Unfit};
+use crate::admit::{AuthAnswer, AuthSession, LoginLine, LoginRules, MethodsLeft, TlsPlace, Unfit, tls_refused};
 
 const BOTH_WAYS: &[(&str, &str)] = &[("type", "SERVER"), ("remote_key_import", "Y")];
 const STAGE: &[Written<'static>] = &[
@@ -380,7 +381,7 @@ impl LoginLine for OverTls {
 
 const FTP_STAGE: &[Written<'static>] = &[
     (Kind::CgateGroup, "FTP_PARTNERS", &[("sap", "*"), ("protocol", "FTP")]),
-    (Kind::RemoteSite, "carol", &[("protocol", "FTP"), ("remote_subject_cert_alias", "CAROL")]),
+    (Kind::RemoteSite, "carol", &[("protocol", "FTP")]),
     (
         Kind::Cgate,
         "CAROL",
@@ -410,10 +411,39 @@ async fn over_tls(house: &House, certificate: Option<&'static str>) -> AuthSessi
     session
 }
 
+/// Gives the site a certificate that is its own.
+async fn attach_certificate(house: &House, site: &str) {
+    let shown = make(wanted("carol"), None);
+    let place = TlsPlace::Caller { profile: "IN", peer: "192.0.2.7".parse().unwrap() };
+    tls_refused(&house.engine, place, "unknown".to_owned(), Some((&shown.certificate, &[]))).await;
+    let name = house.engine.snapshot().certificates().next().unwrap().name.clone();
+    house.set_state(Kind::Certificate, &name, ObjectState::Enabled).await;
+    let object = house.engine.db.objects().find(Kind::RemoteSite, site).await.unwrap().unwrap();
+    let mut body = object.body.clone();
+    body.insert("remote_subject_cert_alias".to_owned(), Value::Text(name));
+    let change = Change {
+        kind: Kind::RemoteSite,
+        name: site.to_owned(),
+        new_name: None,
+        group: object.group.clone(),
+        state: object.state,
+        body,
+        secrets: Vec::new(),
+        references: Vec::new(),
+        expected_revision: None,
+        credential: None,
+    };
+    house.engine.db.objects().update(change, &actor()).await.unwrap();
+    house.engine.reload().await.unwrap();
+}
+
 #[tokio::test] // decision 0030
 async fn a_certificate_lets_in_whom_gate_and_site_name() {
     let house = House::with(FTP_STAGE).await;
     change(&house, "DAVE", |_| {}).await;
+    let session = over_tls(&house, Some("CAROL")).await;
+    assert_eq!(word(&session.certificate(b"carol").await), "no", "the site does not say which one");
+    attach_certificate(&house, "carol").await;
     let guess = Secret::new("correct horse".to_owned());
     for (login, certificate, by_certificate, by_password) in [
         (&b"carol"[..], Some("CAROL"), "in", "in"),
