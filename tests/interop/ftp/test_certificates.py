@@ -179,7 +179,7 @@ def test_a_refused_handshake_is_told_and_explained(gateway, identities):
     assert facts["handshakes_refused"][0]["times"] == 2 and facts["handshakes_refused"][0]["peer"] == HOST
     assert "CA" in facts["trusts"] and facts["certificates"][0]["certificate"] == "GATEWAY"
     status = json.loads(gateway.run("status", "--json", check=False).stdout)
-    assert status.get("facts", status)["handshakes_refused"] in (0, 2), status
+    assert status.get("facts", status)["handshakes_refused"] <= 2, status
     with socket.create_connection((HOST, gateway.ftp_port("explicit")), timeout=30) as stream:
         # No TLS at all behind AUTH TLS.
         assert stream.recv(100).startswith(b"220")

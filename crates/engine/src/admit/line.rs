@@ -7,7 +7,7 @@ pub trait LoginLine: Send + Sync {
     /// Its TLS; none in clear.
     fn tls(&self) -> Option<LoginTls>;
 
-    /// The partner's certificate, by its name here if it has one.
+    /// The name of the partner's certificate in the store, if it is there.
     fn certificate(&self) -> Option<String>;
 
     /// Whether it is as the site asks for (TLS-27, TLS-44). Gives the profile of the site, if it was negotiated by another

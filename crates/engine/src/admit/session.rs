@@ -96,6 +96,7 @@ struct State {
     login: Option<String>,
     candidate: Option<Arc<Candidate>>,
     key: Option<String>,
+    certificate: Option<String>,
     password: bool,
     failed: bool,
     unknown: Vec<(PublicKey, bool)>,
@@ -138,10 +139,10 @@ impl AuthSession {
     pub async fn certificate(&self, login: &[u8]) -> AuthAnswer {
         let mut state = self.state.lock().await;
         let may = self.rules.certificate && self.take_login(&mut state, login).await;
-        let shown = state.line.as_ref().and_then(|line| line.certificate());
-        match (&state.candidate, shown) {
-            (Some(candidate), Some(shown)) if may && candidate.by_certificate => {
-                state.key = Some(shown);
+        let line = state.line.clone().filter(|line| line.tls().is_some_and(|tls| tls.client_authenticated));
+        match (&state.candidate, line) {
+            (Some(candidate), Some(line)) if may && candidate.by_certificate => {
+                state.certificate = line.certificate();
                 self.advance(&mut state).await
             }
             _ => AuthAnswer::Reject(self.left(&state)),
@@ -323,6 +324,7 @@ impl AuthSession {
             peer: self.inbound.peer,
             local: self.inbound.local,
             key: None,
+            certificate: None,
             root_dir: gate.root_dir,
             home_dir: gate.home_dir,
             rights: gate.rights,
@@ -372,11 +374,15 @@ impl AuthSession {
             Ok(other) => other,
             Err(unfit) => {
                 self.unfit(&candidate.admitted, &unfit);
-                state.key = None;
+                state.certificate = None;
                 return AuthAnswer::Reject(self.left(state));
             }
         };
-        let admitted = Arc::new(Admitted { key: state.key.clone(), ..candidate.admitted.clone() });
+        let admitted = Arc::new(Admitted {
+            key: state.key.clone(),
+            certificate: state.certificate.clone(),
+            ..candidate.admitted.clone()
+        });
         let facts = crate::hooks::facts(&admitted, "", "");
         if let Err(refusal) = self.engine.ask_hooks("LOGIN", &facts, &admitted).await {
             self.refused(state, 0, refusal.text);

@@ -458,7 +458,7 @@ async fn a_certificate_lets_in_whom_gate_and_site_name() {
         let answer = session.certificate(login).await;
         assert_eq!(word(&answer), by_certificate, "{login:?} {certificate:?}");
         if let AuthAnswer::Accept(who) = answer {
-            assert_eq!((who.gate.as_str(), who.key.as_deref()), ("CAROL", Some("CAROL")));
+            assert_eq!((who.gate.as_str(), who.certificate.as_deref()), ("CAROL", Some("CAROL")));
             continue;
         }
         assert_eq!(word(&session.password(login, &guess).await), by_password, "{login:?} {certificate:?}");

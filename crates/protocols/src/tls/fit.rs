@@ -40,9 +40,7 @@ impl LoginLine for Line {
     }
 
     fn certificate(&self) -> Option<String> {
-        let peer = self.session()?.peer()?;
-        let subject = || peer.path().steps().first().map(|step| step.certificate.subject().to_string());
-        peer.alias().map(str::to_owned).or_else(subject)
+        self.session()?.peer()?.alias().map(str::to_owned)
     }
 
     /// What the site's incoming profile asks for (TLS-27, TLS-28), and its certificate filter (TLS-44). Neither is asked
