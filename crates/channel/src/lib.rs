@@ -29,8 +29,8 @@ pub use ssh::probe::{Offered, Probed, probe_ssh};
 pub use ssh::report::{Negotiated, SessionReport};
 pub use ssh::server::{Answer, Authenticator, ChannelService, Limits, Methods, ServerParams, serve_ssh};
 pub use tls::{
-    OwnCertificate, ShownChain, TlsClient, TlsError, TlsProbed, TlsRefusal, TlsServer, TlsSession, TrustSource,
-    path_mode, probe_tls, templates,
+    BeforeTls, OwnCertificate, ShownChain, TlsClient, TlsError, TlsProbed, TlsRefusal, TlsServer, TlsSession,
+    TrustSource, path_mode, probe_tls, templates,
 };
 pub use tunnel::{Tunnel, TunnelKind};
 pub use web::{WebAnswer, WebDoor, WebError, WebLine};

@@ -134,10 +134,13 @@ impl Link {
         ended.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 
-    fn into_clear(self) -> Result<(TcpStream, SocketAddr, SocketAddr), TlsRefusal> {
+    pub(crate) fn into_clear(self) -> Result<(TcpStream, SocketAddr, SocketAddr), TlsRefusal> {
         match self.stream {
             Stream::Clear(stream) => Ok((stream, self.local, self.peer)),
-            Stream::Secure(_) => Err(TlsRefusal::Handshake("the connection has TLS already".to_owned())),
+            Stream::Secure(_) => Err(TlsRefusal::Handshake {
+                text: "the connection has TLS already".to_owned(),
+                fix: "this is a fault of the program: report it".to_owned(),
+            }),
         }
     }
 

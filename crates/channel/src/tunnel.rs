@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(asked(without, b"HTTP/1.0 204\r\n\r\n", asks(None, "2001:db8::1")).await.unwrap(), b"220");
         for (answer, wanted) in [
             (b"HTTP/1.1 407 Who?\r\n\r\n" as &[u8], "user name and password"),
-            (b"HTTP/1.1 503 no \x1b[31m\r\n\r\n", "with HTTP/1.1 503 no \\x1b[31m"),
+            (b"HTTP/1.1 503 no \x1b[31m\r\n\r\n", "with HTTP/1.1 503 no \\u{1b}[31m"),
             (b"\r\n\r\n", "does not speak HTTP"),
             (b"SSH-2.0", "did not answer CONNECT"),
         ] {

@@ -153,6 +153,7 @@ pub struct Engine {
     pub(crate) node: Arc<Node>,
     pub(crate) clock_seen: crate::clock::Seen,
     pub(crate) alarms: Mutex<crate::admit::Told>,
+    pub(crate) refusals: Mutex<crate::admit::Refusals>,
     pub(crate) pictured: crate::certificates::Pictured,
     pub(crate) logins: Mutex<crate::admit::Noted>,
     /// Held while an upload that has a limit is committed, so that no two of them take the same room.
@@ -210,6 +211,7 @@ impl Engine {
             downloads: Mutex::default(),
             running: Mutex::default(),
             alarms: Mutex::default(),
+            refusals: Mutex::default(),
             pictured: Mutex::default(),
             logins: Mutex::default(),
             settling: Settling::default(),

@@ -49,6 +49,12 @@ pub enum Event {
     LoggedIn { gate: String, site: String, login: String, peer: IpAddr },
     /// A login was refused.
     LoginRefused { login: String, peer: IpAddr, text: String },
+    /// A TLS handshake was refused: of a caller, or with a site that we called.
+    TlsRefused { profile: String, site: Option<String>, peer: Option<IpAddr>, text: String },
+    /// A partner has proved who it is, by a session that is not as its site asks for (events 051, 052; 0: certificate filter).
+    SessionUnfit { code: u16, site: String, login: String, peer: IpAddr, text: String },
+    /// A partner's session fits the TLS profile of its site, and was negotiated by another one (event 055).
+    OtherProfile { site: String, profile: String, of_site: String },
     /// A gate blocks a login for a while.
     LoginBlocked { login: String, peer: IpAddr, seconds: u64 },
     /// An unknown key was stored in quarantine.
@@ -85,6 +91,9 @@ impl Event {
             Self::SiteSwitched { .. } => "site_switched",
             Self::LoggedIn { .. } => "logged_in",
             Self::LoginRefused { .. } => "login_refused",
+            Self::TlsRefused { .. } => "tls_refused",
+            Self::SessionUnfit { .. } => "session_unfit",
+            Self::OtherProfile { .. } => "other_profile",
             Self::LoginBlocked { .. } => "login_blocked",
             Self::Captured { .. } => "captured",
             Self::CaptureAlarm { .. } => "capture_alarm",
@@ -119,6 +128,9 @@ impl Event {
             Self::SiteFailed { .. } | Self::SiteSwitched { .. } => self.log_site(),
             Self::LoggedIn { .. }
             | Self::LoginRefused { .. }
+            | Self::TlsRefused { .. }
+            | Self::SessionUnfit { .. }
+            | Self::OtherProfile { .. }
             | Self::LoginBlocked { .. }
             | Self::Captured { .. }
             | Self::CaptureAlarm { .. }
@@ -178,6 +190,15 @@ impl Event {
             }
             Self::LoginRefused { login, peer, text } => {
                 tracing::warn!(target: TARGET, event, login = %shown(login), %peer, text);
+            }
+            Self::TlsRefused { profile, site, peer, text } => {
+                tracing::warn!(target: TARGET, event, %profile, site, ?peer, text);
+            }
+            Self::SessionUnfit { code, site, login, peer, text } => {
+                tracing::warn!(target: TARGET, event, code = %numbered(*code), site = %shown(site), login = %shown(login), %peer, text);
+            }
+            Self::OtherProfile { site, profile, of_site } => {
+                tracing::info!(target: TARGET, event, code = "055", site = %shown(site), %profile, %of_site);
             }
             Self::LoginBlocked { login, peer, seconds } => {
                 tracing::warn!(target: TARGET, event, login = %shown(login), %peer, seconds);
@@ -240,6 +261,11 @@ impl Events {
     pub fn listen(&self) -> broadcast::Receiver<Arc<Event>> {
         self.sender.subscribe()
     }
+}
+
+/// A documented number, as documented.
+fn numbered(code: u16) -> String {
+    if code == 0 { String::new() } else { format!("{code:03}") }
 }
 
 fn shown(text: &str) -> Shown<'_> {

@@ -281,7 +281,7 @@ async fn call(
 ) {
     let inbound = Inbound::new(accepted.local, accepted.peer);
     let protocol = carrier.descriptor().name;
-    let login = AuthSession::new(Arc::clone(&door.engine), inbound, protocol, LoginRules::password());
+    let login = AuthSession::new(Arc::clone(&door.engine), inbound, protocol, LoginRules::password_or_certificate());
     let (link, ticket) = Link::accepted(accepted);
     let call = Call {
         link,

@@ -3,14 +3,15 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use admin::partner::{CallPartner, Called, HostKey, HostKeyVerdict, Probe, Stage, TlsProbe};
+use admin::partner::{CallPartner, Called, HostKey, HostKeyVerdict, Look, Probe, Stage, TlsProbe};
 use async_trait::async_trait;
-use channel::{HostKeyChecker, Target, probe_ssh};
+use channel::{BeforeTls, HostKeyChecker, Target, probe_ssh};
 use engine::Engine;
 use engine::admit::{KeyVerdict, judge_host_key};
 use keys::{Fingerprint, PublicKey};
 use model::ssh_algorithms::Class;
-use model::{HostPort, RemoteSite, SshProfile};
+use model::{HostPort, RemoteSite, SshProfile, TlsProfile};
+use protocols::Looked;
 
 use crate::deliver::{Call, Deliverer};
 
@@ -28,6 +29,31 @@ pub(crate) struct Caller {
 impl Caller {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
         Self { deliverer: Deliverer::new(engine, Arc::default()) }
+    }
+
+    /// What a server is in TLS, begun so, and which CLIENT profiles would do, as far as TLS and `fits` go.
+    async fn tls(
+        &self,
+        target: &Target,
+        before: Option<&dyn BeforeTls>,
+        fits: impl Fn(&TlsProfile) -> Result<(), String> + Send,
+    ) -> Result<TlsProbe, String> {
+        let probed = channel::probe_tls(target, PROBE_TLS_MAX, before).await?;
+        let engine = &self.deliverer.engine;
+        let snapshot = engine.snapshot();
+        let clients = snapshot.tls_profiles().filter(|profile| profile.client && profile.enabled);
+        let judged = clients.map(|profile| {
+            let trust = protocols::trusted(Arc::clone(engine));
+            (profile.name.clone(), fits(profile).and_then(|()| probed.fits(profile, &target.host, trust)))
+        });
+        Ok(TlsProbe {
+            profiles: judged.collect(),
+            versions: probed.versions().iter().map(|v| v.as_str().to_owned()).collect(),
+            suites: probed.suites.iter().map(|(suite, group)| (suite.name.to_owned(), group.clone())).collect(),
+            chain: probed.chain,
+            asks: probed.asks,
+            failure: probed.failure,
+        })
     }
 }
 
@@ -61,23 +87,26 @@ impl CallPartner for Caller {
     }
 
     async fn probe_tls(&self, at: &HostPort) -> Result<TlsProbe, String> {
+        self.tls(&Target::new(at.host.clone(), at.port), None, |_| Ok(())).await
+    }
+
+    async fn look(&self, protocol: &str, at: &HostPort) -> Result<Look, String> {
         let target = Target::new(at.host.clone(), at.port);
-        let probed = channel::probe_tls(&target, PROBE_TLS_MAX).await?;
-        let engine = &self.deliverer.engine;
-        let snapshot = engine.snapshot();
-        let clients = snapshot.tls_profiles().filter(|profile| profile.client && profile.enabled);
-        let fits = clients.map(|profile| {
-            (profile.name.clone(), probed.fits(profile, &at.host, protocols::trusted(Arc::clone(engine))))
-        });
-        let profiles = fits.collect();
-        Ok(TlsProbe {
-            versions: probed.versions().iter().map(|v| v.as_str().to_owned()).collect(),
-            suites: probed.suites.iter().map(|(suite, group)| (suite.name.to_owned(), group.clone())).collect(),
-            profiles,
-            chain: probed.chain,
-            asks: probed.asks,
-            failure: probed.failure,
-        })
+        let carrier = protocols::carrier(protocol).ok_or_else(|| format!("{protocol} is not in this version"))?;
+        let Looked { greeting, features, answer, begins_tls } = carrier.look(&target, PROBE_MAX).await?;
+        let explicit = !greeting.is_empty();
+        let tls = match explicit {
+            true if !begins_tls => None,
+            true => Some(self.tls(&target, carrier.before_tls(), |profile| begins(profile, true)).await?),
+            false => Some(self.tls(&target, None, |profile| begins(profile, false)).await?),
+        };
+        match tls.as_ref().filter(|tls| !explicit && tls.versions.is_empty()) {
+            Some(tls) => Err(format!(
+                "{target} neither greets as a server of {protocol} nor speaks TLS that we do: {}; see what listens there",
+                tls.failure
+            )),
+            None => Ok(Look { greeting, features, answer, tls }),
+        }
     }
 
     async fn probe(&self, at: &HostPort, profile: &SshProfile) -> Result<Probe, String> {
@@ -93,6 +122,16 @@ impl CallPartner for Caller {
             host_key: probed.host_key,
             failure: probed.failure.map(|e| e.to_string()).unwrap_or_default(),
         })
+    }
+}
+
+/// Whether TLS begins by the profile as it does at the server.
+fn begins(profile: &TlsProfile, explicit: bool) -> Result<(), String> {
+    let told = |server: &str, ours: &str| Err(format!("{server}, and ft_sec_option of the profile is {ours}"));
+    match (profile.start.explicit, explicit) {
+        (true, false) => told("the server begins with TLS at once", "explicit"),
+        (false, true) => told("the server waits to be asked for TLS", "implicit"),
+        _ => Ok(()),
     }
 }
 

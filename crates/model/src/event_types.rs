@@ -49,6 +49,8 @@ pub const EVENT_TYPES: &[EventType] = &[
     other("site.switched", "a site was started or stopped"),
     other("login.accepted", "a partner is in"),
     other("login.refused", "a login was refused"),
+    other("tls.refused", "a TLS handshake was refused"),
+    other("tls.unfit", "a partner's TLS session is not as its site asks for"),
     other("login.blocked", "a login is blocked for a while"),
     other("key.captured", "an unknown key was stored in quarantine"),
     other("key.changed", "a known partner shows another key than its own"),

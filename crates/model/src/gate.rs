@@ -1,8 +1,12 @@
 //! Which gate a login comes through, and which site it is (objects.md section 7.2).
 
+mod secure;
+
 use std::sync::Arc;
 
 use base::{Alias, Shown};
+
+pub use self::secure::LoginTls;
 
 use crate::decision::{Decision, Refusal, Why};
 use crate::group_chain::Chain;
@@ -38,6 +42,8 @@ pub struct GateMatch<'a> {
     pub key_group: Option<String>,
     /// Whether the gate has a password stored.
     pub has_password: bool,
+    /// The certificate that the site names stands for the password.
+    pub by_certificate: bool,
     /// Largest upload in octets.
     pub max_upload_octets: Option<u64>,
     /// Quiet seconds before an uploaded file is routed.
@@ -82,11 +88,18 @@ impl SiteBinding {
 /// Longest login, in characters.
 const LOGIN_LEN_MAX: usize = 63;
 
-/// The gate and site of a login, or why there is none. The peer learns none of it; the log and `explain` do.
+/// The gate and site of a login by a connection with this TLS, or why there is none. The peer learns none of it; the log and
+/// `explain` do.
 #[must_use]
-pub fn choose_gate<'a>(inbound: &Inbound, protocol: &str, login: &str, s: &'a Snapshot) -> Decision<GateMatch<'a>> {
+pub fn choose_gate<'a>(
+    inbound: &Inbound,
+    protocol: &str,
+    tls: Option<&LoginTls>,
+    login: &str,
+    s: &'a Snapshot,
+) -> Decision<GateMatch<'a>> {
     let mut why = Why::default();
-    let call = Call { inbound, protocol, login };
+    let call = Call { inbound, protocol, tls, login };
     let result = call.admit(s, &mut why);
     why.decide(result)
 }
@@ -95,6 +108,7 @@ pub fn choose_gate<'a>(inbound: &Inbound, protocol: &str, login: &str, s: &'a Sn
 struct Call<'c> {
     inbound: &'c Inbound,
     protocol: &'c str,
+    tls: Option<&'c LoginTls>,
     login: &'c str,
 }
 
@@ -105,6 +119,7 @@ impl Call<'_> {
         let (gate, chain) = self.gate(&groups, s, why)?;
         self.check_gate(gate, chain, why)?;
         let site = self.site(gate, chain, s, why)?;
+        secure::names_certificate(gate, &site, why)?;
         self.merge(gate, chain, site)
     }
 
@@ -221,7 +236,7 @@ impl Call<'_> {
         let lists = chain.groups.iter().map(|g| (format!("CGATE_GROUP {}", g.name), &g.shared.calling));
         let lists: Vec<_> = lists.chain([(format!("CGATE {name}"), &gate.shared.calling)]).collect();
         match calling(&lists, self.inbound, why) {
-            true => Ok(()),
+            true => secure::check(gate, self.tls, why),
             false => {
                 let text = format!("{} may not call by gate {name}", self.inbound.peer.ip());
                 Err(Refusal::new(0, text, format!("add {}:A to a calling_addr list", self.inbound.peer.ip())))
@@ -314,6 +329,7 @@ impl Call<'_> {
             groups: chain.groups.iter().collect(),
             login: self.login.to_owned(),
             has_password: gate.has_password,
+            by_certificate: gate.tls.certificate_login,
             max_upload_octets: [gate_max, site.site().max_upload_octets].into_iter().flatten().min(),
             settle_s: gate.settle_s,
             route_remote_agent: gate

@@ -7,9 +7,11 @@ pub mod files;
 pub mod outward;
 mod tls;
 
-pub use carriers::{Call, Carrier, Descriptor, Inward, LinkWay, ProxyLogin, Role, Served, Transport, Unopened, Way};
+pub use carriers::{
+    Call, Carrier, Descriptor, Inward, LinkWay, Looked, ProxyLogin, Role, Served, Transport, Unopened, Way,
+};
 pub use outward::{CallTls, Outward, SEEN_MAX, Seen};
-pub use tls::{TlsProfiles, session_fits_site, trusted};
+pub use tls::{Line, TlsProfiles, trusted};
 
 /// FTP itself, for those who are an FTP client or server beside the gateway's own paths.
 pub use carriers::ftp;

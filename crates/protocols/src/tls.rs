@@ -1,17 +1,22 @@
 //! TLS profiles made ready for use, what a site asks of its partner's session, and what becomes of those that are refused.
 //! Shared by every protocol that runs over TLS.
 
+mod fit;
+
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use base::UtcMicros;
-use channel::{Link, OwnCertificate, TlsClient, TlsRefusal, TlsServer, TlsSession, TrustSource, path_mode, templates};
+use channel::{Link, OwnCertificate, TlsClient, TlsRefusal, TlsServer, TlsSession, TrustSource, path_mode};
 use engine::Engine;
-use engine::admit::{TlsPlace, Vault, tls_other_certificate, tls_refused};
-use keys::verify::{TrustStore, Verified};
+use engine::admit::{TlsPlace, Unfit, Vault, tls_refused};
+use keys::verify::TrustStore;
 use model::{RemoteSite, Snapshot, TlsProfile};
+
+pub use self::fit::Line;
+use self::fit::filter;
 
 /// Profiles that are made ready at a time, for each side; beyond, all are made anew.
 const READY_MAX: usize = 1000;
@@ -85,7 +90,10 @@ impl TlsProfiles {
     ) -> Result<Link, TlsRefusal> {
         let called = link.call_secure(client, host, data_of).await.and_then(|link| {
             let fits = filter(&self.engine, site, link.tls().and_then(TlsSession::peer));
-            fits.map(|()| link).map_err(|text| TlsRefusal::Certificate { text, shown: None, keep: false })
+            fits.map(|()| link).map_err(|unfit| {
+                let Unfit { text, fix, .. } = unfit;
+                TlsRefusal::Certificate { text, fix, shown: None, keep: false }
+            })
         });
         if let Err(refusal) = &called {
             self.refused(TlsPlace::Site(site), refusal).await;
@@ -199,88 +207,6 @@ fn certificates(snapshot: &Snapshot) -> u64 {
         (&certificate.name, certificate.fingerprint, certificate.state.as_str(), certificate.private).hash(&mut hasher);
     }
     hasher.finish()
-}
-
-/// Whether a partner's session fits its site, after the login: what the site's incoming profile asks for (TLS-27, TLS-28),
-/// and its certificate filter (TLS-44). Without TLS there is no session, and neither is asked for unless the site has a
-/// filter.
-///
-/// # Errors
-/// What does not fit, for the log; the session is to be ended.
-pub fn session_fits_site(engine: &Engine, site: &RemoteSite, session: Option<&TlsSession>) -> Result<(), String> {
-    let peer = session.and_then(TlsSession::peer);
-    filter(engine, site, peer)?;
-    let Some(name) = &site.tls.incoming else { return Ok(()) };
-    let snapshot = engine.snapshot();
-    let Some(session) = session else {
-        return Err(format!(
-            "site {} has the TLS profile {name} (tls_sprof_in), and the session is in clear",
-            site.name
-        ));
-    };
-    let Some(profile) = snapshot.tls_profile(name.as_str()) else {
-        return Err(absent(&snapshot, site, ("tls_sprof_in", name.as_str())).to_string());
-    };
-    let mismatches = profile.mismatches(&session.negotiated());
-    if !mismatches.is_empty() {
-        let listed: Vec<String> = mismatches.into_iter().map(|(code, text)| format!("{text} ({code})")).collect();
-        return Err(format!(
-            "the session ({session}) does not fit profile {name} of site {} (event 051): {}",
-            site.name,
-            listed.join("; ")
-        ));
-    }
-    if let Some(peer) = peer {
-        let fits = templates(&profile.trust).check(peer.path(), &engine.trust_store());
-        fits.map_err(|refusal| format!("profile {name} of site {} (event 052): {refusal}", site.name))?;
-    }
-    if session.profile() != profile.name {
-        // Event 055
-        tracing::debug!(site = %site.name, profile = session.profile(), of_site = %profile.name, "the session fits the site's profile, too");
-    }
-    Ok(())
-}
-
-/// The certificate filter of a site: it can only restrict (OBJ-13).
-fn filter(engine: &Engine, site: &RemoteSite, peer: Option<&Verified>) -> Result<(), String> {
-    let filter = &site.tls;
-    if !filter.has_filter() {
-        return Ok(());
-    }
-    let Some((peer, end)) = peer.and_then(|p| Some((p, &p.path().steps().first()?.certificate))) else {
-        return Err(format!("site {} asks for a certificate of the partner, and it has shown none", site.name));
-    };
-    let store = engine.trust_store();
-    let refused = |text: String| Err(format!("the certificate filter of site {}: {text}", site.name));
-    if let Some(alias) = &filter.subject {
-        let named = store.by_alias(alias.as_str());
-        if named.is_none_or(|named| named.certificate != *end) {
-            let text = format!("the partner shows the certificate of {}, only {alias} is accepted", end.subject());
-            tls_other_certificate(engine, &site.name, end, text.clone());
-            return refused(text);
-        }
-        if named.is_none_or(|named| !named.state.is_enabled()) {
-            return refused(format!("{alias} is not enabled"));
-        }
-    }
-    if let Some(alias) = &filter.issuer {
-        // Who signs itself has certified itself.
-        let issuer = peer.path().steps().get(1).map_or(end, |step| &step.certificate);
-        let named = store.by_alias(alias.as_str()).filter(|named| named.state.is_enabled());
-        if named.is_none_or(|named| named.certificate != *issuer) {
-            return refused(format!("the partner's certificate is certified by {}, not by {alias}", issuer.subject()));
-        }
-    }
-    let fits = |pattern: &Option<base::Pattern>, text: String| {
-        pattern.as_ref().is_none_or(|pattern| pattern.matches(&text, base::QuestionMark::One))
-    };
-    if !fits(&filter.subject_pattern, end.subject().to_string()) {
-        return refused(format!("the subject {} does not fit", end.subject()));
-    }
-    if !fits(&filter.issuer_pattern, end.issuer().to_string()) {
-        return refused(format!("the issuer {} does not fit", end.issuer()));
-    }
-    Ok(())
 }
 
 fn absent(snapshot: &Snapshot, site: &RemoteSite, (field, name): (&str, &str)) -> TlsRefusal {

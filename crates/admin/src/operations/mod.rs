@@ -6,6 +6,7 @@ mod certificates;
 mod config;
 mod crls;
 mod exchange;
+mod explain_tls;
 mod family;
 mod files;
 mod keys;
@@ -57,6 +58,7 @@ pub static OPERATIONS: &[&[Operation]] = &[
     transfers::OPERATIONS,
     files::OPERATIONS,
     observe::OPERATIONS,
+    explain_tls::OPERATIONS,
     status::OPERATIONS,
     support::OPERATIONS,
     alarms::OPERATIONS,

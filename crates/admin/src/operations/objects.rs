@@ -100,7 +100,10 @@ pub(super) async fn update(context: &Context, input: &Input, kind: Kind) -> Resu
 pub(super) async fn save_changed(context: &Context, object: Object, input: &Input) -> Result<Output, OpError> {
     let uid = context.engine.db().objects().uid(object.kind, &object.name).await.map_err(failed)?;
     let secrets = sealed_secrets(context, object.kind, &uid, input).await?;
-    let secrets = secrets.into_iter().map(|(field, sealed)| (field, Some(sealed))).collect();
+    let fields = object.kind.descriptor().fields.iter().filter(|field| field.is_secret());
+    let taken = fields.filter(|f| input.secret(f.name).is_some_and(|secret| secret.expose().is_empty()));
+    let taken: Vec<(String, Option<Vec<u8>>)> = taken.map(|field| (field.name.to_owned(), None)).collect();
+    let secrets = secrets.into_iter().map(|(field, sealed)| (field, Some(sealed))).chain(taken).collect();
     save(context, "updated", ObjectChange::Update(changes::update(object, secrets))).await
 }
 
@@ -218,11 +221,13 @@ pub(super) async fn stored(context: &Context, kind: Kind, name: &str) -> Result<
     found.ok_or_else(|| OpError::NotFound(format!("{} {name} does not exist", kind.descriptor().title)))
 }
 
-/// Puts the given values where they belong; an empty text or list takes a value away.
+/// Puts the given values where they belong; an empty text, list or secret takes a value away.
 fn take_values(object: &mut Object, input: &Input) -> Result<(), OpError> {
     for (place, field) in writable(object.kind) {
-        if input.secret(field.name).is_some() {
-            object.secrets.insert(field.name.to_owned());
+        match input.secret(field.name).map(|secret| secret.expose().is_empty()) {
+            None => {}
+            Some(false) => drop(object.secrets.insert(field.name.to_owned())),
+            Some(true) => drop(object.secrets.remove(field.name)),
         }
         let Some(value) = input.value(field.name) else { continue };
         match (place, value) {
@@ -248,7 +253,7 @@ async fn sealed_secrets(
 ) -> Result<Vec<(String, Vec<u8>)>, OpError> {
     let mut sealed = Vec::new();
     for field in kind.descriptor().fields.iter().filter(|f| f.is_secret()) {
-        let Some(secret) = input.secret(field.name) else { continue };
+        let Some(secret) = input.secret(field.name).filter(|secret| !secret.expose().is_empty()) else { continue };
         sealed.push((field.name.to_owned(), sealing::secret(context, uid, field, secret).await?));
     }
     Ok(sealed)

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use db::{AuditFilter, AuditRow, HistoryRow};
-use model::{Field, FieldKind, Inbound, Kind, Problem, Reason, Security, Severity, Snapshot};
+use model::{Field, FieldKind, Inbound, Kind, LoginTls, Problem, Reason, Security, Severity, Snapshot, Value};
 use serde_json::json;
 
 use crate::changes::failed;
@@ -86,10 +86,16 @@ fn inbound_params() -> Vec<Param> {
         Param::of(Field::text("peer", 64, "address and port of the caller, as 192.0.2.7:40000").required()),
         Param::of(Field::text("local", 64, "our address and port, as 192.0.2.1:22").required()),
         Param::of(Field::text("login", 63, "login name given")),
+        Param::of(CERTIFICATE),
     ]
 }
 
-fn address(input: &Input, name: &'static str) -> Result<SocketAddr, OpError> {
+/// Whether the caller shows a certificate.
+const CERTIFICATE: Field =
+    Field::new("certificate", FieldKind::Flag, "the caller shows a TLS certificate that is trusted")
+        .detail("where it is not said: as the client_auth_policy of the TLS profile demands");
+
+pub(super) fn address(input: &Input, name: &'static str) -> Result<SocketAddr, OpError> {
     let text = input.text(name).ok_or(InputError::Absent(name))?;
     // The zone of a link-local address decides nothing: it is taken off as on a real connection.
     let zone = text.split_once('%').and_then(|(before, rest)| rest.split_once(']').map(|(_, after)| (before, after)));
@@ -106,8 +112,13 @@ async fn inbound(context: &Context, input: &Input) -> Result<Output, OpError> {
     let listener = snapshot.listener_at(inbound.local);
     let (protocol, over_ssh) = listener.map_or(("SFTP", true), |l| (l.protocol.as_str(), l.over_ssh()));
     let mut lines = reasons(&decision.why);
+    let mut tls = None;
     let (outcome, mut facts) = match decision.result {
         Ok(matched) => {
+            if let Security::Tls(profile) = &matched.security {
+                let shown = input.value("certificate").map(|value| *value == Value::Flag(true));
+                tls = Some(shown.map_or_else(|| LoginTls::expected(profile), |shown| LoginTls::of(profile, shown)));
+            }
             let profile = match matched.security {
                 Security::Ssh(profile) if over_ssh => format!("SSH profile {}", profile.name),
                 Security::Tls(profile) if !over_ssh => format!("TLS profile {}", profile.name),
@@ -122,7 +133,7 @@ async fn inbound(context: &Context, input: &Input) -> Result<Output, OpError> {
     };
     lines.push(outcome);
     if let Some(login) = input.text("login") {
-        let (more, gate) = gate((&inbound, protocol), login, &snapshot);
+        let (more, gate) = gate((&inbound, protocol, tls.as_ref()), login, &snapshot);
         lines.extend(more);
         if let Some(all) = facts.as_object_mut() {
             all.insert("login".to_owned(), gate);
@@ -131,8 +142,12 @@ async fn inbound(context: &Context, input: &Input) -> Result<Output, OpError> {
     Ok(Output::Story { lines, facts })
 }
 
-fn gate((inbound, protocol): (&Inbound, &str), login: &str, snapshot: &Snapshot) -> (Vec<String>, serde_json::Value) {
-    let decision = model::choose_gate(inbound, protocol, login, snapshot);
+fn gate(
+    (inbound, protocol, tls): (&Inbound, &str, Option<&LoginTls>),
+    login: &str,
+    snapshot: &Snapshot,
+) -> (Vec<String>, serde_json::Value) {
+    let decision = model::choose_gate(inbound, protocol, tls, login, snapshot);
     let mut lines = vec![String::new(), format!("login {login:?}")];
     lines.extend(reasons(&decision.why));
     let (outcome, facts) = match decision.result {

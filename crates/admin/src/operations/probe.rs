@@ -8,7 +8,7 @@ use model::ssh_algorithms::{Algorithm, Class};
 use model::{Field, HostPort, Snapshot, SshProfile, SshRole};
 use serde_json::{Value as Json, json};
 
-use crate::partner::{CallPartner, Probe, address, address_in};
+use crate::partner::{CallPartner, Probe, TlsProbe, address, address_in};
 use crate::{Context, Effect, Input, InputError, OpError, Operation, Output, Param, Resource, Right};
 
 /// The family.
@@ -28,6 +28,14 @@ pub(super) static OPERATIONS: &[Operation] = &[
         effect: Effect::Control,
         params,
         run: |context, input| Box::pin(probe_tls(context, input)),
+    },
+    Operation {
+        name: "probe ftp",
+        title: "Call an FTP server without logging in: greeting, features, TLS, and which profile would do",
+        right: Right { resource: Resource::Sites, letter: 'A' },
+        effect: Effect::Control,
+        params,
+        run: |context, input| Box::pin(look(context, input, "FTP")),
     },
 ];
 
@@ -79,12 +87,63 @@ async fn probe_tls(context: &Context, input: &Input) -> Result<Output, OpError> 
     let at = address_in(input.text("address").ok_or(InputError::Absent("address"))?, TLS_SERVER)?;
     let caller = context.caller.as_deref().ok_or_else(|| OpError::Failed("nobody here can call".to_owned()))?;
     let probe = caller.probe_tls(&at).await.map_err(OpError::Refused)?;
-    let line = |title: &str, text: &str| format!("  {title:<13}  {text}");
     let mut lines = vec![match probe.versions.is_empty() {
         true => format!("{at} speaks no TLS that we do: {}", probe.failure),
         false => format!("{at} speaks {}", probe.versions.join(", ")),
     }];
-    lines.extend(probe.suites.iter().map(|(suite, group)| line("suite", &format!("{suite} {group}"))));
+    lines.extend(tls_lines(&probe));
+    let mut facts = tls_facts(&probe);
+    facts.insert("address".to_owned(), json!(at.to_string()));
+    Ok(Output::tested(lines, Json::Object(facts), would_do(&probe)))
+}
+
+/// What a server of `protocol` shows before a login.
+async fn look(context: &Context, input: &Input, protocol: &str) -> Result<Output, OpError> {
+    let at = address_in(input.text("address").ok_or(InputError::Absent("address"))?, protocol)?;
+    let caller = context.caller.as_deref().ok_or_else(|| OpError::Failed("nobody here can call".to_owned()))?;
+    let probe = caller.look(protocol, &at).await.map_err(OpError::Refused)?;
+    let mut lines = vec![match probe.greeting.is_empty() {
+        true => format!("{at} says nothing in clear, and begins with TLS (implicit)"),
+        false => format!("{at} is a server of {protocol}: {}", probe.greeting),
+    }];
+    if !probe.features.is_empty() {
+        lines.push(line("features", &probe.features.join(", ")));
+    }
+    let begins = match (&probe.tls, probe.answer.is_empty()) {
+        (Some(_), true) => "implicit: ft_sec_option implicit".to_owned(),
+        (Some(tls), false) if tls.versions.is_empty() => {
+            format!("AUTH TLS is answered with {}, and then no TLS that we do: {}", probe.answer, tls.failure)
+        }
+        (Some(_), false) => format!("AUTH TLS is answered with {}: ft_sec_option explicit", probe.answer),
+        (None, _) => format!("none: AUTH TLS is answered with {}; login and files would travel in clear", probe.answer),
+    };
+    lines.push(line("TLS", &begins));
+    let mut facts = probe.tls.as_ref().map(tls_facts).unwrap_or_default();
+    if let Some(tls) = &probe.tls {
+        lines.push(line("versions", &tls.versions.join(", ")));
+        lines.extend(tls_lines(tls));
+    }
+    let begins = probe.tls.as_ref().map(|_| if probe.answer.is_empty() { "implicit" } else { "explicit" });
+    facts.insert("address".to_owned(), json!(at.to_string()));
+    facts.insert("greeting".to_owned(), json!(probe.greeting));
+    facts.insert("features".to_owned(), json!(probe.features));
+    facts.insert("auth_tls".to_owned(), json!(probe.answer));
+    facts.insert("tls_begins".to_owned(), json!(begins));
+    Ok(Output::tested(lines, Json::Object(facts), probe.tls.as_ref().is_some_and(would_do)))
+}
+
+fn line(title: &str, text: &str) -> String {
+    format!("  {title:<13}  {text}")
+}
+
+fn would_do(probe: &TlsProbe) -> bool {
+    probe.profiles.iter().any(|(_, fits)| fits.is_ok())
+}
+
+/// What a server is in TLS, behind its versions.
+fn tls_lines(probe: &TlsProbe) -> Vec<String> {
+    let mut lines: Vec<String> =
+        probe.suites.iter().map(|(suite, group)| line("suite", &format!("{suite} {group}"))).collect();
     for certificate in &probe.chain {
         let (subject, until) = (certificate.subject(), certificate.not_after());
         lines.push(line("certificate", &format!("{subject}, {}, until {until}", certificate.key_text())));
@@ -104,7 +163,10 @@ async fn probe_tls(context: &Context, input: &Input) -> Result<Output, OpError> 
             },
         ));
     }
-    let good = probe.profiles.iter().any(|(_, fits)| fits.is_ok());
+    lines
+}
+
+fn tls_facts(probe: &TlsProbe) -> serde_json::Map<String, Json> {
     let certificate = |c: &Certificate| {
         json!({
             "subject": c.subject().to_string(),
@@ -114,16 +176,19 @@ async fn probe_tls(context: &Context, input: &Input) -> Result<Output, OpError> 
             "pem": keys::pem("CERTIFICATE", c.der()),
         })
     };
-    let facts = json!({
-        "address": at.to_string(),
-        "versions": probe.versions,
-        "suites": probe.suites.iter().map(|(suite, group)| json!({ "name": suite, "group": group })).collect::<Vec<_>>(),
-        "certificates": probe.chain.iter().map(certificate).collect::<Vec<_>>(),
-        "asks_for_certificate_of": probe.asks,
-        "failure": probe.failure,
-        "profiles": probe.profiles.iter().map(|(name, fits)| json!({ "name": name, "fits": fits.is_ok(), "text": match fits { Ok(text) | Err(text) => text } })).collect::<Vec<_>>(),
+    let suites = probe.suites.iter().map(|(suite, group)| json!({ "name": suite, "group": group }));
+    let profiles = probe.profiles.iter().map(|(name, fits)| {
+        json!({ "name": name, "fits": fits.is_ok(), "text": match fits { Ok(text) | Err(text) => text } })
     });
-    Ok(Output::tested(lines, facts, good))
+    let facts = [
+        ("versions", json!(probe.versions)),
+        ("suites", Json::Array(suites.collect())),
+        ("certificates", Json::Array(probe.chain.iter().map(certificate).collect())),
+        ("asks_for_certificate_of", json!(probe.asks)),
+        ("failure", json!(probe.failure)),
+        ("profiles", Json::Array(profiles.collect())),
+    ];
+    facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// The CLIENT profile of the house with every key algorithm that we have, so that each host key can be shown.

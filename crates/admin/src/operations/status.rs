@@ -94,12 +94,13 @@ fn queue(s: &Status, lines: &mut Vec<Line>) {
     }
     let t = &s.today;
     let text = format!(
-        "{} files ({}) received, {} files ({}) delivered; {} logins refused in 24 h",
+        "{} files ({}) received, {} files ({}) delivered; {} logins and {} TLS handshakes refused in 24 h",
         t.received_files,
         size(t.received_octets),
         t.delivered_files,
         size(t.delivered_octets),
-        s.logins_refused
+        s.logins_refused,
+        s.handshakes_refused
     );
     lines.push(row("today", text));
 }

@@ -26,6 +26,25 @@ pub trait CallPartner: Send + Sync {
     /// # Errors
     /// A sentence: nobody answers.
     async fn probe_tls(&self, at: &HostPort) -> Result<TlsProbe, String>;
+
+    /// Calls a server of `protocol` only to see what it is before a login, with its TLS. Nobody logs in.
+    ///
+    /// # Errors
+    /// A sentence: nobody answers, or no server of the protocol does.
+    async fn look(&self, protocol: &str, at: &HostPort) -> Result<Look, String>;
+}
+
+/// What a server is before a login, safe to show.
+#[derive(Clone, Debug, Default)]
+pub struct Look {
+    /// Its first words; empty if it waits for TLS.
+    pub greeting: String,
+    /// What it says that it can do.
+    pub features: Vec<String>,
+    /// How it answered when it was asked to begin TLS; empty if it was not asked.
+    pub answer: String,
+    /// Its TLS; none if it begins none.
+    pub tls: Option<TlsProbe>,
 }
 
 /// What a server is in TLS, safe to show.

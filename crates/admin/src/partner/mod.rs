@@ -18,7 +18,7 @@ mod way_in;
 pub(crate) use answers::{Answers, DIRECTIONS, address, address_in};
 pub use answers::{Question, check_answer, check_keys, questions};
 pub(crate) use build::build;
-pub use call::{CallPartner, Called, HostKey, HostKeyVerdict, Probe, Stage, TlsProbe};
+pub use call::{CallPartner, Called, HostKey, HostKeyVerdict, Look, Probe, Stage, TlsProbe};
 pub(crate) use page::page;
 pub(crate) use parts::{KeyUse, Parts};
 pub(crate) use remove::removal;

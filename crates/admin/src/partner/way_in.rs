@@ -160,7 +160,7 @@ pub(crate) fn reaches(
     let network = match_inbound(&inbound, s);
     let mut why: Vec<String> = network.why.iter().map(ToString::to_string).collect();
     network.result.map_err(|refusal| refusal.to_string())?;
-    let decision = choose_gate(&inbound, PROTOCOL, login, s);
+    let decision = choose_gate(&inbound, PROTOCOL, None, login, s);
     why.extend(decision.why.iter().map(ToString::to_string));
     let found = decision.result.map_err(|refusal| refusal.to_string())?;
     if found.gate.name != gate || found.site.name() != site {

@@ -5,6 +5,7 @@
 
 mod certificates;
 mod config;
+mod explain_tls;
 mod house;
 mod partner;
 mod round_trip;

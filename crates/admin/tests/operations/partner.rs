@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use admin::partner::{CallPartner, Called, HostKey, HostKeyVerdict, Probe, Stage, TlsProbe, questions};
+use admin::partner::{CallPartner, Called, HostKey, HostKeyVerdict, Look, Probe, Stage, TlsProbe, questions};
 use admin::{Output, execute};
 use async_trait::async_trait;
 use keys::{Fingerprint, KeyAlgorithm, PrivateKey, PublicKey};
@@ -56,6 +56,10 @@ impl CallPartner for Server {
 
     async fn probe_tls(&self, _: &HostPort) -> Result<TlsProbe, String> {
         Err("nobody is there".to_owned())
+    }
+
+    async fn look(&self, _: &str, _: &HostPort) -> Result<Look, String> {
+        Err("not in this test".to_owned())
     }
 }
 

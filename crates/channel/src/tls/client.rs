@@ -106,7 +106,10 @@ impl TlsClient {
 
     /// What is told to the server, which is a name and never an address (TLS-17), and what its certificate must name.
     fn name(&self, host: &str) -> Result<(ServerName<'static>, Option<PeerName>), TlsRefusal> {
-        let wrong = |e: &dyn fmt::Display| TlsRefusal::Handshake(format!("{host:?} can't be called by TLS: {e}"));
+        let wrong = |e: &dyn fmt::Display| TlsRefusal::Handshake {
+            text: format!("{host:?} can't be called by TLS: {e}"),
+            fix: "correct dest_address".to_owned(),
+        };
         let called: PeerName = host.parse().map_err(|e| wrong(&e))?;
         let name = match &called {
             PeerName::Dns(name) => ServerName::try_from(name.clone()).map_err(|e| wrong(&e))?,
@@ -147,8 +150,8 @@ impl TlsClient {
         let peer = notes.partner()?;
         if peer.is_none() {
             // Cannot happen: all our suites have the server prove itself.
-            let text = "it has shown none".to_owned();
-            return Err(TlsRefusal::Certificate { text, shown: None, keep: false });
+            let (text, fix) = ("it has shown none".to_owned(), "ask the partner to configure one".to_owned());
+            return Err(TlsRefusal::Certificate { text, fix, shown: None, keep: false });
         }
         let (own, no_own) = {
             let notes = notes.notes();

@@ -51,7 +51,7 @@ pub(super) type SessionMark = [u8; 16];
 /// What is thought of a certificate.
 pub(super) enum Verdict {
     Trusted(Verified),
-    Refused { text: String, alert: CertificateError, shown: Option<Box<ShownChain>>, keep: bool },
+    Refused { text: String, fix: &'static str, alert: CertificateError, shown: Option<Box<ShownChain>>, keep: bool },
 }
 
 impl HandshakeNotes {
@@ -76,10 +76,11 @@ impl HandshakeNotes {
             Some(Verdict::Trusted(verified)) if proved => Ok(Some(verified)),
             Some(Verdict::Trusted(_)) => {
                 let text = "it was not proved that the partner holds its key".to_owned();
-                Err(TlsRefusal::Certificate { text, shown: None, keep: false })
+                let fix = "ask the partner whether its software has the key that belongs to the certificate".to_owned();
+                Err(TlsRefusal::Certificate { text, fix, shown: None, keep: false })
             }
-            Some(Verdict::Refused { text, shown, keep, .. }) => {
-                Err(TlsRefusal::Certificate { text, shown, keep: keep && proved })
+            Some(Verdict::Refused { text, fix, shown, keep, .. }) => {
+                Err(TlsRefusal::Certificate { text, fix: fix.to_owned(), shown, keep: keep && proved })
             }
         }
     }
@@ -103,8 +104,10 @@ impl Judge {
 
     /// What is thought of a chain as it came.
     pub(super) fn verdict(&self, chain: &[CertificateDer<'_>], called: Option<&PeerName>) -> Verdict {
-        let unread =
-            |text: String| Verdict::Refused { text, alert: CertificateError::BadEncoding, shown: None, keep: false };
+        let unread = |text: String| {
+            let fix = "ask the partner for a certificate that follows RFC 5280, and for a short chain";
+            Verdict::Refused { text, fix, alert: CertificateError::BadEncoding, shown: None, keep: false }
+        };
         let Some((first, rest)) = chain.split_first() else { return unread("there is none".to_owned()) };
         if rest.len() > SENT_MAX {
             return unread(format!("{} certificates came behind it, at most {SENT_MAX} are looked at", rest.len()));
@@ -120,9 +123,48 @@ impl Judge {
             Ok(verified) => Verdict::Trusted(verified),
             Err(refusal) => {
                 let (text, alert, keep) = (refusal.to_string(), answer(&refusal), refusal.keeps());
-                Verdict::Refused { text, alert, shown: Some(Box::new(ShownChain { end_entity, sent })), keep }
+                let shown = Some(Box::new(ShownChain { end_entity, sent }));
+                Verdict::Refused { text, fix: remedy(&refusal), alert, shown, keep }
             }
         }
+    }
+}
+
+/// What a person can do about a refusal.
+fn remedy(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::NotEnabled { .. } => {
+            "compare its fingerprint with the partner, then quarantine enable or secadm update_cert"
+        }
+        Refusal::NotHosted { .. } => "import it and enable it, or set trust_hosted_certificates to N",
+        Refusal::NotAttached { .. } => "ask the partner, and attach the new certificate if it is theirs",
+        Refusal::Template { .. } => "ask for a certificate that fits, or change the templates of the profile",
+        Refusal::Authority { .. } => "ask for a certificate by one of them, or change accepted_authorities",
+        Refusal::Name(_) => "call the name that it states, ask for one with this name, or set check_host_name to N",
+        Refusal::NoPath { report, .. } => report.main().map_or(WAY_UP, |tried| remedy_of(&tried.failure)),
+        _ => "ask the partner for another certificate",
+    }
+}
+
+/// What is missing most often.
+const WAY_UP: &str = "import the partner's root and the authorities below it, and enable them";
+
+fn remedy_of(failure: &Failure) -> &'static str {
+    match failure {
+        Failure::Expired(_) | Failure::NotYetValid(_) => {
+            "ask the partner for a certificate of now, and see that our clock is right"
+        }
+        Failure::Revoked { .. } => "ask the partner for another certificate; this one must not be used any more",
+        Failure::RevocationUnknown(_) => "import the issuer's list of now, or change revocation",
+        Failure::TooLong { .. } => "ask for a shorter chain, or raise path_depth",
+        Failure::Signature(_) | Failure::Key { .. } => {
+            "ask for a certificate with today's algorithms; weak_signatures lets SHA-1 and short RSA keys count"
+        }
+        Failure::Purpose(_) => {
+            "ask for a certificate for this use; server_as_client lets one for servers count for a client"
+        }
+        Failure::NoIssuer { .. } | Failure::RootUnknown | Failure::NotEnabled { .. } => WAY_UP,
+        _ => "ask the partner for a certificate that holds to this",
     }
 }
 

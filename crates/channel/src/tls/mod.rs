@@ -31,7 +31,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub use self::client::TlsClient;
 pub use self::identity::OwnCertificate;
 pub use self::judge::{path_mode, templates};
-pub use self::probe::{TlsProbed, probe_tls};
+pub use self::probe::{BeforeTls, TlsProbed, probe_tls};
 pub use self::refusal::{ShownChain, TlsRefusal};
 pub use self::server::TlsServer;
 pub use self::session::TlsSession;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use keys::certificate::{Certificate, Name};
 use model::TlsProfile;
 use model::tls_suites::{TLS_GROUPS, TLS_SUITES, TlsSuite, TlsVersion};
@@ -21,6 +22,7 @@ use super::judge::{Judge, Verdict};
 use super::names::group_name;
 use super::{TrustSource, verifier};
 use crate::dial::{Target, dial};
+use crate::link::Link;
 
 /// Names of authorities that are told.
 const AUTHORITIES_MAX: usize = 100;
@@ -65,22 +67,42 @@ impl TlsProbed {
         let chain: Vec<CertificateDer<'_>> = self.chain.iter().map(|c| CertificateDer::from(c.der())).collect();
         match Judge::new(profile, false, trust).verdict(&chain, called.as_ref()) {
             Verdict::Trusted(verified) => Ok(format!("{}, {verified}", suite.name)),
-            Verdict::Refused { text, .. } => Err(text),
+            Verdict::Refused { text, fix, .. } => Err(format!("{text}; {fix}")),
         }
     }
+}
+
+/// What has to be said on a connection before TLS begins.
+#[async_trait]
+pub trait BeforeTls: Send + Sync {
+    /// Says it, and gives the connection back with nothing on its way.
+    ///
+    /// # Errors
+    /// A sentence: the server does not begin TLS.
+    async fn begin(&self, link: Link) -> Result<Link, String>;
 }
 
 /// Calls `target` once for each suite that we have, within `wait` in all.
 ///
 /// # Errors
-/// A sentence, if nobody answers.
-pub async fn probe_tls(target: &Target, wait: Duration) -> Result<TlsProbed, String> {
+/// A sentence, if nobody answers, or TLS is not begun.
+pub async fn probe_tls(target: &Target, wait: Duration, before: Option<&dyn BeforeTls>) -> Result<TlsProbed, String> {
     let until = Instant::now() + wait;
     let mut probed = TlsProbed::default();
     for suite in TLS_SUITES.iter().filter(|suite| suite.available) {
         let seen = Arc::new(Seen::default());
         let left = until.saturating_duration_since(Instant::now());
-        let stream = dial(target, left).await.map_err(|e| e.to_string())?;
+        let mut stream = dial(target, left).await.map_err(|e| e.to_string())?;
+        if let Some(before) = before {
+            let begun = before.begin(Link::clear(stream).map_err(|e| e.to_string())?);
+            match timeout_at(until, begun).await {
+                Ok(link) => stream = link?.into_clear().map_err(|e| e.to_string())?.0,
+                Err(_) => {
+                    probed.failure = too_late(wait);
+                    break;
+                }
+            }
+        }
         let Some(config) = config(suite, &seen) else { continue };
         let name = server_name(&target.host)?;
         let call = TlsConnector::from(Arc::new(config)).connect(name, stream);
@@ -91,7 +113,7 @@ pub async fn probe_tls(target: &Target, wait: Duration) -> Result<TlsProbed, Str
             }
             Ok(Err(error)) => (String::new(), Some(error.to_string())),
             Err(_) => {
-                probed.failure = format!("no more answers within {} s", wait.as_secs());
+                probed.failure = too_late(wait);
                 break;
             }
         };
@@ -108,6 +130,10 @@ pub async fn probe_tls(target: &Target, wait: Duration) -> Result<TlsProbed, Str
         }
     }
     Ok(probed)
+}
+
+fn too_late(wait: Duration) -> String {
+    format!("no more answers within {} s", wait.as_secs())
 }
 
 fn server_name(host: &str) -> Result<ServerName<'static>, String> {

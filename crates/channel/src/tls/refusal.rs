@@ -24,7 +24,7 @@ pub struct ShownChain {
 #[non_exhaustive]
 pub enum TlsRefusal {
     /// The profile can't be used.
-    #[error("TLS profile {profile} can't be used: {why}")]
+    #[error("TLS profile {profile} can't be used: {why}; correct it, or name another")]
     Profile {
         /// Its name.
         profile: String,
@@ -32,7 +32,10 @@ pub enum TlsRefusal {
         why: String,
     },
     /// The handshake took too long.
-    #[error("no TLS handshake within {seconds} s, which profile {profile} allows (handshake_timeout_s)")]
+    #[error(
+        "no TLS handshake within {seconds} s, which profile {profile} allows (handshake_timeout_s); see that the partner's \
+         software expects TLS at this moment (ft_sec_option), and that nothing between holds it up"
+    )]
     Timeout {
         /// The profile.
         profile: String,
@@ -40,13 +43,20 @@ pub enum TlsRefusal {
         seconds: u8,
     },
     /// The two sides do not fit together, or the partner refused.
-    #[error("{0}")]
-    Handshake(String),
+    #[error("{text}; {fix}")]
+    Handshake {
+        /// What they offer, and what the profile allows.
+        text: String,
+        /// What to change.
+        fix: String,
+    },
     /// The partner's certificate is not trusted.
-    #[error("the partner's certificate is refused: {text}")]
+    #[error("the partner's certificate is refused: {text}; {fix}")]
     Certificate {
         /// Why.
         text: String,
+        /// What to change.
+        fix: String,
         /// What it has shown, as far as it could be read.
         shown: Option<Box<ShownChain>>,
         /// The partner has proved that it holds the key, and the profile asks to keep such a certificate for a person to
@@ -55,7 +65,7 @@ pub enum TlsRefusal {
     },
     /// The partner has shown no certificate and must.
     #[error(
-        "the client shows no certificate, and profile {profile} has client_auth_policy MANDATORY: ask the partner to \
+        "the client shows no certificate, and profile {profile} has client_auth_policy MANDATORY; ask the partner to \
          configure one, or set it to OPTIONAL"
     )]
     NoCertificate {
@@ -63,7 +73,10 @@ pub enum TlsRefusal {
         profile: String,
     },
     /// None of our certificates can be shown.
-    #[error("none of our certificates can be shown: {why}")]
+    #[error(
+        "none of our certificates can be shown: {why}; name one in user_local_certificate that is enabled, has its private \
+         key and is accepted by the partner"
+    )]
     NoOwnCertificate {
         /// Why each was passed over.
         why: String,
@@ -71,17 +84,23 @@ pub enum TlsRefusal {
     /// A data connection does not go on from the session of its control connection.
     #[error(
         "the data connection does not resume the TLS session of its control connection, which profile {profile} asks \
-         for (ft_data_reuse): let the partner's software reuse sessions, or set it to N"
+         for (ft_data_reuse); let the partner's software reuse sessions, or set it to N"
     )]
     NotResumed {
         /// The profile.
         profile: String,
     },
     /// A data connection of another client.
-    #[error("the client of the data connection shows another certificate than on its control connection")]
+    #[error(
+        "the client of the data connection shows another certificate than on its control connection; let the partner's \
+         software show one certificate on both, and if it does, somebody else has connected"
+    )]
     OtherClient,
     /// The connection ended.
-    #[error("the connection ended during the TLS handshake: {0}")]
+    #[error(
+        "the connection ended during the TLS handshake: {0}; the partner's log may say why, and explain tls or probe tls \
+         what the two sides have in common"
+    )]
     Ended(String),
 }
 
@@ -111,21 +130,28 @@ pub(super) fn of(error: &io::Error, handshake: &HandshakeNotes, profile: &TlsPro
     };
     match error {
         rustls::Error::NoCertificatesPresented => TlsRefusal::NoCertificate { profile: profile.name.clone() },
-        rustls::Error::PeerIncompatible(what) => TlsRefusal::Handshake(incompatible(what, &notes, profile)),
-        rustls::Error::AlertReceived(alert) => TlsRefusal::Handshake(alerted(*alert, &notes, profile)),
+        rustls::Error::PeerIncompatible(what) => incompatible(what, &notes, profile),
+        rustls::Error::AlertReceived(alert) => alerted(*alert, &notes, profile),
         rustls::Error::General(_) if notes.no_own.is_some() => {
             TlsRefusal::NoOwnCertificate { why: notes.no_own.clone().unwrap_or_default() }
         }
-        rustls::Error::InvalidMessage(_) => {
-            TlsRefusal::Handshake(format!("what the partner sends is no TLS that we speak ({error})"))
-        }
-        other => TlsRefusal::Handshake(format!("the TLS handshake failed: {other}")),
+        rustls::Error::InvalidMessage(_) => refused(
+            format!("what the partner sends is no TLS that we speak ({error})"),
+            "see that its software begins with TLS here and not in clear (ft_sec_option)".to_owned(),
+        ),
+        other => refused(
+            format!("the TLS handshake failed: {other}"),
+            format!("compare profile {} with what the partner's software speaks", profile.name),
+        ),
     }
 }
 
-fn incompatible(what: &PeerIncompatible, notes: &Notes, profile: &TlsProfile) -> String {
+fn refused(text: String, fix: String) -> TlsRefusal {
+    TlsRefusal::Handshake { text, fix }
+}
+
+fn incompatible(what: &PeerIncompatible, notes: &Notes, profile: &TlsProfile) -> TlsRefusal {
     let name = &profile.name;
-    let versions = listed(profile.versions.iter().map(|v| v.as_str().to_owned()));
     let suites = listed(profile.suites.iter().map(|s| s.name.to_owned()));
     let groups = listed(profile.groups.iter().map(|g| g.name.to_owned()));
     match what {
@@ -135,46 +161,100 @@ fn incompatible(what: &PeerIncompatible, notes: &Notes, profile: &TlsProfile) ->
         // Only a client before TLS 1.2 does without (RFC 5246 section 7.4.1.4.1).
         | PeerIncompatible::SignatureAlgorithmsExtensionRequired
         | PeerIncompatible::ServerDoesNotSupportTls12Or13
-        | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => format!(
-            "the partner speaks no TLS version of profile {name}, which has {versions}: bring the partner's software up \
-             to date, or change tls_versions"
+        | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => refused(
+            format!("the partner speaks no TLS version of profile {name}, which has {}", versions_of(profile)),
+            "bring the partner's software up to date, or change tls_versions".to_owned(),
         ),
-        PeerIncompatible::NoCipherSuitesInCommon => format!(
-            "the partner offers {}, profile {name} allows {suites}: change cipher_suites, or the certificates of the \
-             profile, so that one of theirs fits",
-            suites_text(&notes.suites)
+        PeerIncompatible::NoCipherSuitesInCommon => refused(
+            format!("the partner offers {}, profile {name} allows {suites}", suites_text(&notes.suites)),
+            "change cipher_suites, or the certificates of the profile, so that one of theirs fits".to_owned(),
         ),
-        PeerIncompatible::NoKxGroupsInCommon | PeerIncompatible::NamedGroupsExtensionRequired => format!(
-            "the partner offers the key exchanges {}, profile {name} allows {groups}: change groups",
-            groups_text(&notes.groups)
+        PeerIncompatible::NoKxGroupsInCommon | PeerIncompatible::NamedGroupsExtensionRequired => refused(
+            format!("the partner offers the key exchanges {}, profile {name} allows {groups}", groups_text(&notes.groups)),
+            "change groups".to_owned(),
         ),
-        other => format!("the two sides do not fit together: {other:?}"),
+        PeerIncompatible::NoSignatureSchemesInCommon => refused(
+            format!("the partner takes no signature that a certificate of profile {name} can make"),
+            "add a certificate of another kind (RSA, ECDSA) to user_local_certificate".to_owned(),
+        ),
+        other => refused(
+            format!("the two sides do not fit together: {other:?}"),
+            format!("compare profile {name} with what the partner's software speaks"),
+        ),
     }
 }
 
-fn alerted(alert: AlertDescription, notes: &Notes, profile: &TlsProfile) -> String {
+fn versions_of(profile: &TlsProfile) -> String {
+    listed(profile.versions.iter().map(|v| v.as_str().to_owned()))
+}
+
+fn alerted(alert: AlertDescription, notes: &Notes, profile: &TlsProfile) -> TlsRefusal {
     let name = &profile.name;
     let own = notes.own.as_deref().unwrap_or("none");
-    let text = match alert {
-        AlertDescription::UnknownCA | AlertDescription::CertificateUnknown | AlertDescription::BadCertificate => {
-            format!("it does not trust the certificate that we show ({own}): give it that one's root")
-        }
-        AlertDescription::CertificateExpired => format!("for it the certificate that we show ({own}) has expired"),
-        AlertDescription::CertificateRevoked => format!("for it the certificate that we show ({own}) is revoked"),
-        AlertDescription::CertificateRequired => {
-            format!("it asks for a certificate and we show {own}: set client_auth_policy and user_local_certificate")
-        }
-        AlertDescription::ProtocolVersion => {
-            format!(
-                "it speaks no TLS version of profile {name}: {}",
-                listed(profile.versions.iter().map(|v| v.as_str().to_owned()))
-            )
-        }
-        AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => format!(
-            "nothing that profile {name} offers suits it (suites, groups, or our certificate {own}): compare with what \
-             probe tls shows of it"
+    let (text, fix) = match alert {
+        AlertDescription::UnknownCA | AlertDescription::CertificateUnknown | AlertDescription::BadCertificate => (
+            format!("it does not trust the certificate that we show ({own})"),
+            "give the partner that one's root, or show another (user_local_certificate)".to_owned(),
         ),
-        _ => "that is all it says".to_owned(),
+        AlertDescription::CertificateExpired => (
+            format!("for it the certificate that we show ({own}) has expired"),
+            "put its successor into user_local_certificate, and see that both clocks are right".to_owned(),
+        ),
+        AlertDescription::CertificateRevoked => (
+            format!("for it the certificate that we show ({own}) is revoked"),
+            "put another into user_local_certificate".to_owned(),
+        ),
+        AlertDescription::CertificateRequired => (
+            format!("it asks for a certificate and we show {own}"),
+            "set client_auth_policy and user_local_certificate".to_owned(),
+        ),
+        AlertDescription::ProtocolVersion => (
+            format!("it speaks no TLS version of profile {name}, which has {}", versions_of(profile)),
+            "change tls_versions, or bring the partner's software up to date".to_owned(),
+        ),
+        AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => (
+            format!("nothing that profile {name} offers suits it (suites, groups, or our certificate {own})"),
+            "compare with what probe tls shows of it, or explain tls of the profile".to_owned(),
+        ),
+        _ => ("that is all it says".to_owned(), "ask the partner what its log says of this moment".to_owned()),
     };
-    format!("the partner ended the TLS handshake with the alert {alert:?}: {text}")
+    refused(format!("the partner ended the TLS handshake with the alert {alert:?}: {text}"), fix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test] // issue 5: they offer X, this profile allows Y, change Z
+    fn every_refusal_says_what_to_change() {
+        let profile = || "P".to_owned();
+        let (text, fix) = ("what".to_owned(), "change this".to_owned());
+        for refusal in [
+            TlsRefusal::Profile { profile: profile(), why: "it is disabled".to_owned() },
+            TlsRefusal::Timeout { profile: profile(), seconds: 20 },
+            TlsRefusal::Handshake { text: text.clone(), fix: fix.clone() },
+            TlsRefusal::Certificate { text, fix, shown: None, keep: false },
+            TlsRefusal::NoCertificate { profile: profile() },
+            TlsRefusal::NoOwnCertificate { why: "none is named".to_owned() },
+            TlsRefusal::NotResumed { profile: profile() },
+            TlsRefusal::OtherClient,
+            TlsRefusal::Ended("reset".to_owned()),
+        ] {
+            let sentence = refusal.to_string();
+            let (what, fix) = sentence.rsplit_once("; ").unwrap_or_else(|| panic!("{sentence}"));
+            assert!(what.len() > 3 && fix.len() > 10, "{sentence}");
+            // A new kind of refusal has to come into the list above.
+            match refusal {
+                TlsRefusal::Profile { .. }
+                | TlsRefusal::Timeout { .. }
+                | TlsRefusal::Handshake { .. }
+                | TlsRefusal::Certificate { .. }
+                | TlsRefusal::NoCertificate { .. }
+                | TlsRefusal::NoOwnCertificate { .. }
+                | TlsRefusal::NotResumed { .. }
+                | TlsRefusal::OtherClient
+                | TlsRefusal::Ended(_) => {}
+            }
+        }
+    }
 }

@@ -195,7 +195,10 @@ pub(super) fn agreed(
     (profile, own, peer): (&TlsProfile, Option<String>, Option<Verified>),
     identity: Identity,
 ) -> Result<Agreed, TlsRefusal> {
-    let unknown = || TlsRefusal::Handshake("what was negotiated is not known here".to_owned());
+    let unknown = || TlsRefusal::Handshake {
+        text: "what was negotiated is not known here".to_owned(),
+        fix: "this is a fault of the program: report it".to_owned(),
+    };
     let version = connection.protocol_version().and_then(names::version_of).ok_or_else(unknown)?;
     let suite = connection.negotiated_cipher_suite().and_then(|s| names::suite_of(s.suite())).ok_or_else(unknown)?;
     let group = connection.negotiated_key_exchange_group().map(|g| names::group_name(g.name()));

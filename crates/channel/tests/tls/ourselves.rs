@@ -3,8 +3,8 @@
 use std::io::ErrorKind;
 
 use channel::{TlsClient, TlsRefusal, TlsServer};
-use model::ClientAuth;
-use model::tls_suites::{TLS_GROUPS, TLS_SUITES, TlsVersion};
+use model::tls_suites::{TLS_GROUPS, TLS_SUITES, TlsSuite, TlsVersion};
+use model::{ClientAuth, TlsOffer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::house::{HOST, World, client_profile, ends, meet, own, profile, sentence, server_profile, session};
@@ -167,7 +167,7 @@ async fn what_is_no_tls_is_refused() {
         };
         let (refused, ()) = tokio::join!(taken.secure(&server, None), sent);
         let refused = refused.map(drop).unwrap_err();
-        assert!(matches!(refused, TlsRefusal::Handshake(_) | TlsRefusal::Timeout { .. }), "{refused}");
+        assert!(matches!(refused, TlsRefusal::Handshake { .. } | TlsRefusal::Timeout { .. }), "{refused}");
     }
     // Who says nothing is not waited for.
     let (taken, called) = ends().await;
@@ -212,4 +212,46 @@ async fn clients_show_a_certificate_or_not() {
             }
         }
     }
+}
+
+/// What `explain tls` works out is what handshakes come to (issue 5).
+#[tokio::test]
+async fn an_offer_is_judged_as_the_handshake_ends() {
+    let world = World::new();
+    let (rsa, ecdsa) = ("ECDHE_RSA_WITH_AES_256_GCM_SHA384", "ECDHE_ECDSA_WITH_AES_128_GCM_SHA256");
+    let new = "TLS_AES_128_GCM_SHA256";
+    let suites =
+        [rsa.to_owned(), ecdsa.to_owned(), format!("{new} {rsa}"), format!("{ecdsa} TLS_AES_256_GCM_SHA384 {rsa}")];
+    let profiles: Vec<(&str, &String)> =
+        ["TLSv12", "TLSv13", "TLSv13 TLSv12"].into_iter().flat_map(|v| suites.iter().map(move |s| (v, s))).collect();
+    let keys =
+        [("RSA", vec![world.own("RSASERVER", &world.rsa_server)]), ("ECDSA", vec![world.own("SERVER", &world.server)])];
+    let mut agreed = 0;
+    for (ours, order) in profiles.iter().flat_map(|p| [(p, "Y"), (p, "N")]) {
+        for (kind, own) in &keys {
+            let fields = [("tls_versions", ours.0), ("cipher_suites", ours.1), ("server_order", order)];
+            let server = server_profile(&[&fields[..], &[("client_auth_policy", "TLS_AUT_ANONYMOUS")]].concat());
+            let Ok(ready) = TlsServer::new(&server, own.clone(), world.store()) else { continue };
+            for theirs in &profiles {
+                let client = client_profile(&[("tls_versions", theirs.0), ("cipher_suites", theirs.1)]);
+                let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+                let offer = TlsOffer::parse(&words(theirs.0), &words(theirs.1)).unwrap();
+                let has_key = |suite: &TlsSuite| suite.key_algorithm().is_none_or(|needed| needed == *kind);
+                let told = server.meets(&offer, &has_key);
+                let Ok(client) = TlsClient::new(&client, Vec::new(), world.store()) else { continue };
+                let (link, _) = meet(&ready, &client).await;
+                let case = format!("{ours:?} {order} {kind}: {theirs:?}: {told:?}");
+                match link {
+                    Ok(link) => {
+                        let session = link.tls().unwrap();
+                        let told = told.unwrap_or_else(|_| panic!("{case}"));
+                        assert_eq!((told.version, told.suite.name), (session.version(), session.suite()), "{case}");
+                        agreed += 1;
+                    }
+                    Err(refusal) => assert!(told.is_err(), "{case}: {refusal}"),
+                }
+            }
+        }
+    }
+    assert!(agreed > 50, "{agreed}");
 }

@@ -23,6 +23,8 @@ pub struct Admitted {
     pub local: SocketAddr,
     /// Alias of the key it proved, if it came by key.
     pub key: Option<String>,
+    /// The stored certificate that stood for its password, if one did; it must stay enabled.
+    pub certificate: Option<String>,
     /// The folder it cannot leave, as an absolute virtual path.
     pub root_dir: String,
     /// The folder where it begins, as an absolute virtual path below `root_dir`.

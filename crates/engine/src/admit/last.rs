@@ -28,7 +28,7 @@ pub struct LastLogin {
     pub login: String,
     /// From where.
     pub peer: String,
-    /// The key that was shown; none for a password.
+    /// The key or certificate that was shown; none for a password.
     pub key: Option<String>,
 }
 
@@ -57,7 +57,7 @@ impl Engine {
             at: now,
             login: who.login.clone(),
             peer: who.peer.ip().to_canonical().to_string(),
-            key: who.key.clone(),
+            key: who.key.clone().or_else(|| who.certificate.clone()),
         };
         let (engine, key) = (Arc::clone(self), format!("{NOTE}{}", who.gate));
         tokio::spawn(async move {

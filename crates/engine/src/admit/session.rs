@@ -7,11 +7,12 @@ use std::time::Duration;
 use base::{Alias, ObjectId, Secret};
 use db::BlockPolicy;
 use keys::{PasswordHash, PublicKey};
-use model::{GateMatch, Inbound, Refusal, SiteBinding, Snapshot, SshProfile};
+use model::{GateMatch, Inbound, LoginTls, Refusal, RemoteSite, SiteBinding, Snapshot, SshProfile};
 use tokio::sync::{Mutex, Semaphore};
 
 use super::Admitted;
 use super::capture::{Material, Shown, capture};
+use super::line::{LoginLine, Unfit};
 use super::trust::{KNOWN_AND_WAITING, KeyDemand, KeyVerdict, NOT_THE_NAMED_KEY, judge};
 use crate::{Engine, Event};
 
@@ -33,6 +34,8 @@ pub struct LoginRules {
     pub password: bool,
     /// By key.
     pub public_key: bool,
+    /// By the certificate of the connection, where gate and site say so.
+    pub certificate: bool,
     /// All of these, not one of them.
     pub all_methods: bool,
     /// Unknown keys that were proved are kept, to be checked.
@@ -42,17 +45,17 @@ pub struct LoginRules {
 }
 
 impl LoginRules {
-    /// A password and nothing else.
+    /// A password, or the certificate of the connection.
     #[must_use]
-    pub fn password() -> Self {
-        Self { password: true, ..Self::default() }
+    pub fn password_or_certificate() -> Self {
+        Self { password: true, certificate: true, ..Self::default() }
     }
 }
 
 impl From<&SshProfile> for LoginRules {
     fn from(profile: &SshProfile) -> Self {
         let SshProfile { password, public_key, all_methods, key_import, trust_hosted, .. } = *profile;
-        Self { password, public_key, all_methods, key_import, trust_hosted }
+        Self { password, public_key, certificate: false, all_methods, key_import, trust_hosted }
     }
 }
 
@@ -88,9 +91,12 @@ pub struct AuthSession {
 
 #[derive(Default)]
 struct State {
+    /// None: nobody asks about it, as over SSH.
+    line: Option<Arc<dyn LoginLine>>,
     login: Option<String>,
     candidate: Option<Arc<Candidate>>,
     key: Option<String>,
+    certificate: Option<String>,
     password: bool,
     failed: bool,
     unknown: Vec<(PublicKey, bool)>,
@@ -102,7 +108,9 @@ struct State {
 /// What the login would be let in as, once it has proved itself.
 struct Candidate {
     gate: ObjectId,
+    site: Arc<RemoteSite>,
     demand: KeyDemand,
+    by_certificate: bool,
     admitted: Admitted,
 }
 
@@ -118,6 +126,27 @@ impl AuthSession {
     #[must_use]
     pub fn methods(&self) -> MethodsLeft {
         MethodsLeft { password: self.rules.password, public_key: self.rules.public_key }
+    }
+
+    /// The connection has become another one than before the last call of this: gates and sites are asked anew.
+    pub async fn over(&self, line: Arc<dyn LoginLine>) {
+        let mut state = self.state.lock().await;
+        *state = State { line: Some(line), failed: state.failed, ..State::default() };
+    }
+
+    /// A name, by a connection whose client has shown a certificate: it stands for the password where the gate says so and
+    /// the site names it. A refusal says only that a password is asked for.
+    pub async fn certificate(&self, login: &[u8]) -> AuthAnswer {
+        let mut state = self.state.lock().await;
+        let may = self.rules.certificate && self.take_login(&mut state, login).await;
+        let line = state.line.clone().filter(|line| line.tls().is_some_and(|tls| tls.client_authenticated));
+        match (&state.candidate, line) {
+            (Some(candidate), Some(line)) if may && candidate.by_certificate => {
+                state.certificate = line.certificate();
+                self.advance(&mut state).await
+            }
+            _ => AuthAnswer::Reject(self.left(&state)),
+        }
     }
 
     /// Whether it is worth the partner's while to prove this key: it would be accepted, or captured.
@@ -203,7 +232,9 @@ impl AuthSession {
             return self.advance(&mut state).await;
         }
         if known {
-            self.refused(&mut state, 128, "wrong password".to_owned());
+            let by_certificate = state.candidate.as_ref().is_some_and(|candidate| candidate.by_certificate);
+            let text = if by_certificate { "the gate takes a certificate, no password" } else { "wrong password" };
+            self.refused(&mut state, 128, text.to_owned());
         }
         AuthAnswer::Reject(self.left(&state))
     }
@@ -258,8 +289,9 @@ impl AuthSession {
         if state.login.as_deref() == Some(login) {
             return state.candidate.is_some();
         }
-        *state = State { login: Some(login.to_owned()), failed: state.failed, ..State::default() };
-        let found = self.candidate(login);
+        let (line, failed) = (state.line.take(), state.failed);
+        let found = self.candidate(login, line.as_ref().and_then(|line| line.tls()).as_ref());
+        *state = State { line, login: Some(login.to_owned()), failed, ..State::default() };
         match found {
             Ok(candidate) if self.is_blocked(&candidate.admitted.gate).await => {
                 self.refused(state, 0, "this address is locked out after failed logins".to_owned());
@@ -270,8 +302,8 @@ impl AuthSession {
         state.candidate.is_some()
     }
 
-    fn candidate(&self, login: &str) -> Result<Candidate, Refusal> {
-        let gate = model::choose_gate(&self.inbound, self.protocol, login, &self.snapshot).result?;
+    fn candidate(&self, login: &str, tls: Option<&LoginTls>) -> Result<Candidate, Refusal> {
+        let gate = model::choose_gate(&self.inbound, self.protocol, tls, login, &self.snapshot).result?;
         let demand = KeyDemand {
             aliases: gate.keys.clone(),
             bound: bound_keys(&gate),
@@ -279,7 +311,8 @@ impl AuthSession {
             group: gate.key_group.clone(),
             capture: self.rules.key_import,
         };
-        Ok(Candidate { gate: gate.gate.id, demand, admitted: self.admitted(gate, login) })
+        let (by_certificate, site) = (gate.by_certificate, Arc::clone(gate.site.site()));
+        Ok(Candidate { gate: gate.gate.id, site, demand, by_certificate, admitted: self.admitted(gate, login) })
     }
 
     fn admitted(&self, gate: GateMatch<'_>, login: &str) -> Admitted {
@@ -291,6 +324,7 @@ impl AuthSession {
             peer: self.inbound.peer,
             local: self.inbound.local,
             key: None,
+            certificate: None,
             root_dir: gate.root_dir,
             home_dir: gate.home_dir,
             rights: gate.rights,
@@ -336,7 +370,19 @@ impl AuthSession {
             return AuthAnswer::Partial(MethodsLeft { password: !password, public_key: !key });
         }
         let Some(candidate) = state.candidate.clone() else { return AuthAnswer::Reject(self.methods()) };
-        let admitted = Arc::new(Admitted { key: state.key.clone(), ..candidate.admitted.clone() });
+        let other_profile = match self.fits(state, &candidate) {
+            Ok(other) => other,
+            Err(unfit) => {
+                self.unfit(&candidate.admitted, &unfit);
+                state.certificate = None;
+                return AuthAnswer::Reject(self.left(state));
+            }
+        };
+        let admitted = Arc::new(Admitted {
+            key: state.key.clone(),
+            certificate: state.certificate.clone(),
+            ..candidate.admitted.clone()
+        });
         let facts = crate::hooks::facts(&admitted, "", "");
         if let Err(refusal) = self.engine.ask_hooks("LOGIN", &facts, &admitted).await {
             self.refused(state, 0, refusal.text);
@@ -348,9 +394,25 @@ impl AuthSession {
             tracing::warn!(%error, "failed logins could not be forgotten");
         }
         let (gate, site, login) = (admitted.gate.clone(), admitted.site.clone(), admitted.login.clone());
+        if let Some((of_site, tls)) = other_profile.zip(state.line.as_ref().and_then(|line| line.tls())) {
+            self.engine.emit(Event::OtherProfile { site: site.clone(), profile: tls.profile, of_site });
+        }
         self.engine.emit(Event::LoggedIn { gate, site, login, peer });
         self.engine.note_login(&admitted);
         AuthAnswer::Accept(admitted)
+    }
+
+    /// Whether the connection is as the site asks for; SSH has been judged by its own profile.
+    fn fits(&self, state: &State, candidate: &Candidate) -> Result<Option<String>, Unfit> {
+        match &state.line {
+            Some(line) => line.fits(&candidate.site),
+            None if !self.rules.certificate => Ok(None),
+            None => Err(Unfit {
+                event: 0,
+                text: "nothing is known of the connection under the login".to_owned(),
+                fix: "this is a fault of the program: report it".to_owned(),
+            }),
+        }
     }
 
     fn left(&self, state: &State) -> MethodsLeft {
@@ -362,6 +424,17 @@ impl AuthSession {
             },
             false => all,
         }
+    }
+
+    /// Password or certificate were right: no failure that counts towards the lock-out.
+    fn unfit(&self, who: &Admitted, unfit: &Unfit) {
+        self.engine.emit(Event::SessionUnfit {
+            code: unfit.event,
+            site: who.site.clone(),
+            login: who.login.clone(),
+            peer: self.inbound.peer.ip(),
+            text: unfit.to_string(),
+        });
     }
 
     fn refused(&self, state: &mut State, event: u16, text: String) {

@@ -8,7 +8,9 @@ use keys::verify::{OwnChain, PathMode, StoredCertificate, TrustStore};
 use model::{ObjectState, RemoteSite};
 
 use super::capture::{Material, Shown, capture};
+use super::refusals::RefusedHandshake;
 use super::session::source_of;
+use crate::sync::lock;
 use crate::{Engine, Event};
 
 /// Certificates of one chain that are kept: the partner's own, and those above it.
@@ -36,13 +38,23 @@ pub async fn tls_refused(
     text: String,
     keep: Option<(&Certificate, &[Certificate])>,
 ) {
-    match place {
-        TlsPlace::Caller { profile, peer } => {
-            let text = format!("TLS by profile {profile}: {text}");
-            engine.emit(Event::LoginRefused { login: String::new(), peer, text });
+    let (profile, site, peer) = match place {
+        TlsPlace::Caller { profile, peer } => (profile.to_owned(), None, Some(peer)),
+        TlsPlace::Site(site) => {
+            let profile = site.tls.outgoing.as_ref().map(ToString::to_string);
+            (profile.unwrap_or_default(), Some(site.name.clone()), None)
         }
-        TlsPlace::Site(site) => tracing::warn!(site = %site.name, text, "TLS with a site refused"),
-    }
+    };
+    let refused = RefusedHandshake {
+        at: engine.clock().now(),
+        times: 1,
+        profile: profile.clone(),
+        site: site.clone(),
+        peer,
+        text: text.clone(),
+    };
+    lock(&engine.refusals).note(refused);
+    engine.emit(Event::TlsRefused { profile, site, peer, text });
     if let Some((end_entity, sent)) = keep {
         keep_chain(engine, place, end_entity, sent).await;
     }

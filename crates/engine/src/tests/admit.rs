@@ -5,11 +5,12 @@ use std::sync::Arc;
 use base::Secret;
 use db::{Change, NewCredential, NewObject};
 use keys::{KeyAlgorithm, PasswordHash, PrivateKey, PublicKey};
-use model::{Body, Inbound, Kind, ObjectState, SshProfile, Value};
+use model::{Body, Inbound, Kind, LoginTls, ObjectState, RemoteSite, SshProfile, Value};
 
 use super::house::{House, Written, actor};
+use super::made::{make, wanted};
 use crate::Event;
-use crate::admit::{AuthAnswer, AuthSession, MethodsLeft};
+use crate::admit::{AuthAnswer, AuthSession, LoginLine, LoginRules, MethodsLeft, TlsPlace, Unfit, tls_refused};
 
 const BOTH_WAYS: &[(&str, &str)] = &[("type", "SERVER"), ("remote_key_import", "Y")];
 const STAGE: &[Written<'static>] = &[
@@ -355,4 +356,149 @@ async fn another_key_than_the_named_one_is_told_once_and_stored_never() {
     }
     assert_eq!(alarms, 1);
     assert!(house.engine.db.captures().list(false).await.unwrap().is_empty());
+}
+
+/// A connection over TLS, whose client shows a certificate or not, and which fits sites or not.
+struct OverTls {
+    certificate: Option<&'static str>,
+    fits: Result<Option<String>, Unfit>,
+}
+
+impl LoginLine for OverTls {
+    fn tls(&self) -> Option<LoginTls> {
+        let client_authenticated = self.certificate.is_some();
+        Some(LoginTls { profile: "FTPS_IN".to_owned(), user_param: String::new(), client_authenticated })
+    }
+
+    fn certificate(&self) -> Option<String> {
+        self.certificate.map(str::to_owned)
+    }
+
+    fn fits(&self, _: &RemoteSite) -> Result<Option<String>, Unfit> {
+        self.fits.clone()
+    }
+}
+
+const FTP_STAGE: &[Written<'static>] = &[
+    (Kind::CgateGroup, "FTP_PARTNERS", &[("sap", "*"), ("protocol", "FTP")]),
+    (Kind::RemoteSite, "carol", &[("protocol", "FTP")]),
+    (
+        Kind::Cgate,
+        "CAROL",
+        &[
+            ("cgategroup", "FTP_PARTNERS"),
+            ("login_user", "carol"),
+            ("tls_client_auth", "Y"),
+            ("certificate_login", "Y"),
+        ],
+    ),
+    (Kind::RemoteSite, "dave", &[("protocol", "FTP")]),
+    (
+        Kind::Cgate,
+        "DAVE",
+        &[("cgategroup", "FTP_PARTNERS"), ("login_user", "dave"), ("tls_sprof", "FTPS*"), ("tls_client_auth", "Y")],
+    ),
+];
+
+fn ftp(house: &House) -> AuthSession {
+    let inbound = Inbound::new("192.0.2.1:21".parse().unwrap(), PEER.parse().unwrap());
+    AuthSession::new(Arc::clone(&house.engine), inbound, "FTP", LoginRules::password_or_certificate())
+}
+
+async fn over_tls(house: &House, certificate: Option<&'static str>) -> AuthSession {
+    let session = ftp(house);
+    session.over(Arc::new(OverTls { certificate, fits: Ok(None) })).await;
+    session
+}
+
+/// Gives the site a certificate that is its own.
+async fn attach_certificate(house: &House, site: &str) {
+    let shown = make(wanted("carol"), None);
+    let place = TlsPlace::Caller { profile: "IN", peer: "192.0.2.7".parse().unwrap() };
+    tls_refused(&house.engine, place, "unknown".to_owned(), Some((&shown.certificate, &[]))).await;
+    let name = house.engine.snapshot().certificates().next().unwrap().name.clone();
+    house.set_state(Kind::Certificate, &name, ObjectState::Enabled).await;
+    let object = house.engine.db.objects().find(Kind::RemoteSite, site).await.unwrap().unwrap();
+    let mut body = object.body.clone();
+    body.insert("remote_subject_cert_alias".to_owned(), Value::Text(name));
+    let change = Change {
+        kind: Kind::RemoteSite,
+        name: site.to_owned(),
+        new_name: None,
+        group: object.group.clone(),
+        state: object.state,
+        body,
+        secrets: Vec::new(),
+        references: Vec::new(),
+        expected_revision: None,
+        credential: None,
+    };
+    house.engine.db.objects().update(change, &actor()).await.unwrap();
+    house.engine.reload().await.unwrap();
+}
+
+#[tokio::test] // decision 0030
+async fn a_certificate_lets_in_whom_gate_and_site_name() {
+    let house = House::with(FTP_STAGE).await;
+    change(&house, "DAVE", |_| {}).await;
+    let session = over_tls(&house, Some("CAROL")).await;
+    assert_eq!(word(&session.certificate(b"carol").await), "no", "the site does not say which one");
+    attach_certificate(&house, "carol").await;
+    let guess = Secret::new("correct horse".to_owned());
+    for (login, certificate, by_certificate, by_password) in [
+        (&b"carol"[..], Some("CAROL"), "in", "in"),
+        (b"carol", None, "no", "no"),
+        // Both are needed.
+        (b"dave", Some("DAVE"), "no", "in"),
+        (b"dave", None, "no", "no"),
+        (b"nobody", Some("CAROL"), "no", "no"),
+        (b"a", Some("CAROL"), "no", "no"),
+    ] {
+        let session = over_tls(&house, certificate).await;
+        let answer = session.certificate(login).await;
+        assert_eq!(word(&answer), by_certificate, "{login:?} {certificate:?}");
+        if let AuthAnswer::Accept(who) = answer {
+            assert_eq!((who.gate.as_str(), who.certificate.as_deref()), ("CAROL", Some("CAROL")));
+            continue;
+        }
+        assert_eq!(word(&session.password(login, &guess).await), by_password, "{login:?} {certificate:?}");
+    }
+    // A gate that takes a certificate takes no password at all, and nothing that is not known of its connection.
+    let session = over_tls(&house, Some("CAROL")).await;
+    assert_eq!(word(&session.password(b"carol", &guess).await), "no");
+    for login in [&b"carol"[..], b"dave"] {
+        assert_eq!(word(&ftp(&house).certificate(login).await), "no");
+        assert_eq!(word(&ftp(&house).password(login, &guess).await), "no");
+    }
+    // What was found out in clear does not count when TLS has come.
+    let session = ftp(&house);
+    assert_eq!(word(&session.password(b"dave", &guess).await), "no");
+    session.over(Arc::new(OverTls { certificate: Some("DAVE"), fits: Ok(None) })).await;
+    assert_eq!(word(&session.password(b"dave", &guess).await), "in");
+}
+
+#[tokio::test] // TLS-27, TLS-28, TLS-40
+async fn sessions_that_do_not_fit_their_site_are_events_of_their_own() {
+    let house = House::with(FTP_STAGE).await;
+    change(&house, "DAVE", |_| {}).await;
+    let right = Secret::new("correct horse".to_owned());
+    let mut events = house.engine.events();
+    for code in [51, 52, 0] {
+        let unfit = Unfit { event: code, text: "it is another".to_owned(), fix: "change it".to_owned() };
+        let session = ftp(&house);
+        session.over(Arc::new(OverTls { certificate: Some("DAVE"), fits: Err(unfit) })).await;
+        assert_eq!(word(&session.password(b"dave", &right).await), "no");
+        session.ended().await;
+        let event = events.recv().await.unwrap();
+        let Event::SessionUnfit { code: told, site, text, .. } = &*event else { panic!("{event:?}") };
+        assert_eq!((*told, site.as_str(), text.as_str()), (code, "dave", "it is another; change it"));
+    }
+    let session = ftp(&house);
+    session.over(Arc::new(OverTls { certificate: Some("DAVE"), fits: Ok(Some("OF_SITE".to_owned())) })).await;
+    assert_eq!(word(&session.password(b"dave", &right).await), "in");
+    let event = events.recv().await.unwrap();
+    assert!(
+        matches!(&*event, Event::OtherProfile { profile, of_site, .. } if profile == "FTPS_IN" && of_site == "OF_SITE")
+    );
+    assert!(matches!(&*events.recv().await.unwrap(), Event::LoggedIn { .. }), "no failure that locks out");
 }

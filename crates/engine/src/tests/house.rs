@@ -347,6 +347,7 @@ pub(super) fn partner(site: &str) -> Admitted {
         peer: "192.0.2.7:40000".parse().unwrap(),
         local: "192.0.2.1:22".parse().unwrap(),
         key: None,
+        certificate: None,
         root_dir: "/".to_owned(),
         home_dir: "/in".to_owned(),
         rights: rights.iter().map(|r| VfdRight::parse(r).unwrap()).collect(),

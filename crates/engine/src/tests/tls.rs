@@ -54,13 +54,16 @@ async fn a_chain_is_kept_once_and_waits() {
     );
     let entry = house.engine.trust_store().entry_of(&end.certificate).map(|entry| entry.state);
     assert_eq!(entry, Some(CertificateState::ToCheck));
-    assert!(
-        matches!(&*events.recv().await.unwrap(), Event::LoginRefused { text, .. } if text.contains("TLS by profile IN"))
-    );
+    assert!(matches!(
+        &*events.recv().await.unwrap(),
+        Event::TlsRefused { profile, site: None, peer: Some(_), text } if profile == "IN" && text.contains("issuer")
+    ));
 
     for _ in 0..3 {
         refuse(&house, caller(), &end, &sent).await;
     }
+    let remembered = house.engine.refused_handshakes(|one| one.profile == "IN");
+    assert_eq!((remembered.len(), remembered[0].times), (1, 4));
     assert_eq!(states(&house), kept);
     let rows = house.engine.db.captures().list(true).await.unwrap();
     assert_eq!(rows.len(), 3);

@@ -90,6 +90,7 @@ fn still_needed(who: &Admitted) -> Vec<(Kind, &str)> {
         needed.push((Kind::RemoteSite, &who.site));
     }
     needed.extend(who.key.as_deref().map(|key| (Kind::Key, key)));
+    needed.extend(who.certificate.as_deref().map(|name| (Kind::Certificate, name)));
     needed
 }
 

@@ -211,7 +211,7 @@ fn partners(facts: &Facts, limits: &Thresholds, all: &mut Vec<NewAlarm>) {
         }
     }
     if facts.refused >= limits.refused_logins {
-        let cause = format!("{} logins were refused within {REFUSED_MINUTES} minutes", facts.refused);
+        let cause = format!("{} logins or TLS handshakes were refused within {REFUSED_MINUTES} minutes", facts.refused);
         let effect = "somebody guesses, or a partner's credentials are wrong";
         let next = "gatehouse quarantine list";
         let alarm = new(("logins_refused", ""), Warning, cause, effect, next);

@@ -11,6 +11,9 @@ use super::limits::{FAILING_MAX, PUSHES_MAX, REFUSED_MINUTES, SUMS_MAX};
 use super::outbox::code_of;
 use crate::events::Event;
 
+/// The cause under which refused TLS handshakes of callers are summed.
+pub(super) const HANDSHAKE: &str = "tls";
+
 /// Deliveries to a partner that keep failing.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Failing {
@@ -87,6 +90,16 @@ impl Ledger {
                 self.refuse(monotonic);
                 let text = format!("login {} from {peer}: {text}", Shown::from(login.as_str()));
                 self.add((Counted::Refused, "", ""), (now, 0), (None, &text));
+            }
+            Event::SessionUnfit { login, peer, text, .. } => {
+                self.refuse(monotonic);
+                let text = format!("login {} from {peer}: {text}", Shown::from(login.as_str()));
+                self.add((Counted::Refused, "", ""), (now, 0), (None, &text));
+            }
+            Event::TlsRefused { peer: Some(peer), profile, text, .. } => {
+                self.refuse(monotonic);
+                let text = format!("TLS from {peer} by profile {profile}: {text}");
+                self.add((Counted::Refused, "", HANDSHAKE), (now, 0), (None, &text));
             }
             _ => {}
         }

@@ -298,6 +298,14 @@ pub(super) fn code_of(event: &Event) -> Option<(&'static str, String, serde_json
         Event::LoginRefused { login, peer, text } => {
             ("login.refused", String::new(), json!({ "login": login, "peer": peer, "text": text }))
         }
+        Event::TlsRefused { profile, site, peer, text } => {
+            let data = json!({ "profile": profile, "site": site, "peer": peer, "text": text });
+            ("tls.refused", site.clone().unwrap_or_default(), data)
+        }
+        Event::SessionUnfit { code, site, login, peer, text } => {
+            let data = json!({ "event": code, "site": site, "login": login, "peer": peer, "text": text });
+            ("tls.unfit", site.clone(), data)
+        }
         Event::LoginBlocked { login, peer, seconds } => {
             ("login.blocked", String::new(), json!({ "login": login, "peer": peer, "seconds": seconds }))
         }

@@ -6,6 +6,7 @@ use model::{ObjectState, Severity as ProblemSeverity, Snapshot};
 use serde::Serialize;
 
 use super::conditions::{self, Facts};
+use super::ledger::HANDSHAKE;
 use super::limits::{EVENTS_COUNTED_MAX, FAILURES_BACK, FAILURES_SHOWN_MAX};
 use super::vitals::ListenerStand;
 use crate::engine::Engine;
@@ -53,6 +54,8 @@ pub struct Status {
     pub failures_left_out: usize,
     /// Logins refused in the last 24 hours.
     pub logins_refused: i64,
+    /// TLS handshakes of callers refused in the last 24 hours.
+    pub handshakes_refused: i64,
     /// What went through since midnight UTC.
     pub today: Throughput,
     /// Room.
@@ -205,7 +208,8 @@ impl Engine {
             oldest: facts.oldest.as_ref().map(|t| oldest(t, now)),
             failures,
             failures_left_out,
-            logins_refused: refused.iter().map(|sum| sum.times).sum(),
+            logins_refused: refused.iter().filter(|sum| sum.cause != HANDSHAKE).map(|sum| sum.times).sum(),
+            handshakes_refused: refused.iter().filter(|sum| sum.cause == HANDSHAKE).map(|sum| sum.times).sum(),
             today: self.today(now).await?,
             disk: facts.disk.clone(),
             keys_to_check: facts.keys_to_check,

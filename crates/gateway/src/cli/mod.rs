@@ -278,7 +278,10 @@ fn secret(param: &Param, matches: &ArgMatches, input: &Input) -> Result<Option<S
             param.name(),
             tree::FROM_ENV
         );
-        print::error_line(&hint).map_err(|e| e.to_string())?;
+        // An empty one takes it away: nothing to be seen.
+        if !text.is_empty() {
+            print::error_line(&hint).map_err(|e| e.to_string())?;
+        }
         return Ok(Some(Secret::new(text.clone())));
     }
     let needed = param.field.required || param.asked_if.is_some_and(|needed| needed(input));

@@ -20,7 +20,7 @@ fn template() -> Object {
 }
 
 fn choose<'a>(s: &'a Snapshot, peer: &str, login: &str) -> Decision<GateMatch<'a>> {
-    choose_gate(&Inbound::new(LOCAL.parse().unwrap(), peer.parse().unwrap()), "SFTP", login, s)
+    choose_gate(&Inbound::new(LOCAL.parse().unwrap(), peer.parse().unwrap()), "SFTP", None, login, s)
 }
 
 fn outcome(s: &Snapshot, login: &str) -> Result<(String, String), String> {
@@ -89,9 +89,9 @@ fn groups_fit_by_protocol_port_and_address() {
         [("10.0.0.1:22", "G_ADDRESS"), ("10.1.0.1:22", "G_PORT"), ("10.1.0.1:25", "G_RANGE"), ("10.1.0.1:99", "G_ANY")]
     {
         let inbound = Inbound::new(local.parse().unwrap(), "192.0.2.1:1".parse().unwrap());
-        let found = choose_gate(&inbound, "SFTP", "x", &s);
+        let found = choose_gate(&inbound, "SFTP", None, "x", &s);
         assert_eq!(found.result.unwrap().gate.name, expected, "{local}");
-        assert!(choose_gate(&inbound, "FTP", "x", &s).result.is_err());
+        assert!(choose_gate(&inbound, "FTP", None, "x", &s).result.is_err());
     }
 }
 
@@ -312,5 +312,87 @@ proptest! {
             }
             _ => prop_assert!(false, "the order of creation decided"),
         }
+    }
+}
+
+fn session(profile: &str, user_param: &str, client_authenticated: bool) -> LoginTls {
+    LoginTls { profile: profile.to_owned(), user_param: user_param.to_owned(), client_authenticated }
+}
+
+fn over<'a>(s: &'a Snapshot, tls: Option<&LoginTls>, login: &str) -> Decision<GateMatch<'a>> {
+    choose_gate(&Inbound::new(LOCAL.parse().unwrap(), "192.0.2.1:1000".parse().unwrap()), "SFTP", tls, login, s)
+}
+
+#[test]
+fn a_gate_asks_for_the_tls_under_a_login() {
+    // AC-26, objects.md 7.2 step 4
+    let (good, bare) = (session("FTPS_IN", "BANK", true), session("FTPS_IN", "", false));
+    for (fields, tls, fits) in [
+        (&[][..], None, true),
+        (&[("tls_sprof", "*"), ("tls_sprof_user_param", "*")], None, true),
+        (&[("tls_sprof", "FTPS*")], Some(&bare), true),
+        (&[("tls_sprof", "FTPS*")], None, false),
+        (&[("tls_sprof", "HTTPS*")], Some(&good), false),
+        (&[("tls_sprof", "ftps_in")], Some(&good), false),
+        (&[("tls_sprof_user_param", "B?NK")], Some(&good), true),
+        (&[("tls_sprof_user_param", "B?NK")], Some(&bare), false),
+        (&[("tls_sprof_user_param", "B?NK")], None, false),
+        (&[("tls_client_auth", "Y")], Some(&good), true),
+        (&[("tls_client_auth", "Y")], Some(&bare), false),
+        (&[("tls_client_auth", "Y")], None, false),
+        (&[("tls_sprof", "FTPS_IN"), ("tls_client_auth", "Y")], Some(&session("OTHER", "", true)), false),
+    ] {
+        // The gate for everybody takes nobody whom the gate of the login refuses.
+        let s = with_profiles(vec![
+            group(&[("template_site", "TSFTP")]),
+            template(),
+            gate("ALL", "*", &[]),
+            gate("ALICE", "alice", fields),
+        ]);
+        let decision = over(&s, tls, "alice");
+        assert_eq!(decision.result.is_ok(), fits, "{fields:?} {tls:?}: {decision:?}");
+        let told = decision.why.iter().any(|r| r.object == "CGATE ALICE" && !r.matched);
+        assert_eq!(told, !fits, "{:?}", decision.why);
+        if let Err(refusal) = decision.result {
+            assert!(refusal.text.contains("gate ALICE") && !refusal.fix.is_empty(), "{refusal}");
+        }
+    }
+}
+
+#[test]
+fn a_certificate_stands_for_the_password_where_the_site_names_it() {
+    // decision 0030
+    let tls = session("FTPS_IN", "", true);
+    let by_certificate = [("tls_client_auth", "Y"), ("certificate_login", "Y")];
+    let site = |fields: &[(&str, &str)]| object(Kind::RemoteSite, "alice", fields);
+    for (site_fields, fits) in [
+        (&[("remote_subject_cert_alias", "ALICE_2026")][..], true),
+        (&[("remote_issuer_cert_alias", "CA"), ("remote_subject_pattern", "*CN=alice*")], true),
+        (&[], false),
+        (&[("remote_issuer_cert_alias", "CA")], false),
+        (&[("remote_issuer_cert_alias", "CA"), ("remote_subject_pattern", "*")], false),
+        (&[("remote_subject_pattern", "*CN=alice*")], false),
+        (&[("remote_subject_pattern", "*CN=alice*"), ("remote_issuer_pattern", "*CN=CA*")], false),
+    ] {
+        let s = with_profiles(vec![group(&[]), site(site_fields), gate("ALICE", "alice", &by_certificate)]);
+        let decision = over(&s, Some(&tls), "alice");
+        assert_eq!(decision.result.as_ref().is_ok_and(|m| m.by_certificate), fits, "{site_fields:?}: {decision:?}");
+        // Never without a certificate at all.
+        assert!(over(&s, Some(&session("FTPS_IN", "", false)), "alice").result.is_err());
+        assert!(over(&s, None, "alice").result.is_err());
+    }
+    // Not many partners' site.
+    let named = object(Kind::RemoteSite, "TSFTP", &[("template", "Y"), ("remote_subject_cert_alias", "ANY")]);
+    let all = vec![group(&[("template_site", "TSFTP")]), named, gate("ALICE", "alice", &by_certificate)];
+    let s = with_profiles(all);
+    assert!(over(&s, Some(&tls), "alice").result.unwrap_err().text.contains("many partners'"));
+    // Without asking for a certificate, or beside a password, it is an error of the gate.
+    let mut with_password = gate("ALICE", "alice", &by_certificate);
+    with_password.secrets.insert("login_password".to_owned());
+    let body = [("cgategroup", "G"), ("login_user", "alice"), ("certificate_login", "Y")];
+    let no_client_auth = body.map(|(field, text)| (field.to_owned(), Value::from(text))).into();
+    for wrong in [raw(Kind::Cgate, "ALICE", no_client_auth), with_password] {
+        let s = with_profiles(vec![group(&[]), site(&[("remote_subject_cert_alias", "ALICE_2026")]), wrong]);
+        assert!(over(&s, Some(&tls), "alice").result.unwrap_err().text.contains("certificate_login"));
     }
 }

@@ -1,5 +1,7 @@
 //! A gate: which login comes in, from where, with which keys and rights (objects.md section 7).
 
+use std::fmt;
+
 use base::{Alias, ObjectId, Pattern};
 
 use super::cgate_group::{CALLING, HOME_DIR, MAX_UPLOAD, PARAM1, PARAM2, ROOT_DIR, Shared, VFD_RIGHT, shared};
@@ -36,6 +38,18 @@ pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
         Field::new("bound_keys", FieldKind::RefList(Kind::Key, 16), "captured keys that a person has enabled for this partner")
             .aliases(&["cg_bound_keys"])
             .detail("set by quarantine enable; unlike remote_public_key_alias they leave room for a new key to be captured"),
+        Field::text("tls_sprof", 31, "pattern for the TLS profile that the partner must come by; a connection in clear never fits")
+            .shorts(&["tlss"])
+            .aliases(&["cg_tls_sprof"]),
+        Field::text("tls_sprof_user_param", 31, "pattern for the user_param of that TLS profile")
+            .shorts(&["tlssup"])
+            .aliases(&["cg_tls_sprof_user_param"]),
+        Field::flag("tls_client_auth", "N", "the partner must have shown a certificate that is trusted")
+            .shorts(&["tlscauth"])
+            .aliases(&["cg_tls_client_auth"]),
+        Field::flag("certificate_login", "N", "the certificate that the site names stands for the password, which the gate then has not")
+            .shorts(&["certl"])
+            .detail("needs tls_client_auth, and a site with remote_subject_cert_alias, or with remote_issuer_cert_alias and remote_subject_pattern"),
         CALLING,
         HOME_DIR,
         ROOT_DIR,
@@ -81,6 +95,8 @@ pub struct Cgate {
     pub bound_keys: Vec<Alias>,
     /// Group of its keys.
     pub public_key_group: Option<String>,
+    /// What it asks of the TLS under a login.
+    pub tls: GateTls,
     /// What is merged with its groups.
     pub shared: Shared,
     /// Quiet seconds before an uploaded file is routed.
@@ -95,6 +111,39 @@ pub struct Cgate {
     pub enabled: bool,
     /// Why it can't be used: logins that come to it are refused.
     pub broken: Option<String>,
+}
+
+/// What a gate asks of the TLS under a login (AC-26).
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct GateTls {
+    /// Pattern for the name of the profile; none for any connection.
+    pub profile: Option<Pattern>,
+    /// Pattern for the profile's `user_param`.
+    pub user_param: Option<Pattern>,
+    /// The client must have shown a certificate that is trusted.
+    pub client_auth: bool,
+    /// That certificate, if it is the one of the site, stands for the password.
+    pub certificate_login: bool,
+}
+
+impl GateTls {
+    /// Whether it asks for anything.
+    #[must_use]
+    pub const fn asks(&self) -> bool {
+        self.profile.is_some() || self.user_param.is_some() || self.client_auth
+    }
+}
+
+impl fmt::Display for GateTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |field: &str, pattern: &Option<Pattern>| pattern.as_ref().map(|p| format!("{field} {}", p.as_str()));
+        let parts = [
+            text("tls_sprof", &self.profile),
+            text("tls_sprof_user_param", &self.user_param),
+            self.client_auth.then(|| "tls_client_auth Y".to_owned()),
+        ];
+        f.write_str(&parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
+    }
 }
 
 impl Cgate {
@@ -124,6 +173,7 @@ impl Meant for Cgate {
             public_keys: r.aliases("remote_public_key_alias"),
             bound_keys: r.aliases("bound_keys"),
             public_key_group: r.text("remote_public_key_group"),
+            tls: gate_tls(r),
             shared: shared(r),
             settle_s: r.int("settle_s"),
             route_remote_agent: r.text("route_remote_agent"),
@@ -133,4 +183,20 @@ impl Meant for Cgate {
             broken: r.broken(),
         }
     }
+}
+
+fn gate_tls(r: &mut Reader<'_>) -> GateTls {
+    // What accepts anything accepts a connection in clear, too (objects.md 7.2).
+    let mut pattern = |field| r.text(field).filter(|text| text != "*").map(Pattern::new);
+    let (profile, user_param) = (pattern("tls_sprof"), pattern("tls_sprof_user_param"));
+    let client_auth = r.flag("tls_client_auth");
+    let certificate_login = r.flag("certificate_login");
+    if certificate_login && !client_auth {
+        r.error("certificate_login", "the gate does not ask for a certificate", "set tls_client_auth to Y as well");
+    }
+    if certificate_login && r.secret("login_password") {
+        let fix = "take the password out, or set certificate_login to N: then both are needed";
+        r.error("certificate_login", "the gate has a password, and takes a certificate instead of one", fix);
+    }
+    GateTls { profile, user_param, client_auth, certificate_login }
 }

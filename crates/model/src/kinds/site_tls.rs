@@ -62,6 +62,14 @@ impl SiteTls {
             || self.subject_pattern.is_some()
             || self.issuer_pattern.is_some()
     }
+
+    /// Whether the filter says whose certificate it is, and not only by what authority: by the certificate itself, or by who
+    /// has certified it and a subject.
+    #[must_use]
+    pub fn names_one(&self) -> bool {
+        let subject = self.subject_pattern.as_ref().is_some_and(|pattern| pattern.literals() > 0);
+        self.subject.is_some() || (self.issuer.is_some() && subject)
+    }
 }
 
 pub(crate) fn site_tls(r: &mut Reader<'_>) -> SiteTls {

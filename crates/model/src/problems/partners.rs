@@ -144,10 +144,30 @@ pub(super) fn gates(s: &Snapshot, found: &mut Found) {
         let keys = own_keys || of_template || sites.iter().any(of_site);
         let trusting =
             s.ssh_profiles().any(|profile| profile.role == SshRole::Server && profile.enabled && profile.trust_hosted);
-        if !gate.has_password && !keys && !trusting {
+        gate_over_tls(gate, (template, &sites), s, found);
+        if !gate.has_password && !keys && !trusting && !gate.tls.certificate_login {
             let fix = "set login_password or remote_public_key_alias; a captured key can be enabled too";
             found.warning(own, "login_password", "neither password nor key lets anybody in", fix);
         }
+    }
+}
+
+/// Gates that ask for TLS (AC-26): where there is none, and certificates that stand for a password without being named.
+fn gate_over_tls(
+    gate: &Cgate,
+    (template, sites): (Option<&str>, &[&Arc<RemoteSite>]),
+    s: &Snapshot,
+    found: &mut Found,
+) {
+    let own = (Kind::Cgate, gate.name.as_str());
+    if gate.tls.asks() && s.chains.get(&gate.group).is_some_and(|chain| chain.protocol.eq_ignore_ascii_case("SFTP")) {
+        let text = format!("it asks for TLS ({}), which no login by SFTP has", gate.tls);
+        found.warning(own, "tls_sprof", text, "move the gate into a group of another protocol, or clear these fields");
+    }
+    if gate.tls.certificate_login && (template.is_some() || sites.iter().any(|site| !site.tls.names_one())) {
+        let text = "a site of its logins does not say which certificate is its, so they are refused";
+        let fix = "give each login a site with remote_subject_cert_alias, in a group without template_site";
+        found.warning(own, "certificate_login", text, fix);
     }
 }
 

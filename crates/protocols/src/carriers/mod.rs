@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use base::Secret;
-use channel::{Link, Pipe, Target, Ticket, TlsServer};
+use channel::{BeforeTls, Link, Pipe, Target, Ticket, TlsServer};
 use engine::admit::AuthSession;
 use engine::{Admitted, Engine, TransferError};
 use model::{Listener, Proxy, RemoteSite};
@@ -193,4 +193,30 @@ pub trait Carrier: Send + Sync {
     /// # Errors
     /// [`Unopened`].
     async fn open(&self, way: Way, site: &RemoteSite) -> Result<Box<dyn Outward>, Unopened>;
+
+    /// Calls a server only to see what it is before a login, waiting so long for each of its answers. No login is sent.
+    ///
+    /// # Errors
+    /// A sentence: nobody answers, or it is no server of this protocol, or the protocol shows nothing before a login.
+    async fn look(&self, _target: &Target, _wait: Duration) -> Result<Looked, String> {
+        Err(format!("{} shows nothing before a login", self.descriptor().name))
+    }
+
+    /// What begins TLS on a connection that begins in clear; none if the protocol knows no such thing.
+    fn before_tls(&self) -> Option<&'static dyn BeforeTls> {
+        None
+    }
+}
+
+/// What a server is before a login, safe to show.
+#[derive(Clone, Debug, Default)]
+pub struct Looked {
+    /// Its first words; empty if it said none: it may wait for TLS.
+    pub greeting: String,
+    /// What it says that it can do.
+    pub features: Vec<String>,
+    /// How it answered when it was asked to begin TLS.
+    pub answer: String,
+    /// It begins TLS then.
+    pub begins_tls: bool,
 }

@@ -16,11 +16,13 @@ pub mod trial;
 pub mod wire;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use channel::{BeforeTls, Target};
 use model::RemoteSite;
 
-use super::{Call, Carrier, Descriptor, Inward, Role, Served, Transport, Unopened, Way};
+use super::{Call, Carrier, Descriptor, Inward, Looked, Role, Served, Transport, Unopened, Way};
 use crate::outward::Outward;
 
 use reception::Desk;
@@ -66,5 +68,13 @@ impl Carrier for Ftp {
     async fn open(&self, way: Way, site: &RemoteSite) -> Result<Box<dyn Outward>, Unopened> {
         let Way::Link(way) = way else { return Err(Unopened::transport("a connection of octets")) };
         Ok(Box::new(outgoing::Session::open(*way, site).await?))
+    }
+
+    async fn look(&self, target: &Target, wait: Duration) -> Result<Looked, String> {
+        client::look(target, wait).await
+    }
+
+    fn before_tls(&self) -> Option<&'static dyn BeforeTls> {
+        Some(&client::AuthTls)
     }
 }

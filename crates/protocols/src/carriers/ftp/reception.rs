@@ -6,13 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use base::Secret;
 use channel::{Ticket, TlsRefusal, TlsServer, TlsSession};
+use engine::Engine;
 use engine::admit::{AuthAnswer, AuthSession};
-use engine::{Admitted, Engine, Event};
-use model::Inbound;
 
 use super::server::Reception;
 use crate::files::{Folder, PartnerFiles};
-use crate::tls::{TlsProfiles, session_fits_site};
+use crate::tls::{Line, TlsProfiles};
 
 /// The admission of one connection.
 pub(super) struct Desk {
@@ -33,6 +32,13 @@ impl Desk {
         Self { login, engine, ticket: Mutex::new(Some(ticket)), tls }
     }
 
+    fn let_in(&self, answer: AuthAnswer) -> Option<Arc<dyn Folder>> {
+        let AuthAnswer::Accept(who) = answer else { return None };
+        // Its place is free for the next stranger.
+        drop(self.ticket.lock().unwrap_or_else(PoisonError::into_inner).take());
+        Some(Arc::new(PartnerFiles::new(Arc::clone(&self.engine), who)))
+    }
+
     /// The connection is over: failures count towards the lock-out.
     pub(super) async fn ended(&self) {
         self.login.ended().await;
@@ -47,28 +53,16 @@ impl Reception for Desk {
         }
     }
 
-    async fn password(&self, session: Option<&TlsSession>, given: (&[u8], &Secret<String>)) -> Option<Arc<dyn Folder>> {
-        match self.login.password(given.0, given.1).await {
-            AuthAnswer::Accept(who) => {
-                if let Err(text) = fits_site(&self.engine, &who, session) {
-                    let (login, peer) = (who.login.clone(), who.peer.ip());
-                    self.engine.emit(Event::LoginRefused { login, peer, text });
-                    return None;
-                }
-                // Its place is free for the next stranger.
-                drop(self.ticket.lock().unwrap_or_else(PoisonError::into_inner).take());
-                Some(Arc::new(PartnerFiles::new(Arc::clone(&self.engine), who)))
-            }
-            AuthAnswer::Partial(_) | AuthAnswer::Reject(_) => None,
-        }
+    async fn connected(&self, session: Option<&TlsSession>) {
+        let session = session.zip(self.tls.as_ref().map(|(server, ..)| server));
+        self.login.over(Arc::new(Line::new(Arc::clone(&self.engine), session))).await;
     }
-}
 
-/// Whether the connection is as the partner's site, or the template of it, asks for (TLS-27).
-fn fits_site(engine: &Engine, who: &Admitted, session: Option<&TlsSession>) -> Result<(), String> {
-    let snapshot = engine.snapshot();
-    let inbound = Inbound::new(who.local, who.peer);
-    let gate = model::choose_gate(&inbound, who.protocol, &who.login, &snapshot).result;
-    let gate = gate.map_err(|refusal| refusal.to_string())?;
-    session_fits_site(engine, gate.site.site(), session)
+    async fn certificate(&self, login: &[u8]) -> Option<Arc<dyn Folder>> {
+        self.let_in(self.login.certificate(login).await)
+    }
+
+    async fn password(&self, login: &[u8], password: &Secret<String>) -> Option<Arc<dyn Folder>> {
+        self.let_in(self.login.password(login, password).await)
+    }
 }

@@ -8,6 +8,7 @@ mod error;
 mod login;
 mod names;
 mod options;
+mod probe;
 mod proxy;
 mod put;
 mod remote;
@@ -22,6 +23,7 @@ use channel::Target;
 pub use login::Caller;
 pub use names::Folder;
 pub use options::ClientOptions;
+pub use probe::{AuthTls, look};
 
 use self::control::Control;
 use super::wire::Argument;

@@ -1,5 +1,6 @@
 //! What goes on before the login, and what may come at any time (RFC 959 section 5.4, RFC 4217 sections 4 and 9).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base::Secret;
@@ -8,6 +9,7 @@ use model::FtPolicy;
 use super::SessionError;
 use super::session::{Next, Session};
 use crate::carriers::ftp::wire::{Argument, Bare, Command, Loose, Named, Protection, Reply};
+use crate::files::Folder;
 
 /// Doublings of the wait after a wrong login.
 const PAUSE_DOUBLINGS_MAX: u32 = 5;
@@ -68,6 +70,7 @@ impl Session {
         }
         self.say(234, "Begin with TLS").await?;
         self.control.secure(&server, self.reception.as_ref()).await?;
+        self.reception.connected(self.control.tls().as_ref()).await;
         (self.state.named, self.state.buffer_set) = (None, false);
         Ok(Next::Go)
     }
@@ -102,11 +105,17 @@ impl Session {
         }
     }
 
-    /// The same answer for every name.
+    /// The same answer for every name, but for one that the certificate of the session lets in (RFC 4217 section 6: 232).
     async fn user(&mut self, name: &Argument) -> Result<Next, SessionError> {
         let wants_tls = self.tls.as_ref().is_some_and(|tls| tls.start().session == FtPolicy::Mandatory);
         if wants_tls && !self.is_secure() {
             return self.refuse(&Reply::new(530, "AUTH TLS first")).await;
+        }
+        let shown = self.control.tls().is_some_and(|session| session.client_authenticated());
+        if shown && let Some(folder) = self.reception.certificate(name.octets()).await {
+            self.enter(folder, name.octets());
+            self.state.by_certificate = true;
+            return self.say(232, "Logged in by certificate").await;
         }
         self.state.named = Some(name.octets().to_vec());
         self.say(331, "Password, please").await
@@ -118,16 +127,19 @@ impl Session {
         };
         // A password that is no text can't be right; it costs the same as any other.
         let text = Secret::new(String::from_utf8_lossy(password.expose()).into_owned());
-        let session = self.control.tls();
-        match self.reception.password(session.as_ref(), (&login, &text)).await {
+        match self.reception.password(&login, &text).await {
             Some(folder) => {
-                self.state.here = folder.home();
-                self.state.folder = Some(folder);
-                self.served.login = Some(base::octets_text(&login));
+                self.enter(folder, &login);
                 self.say(230, "Logged in").await
             }
             None => self.login_refused().await,
         }
+    }
+
+    fn enter(&mut self, folder: Arc<dyn Folder>, login: &[u8]) {
+        self.state.here = folder.home();
+        self.state.folder = Some(folder);
+        self.served.login = Some(base::octets_text(login));
     }
 
     async fn login_refused(&mut self) -> Result<Next, SessionError> {

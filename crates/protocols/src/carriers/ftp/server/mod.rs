@@ -31,8 +31,12 @@ use crate::files::Folder;
 pub trait Reception: Send + Sync {
     /// Is told of a handshake that was refused.
     async fn tls_refused(&self, refusal: &TlsRefusal);
-    /// Judges a login and its password, given in a session of TLS or in clear. The answer says nothing of why it is no.
-    async fn password(&self, session: Option<&TlsSession>, given: (&[u8], &Secret<String>)) -> Option<Arc<dyn Folder>>;
+    /// Is told of how the connection is secured from now on: in this session, or not at all.
+    async fn connected(&self, session: Option<&TlsSession>);
+    /// Judges a login by the certificate of the session. Whoever is not let in is asked for a password.
+    async fn certificate(&self, login: &[u8]) -> Option<Arc<dyn Folder>>;
+    /// Judges a login and its password. The answer says nothing of why it is no.
+    async fn password(&self, login: &[u8], password: &Secret<String>) -> Option<Arc<dyn Folder>>;
 }
 
 /// What a session is served with.

@@ -42,6 +42,8 @@ pub(super) struct State {
     /// Name given by USER, for the next PASS.
     pub(super) named: Option<Vec<u8>>,
     pub(super) folder: Option<Arc<dyn Folder>>,
+    /// A certificate has let in; a password that comes all the same is not looked at.
+    pub(super) by_certificate: bool,
     pub(super) here: VPath,
     pub(super) data_type: DataType,
     pub(super) door: Door,
@@ -84,6 +86,7 @@ impl Session {
             began: Instant::now(),
             named: None,
             folder: None,
+            by_certificate: false,
             here: VPath::root(),
             data_type: DataType::Ascii,
             door: Door::Shut,
@@ -116,6 +119,7 @@ impl Session {
         if let Some(server) = self.tls.clone().filter(|tls| !tls.start().explicit) {
             self.control.secure(&server, self.reception.as_ref()).await?;
         }
+        self.reception.connected(self.control.tls().as_ref()).await;
         self.control.send(&Reply::new(220, "Ready")).await?;
         loop {
             let line = self.line().await?;
@@ -224,6 +228,8 @@ impl Session {
             Command::Mfmt(at, name) => self.set_modified(at, &name).await,
             Command::Open(_) => self.refuse(&Reply::new(502, "Not served here")).await,
             Command::Acct(_) => self.say(202, "No account is needed").await,
+            // Clients that send USER and PASS at once have not seen 232.
+            Command::Pass(_) if self.state.by_certificate => self.say(202, "No password is needed").await,
             Command::Pass(_) | Command::Pbsz(_) | Command::Prot(_) => {
                 self.refuse(&Reply::new(503, "Logged in already")).await
             }

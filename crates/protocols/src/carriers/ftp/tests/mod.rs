@@ -29,11 +29,15 @@ impl Reception for Porter {
         panic!("TLS in a test in clear: {refusal}");
     }
 
-    async fn password(
-        &self,
-        _session: Option<&TlsSession>,
-        (login, password): (&[u8], &Secret<String>),
-    ) -> Option<Arc<dyn Folder>> {
+    async fn connected(&self, session: Option<&TlsSession>) {
+        assert!(session.is_none(), "TLS in a test in clear");
+    }
+
+    async fn certificate(&self, _login: &[u8]) -> Option<Arc<dyn Folder>> {
+        panic!("a certificate in a test in clear");
+    }
+
+    async fn password(&self, login: &[u8], password: &Secret<String>) -> Option<Arc<dyn Folder>> {
         let right = login == b"alice" && password.expose() == "secret";
         let folder: Arc<dyn Folder> = Arc::new(self.0.clone());
         right.then_some(folder)
