@@ -102,7 +102,7 @@ impl Tunnel {
         let mut words = line.split(' ').filter(|word| !word.is_empty());
         match (words.next().is_some_and(|version| version.starts_with("HTTP/1.")), words.next()) {
             (true, Some(code)) if code.len() == 3 && code.starts_with('2') => Ok(()),
-            (true, Some("407")) => Err("it asks for user name and password, or does not take them".to_owned()),
+            (true, Some("401" | "407")) => Err("it asks for user name and password, or does not take them".to_owned()),
             (true, Some(_)) => Err(format!("it answered CONNECT with {}", Shown(line.as_bytes()))),
             _ => Err("it does not speak HTTP".to_owned()),
         }

@@ -58,7 +58,7 @@ class Dante(Proxy):
         return [
             "logoutput: stdout", f"internal: {HOST} port = {self.port}", f"external: {HOST}", "clientmethod: none",
             "socksmethod: none", "client pass { from: 127.0.0.0/8 to: 0.0.0.0/0 }",
-            "socks pass { from: 127.0.0.0/8 to: 0.0.0.0/0 protocol: tcp log: connect }",
+            "socks pass {", "from: 127.0.0.0/8 to: 0.0.0.0/0", "protocol: tcp", "log: connect", "}",
         ]
 
 
