@@ -192,7 +192,7 @@ mod tests {
         let by_name = asked(b"\x04\x01\0\x15\0\0\0\x01\0b.example\0", yes, asks(None, "b.example")).await;
         assert_eq!(by_name.unwrap(), b"220");
         for (answer, wanted) in [
-            (b"\0\x5b\0\0\0\0\0\0" as &[u8], "it refuses"),
+            (b"\0\x5b\0\0\0\0\0\0".as_slice(), "it refuses"),
             (b"\0\x5c\0\0\0\0\0\0", "identd"),
             (b"HTTP/1.1 400", "does not speak SOCKS4"),
             (b"\0", "did not answer SOCKS4"),
@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(asked(with, yes, asks(Some("me"), "b.example")).await.unwrap(), b"220");
         assert_eq!(asked(without, b"HTTP/1.0 204\r\n\r\n", asks(None, "2001:db8::1")).await.unwrap(), b"220");
         for (answer, wanted) in [
-            (b"HTTP/1.1 407 Who?\r\n\r\n" as &[u8], "user name and password"),
+            (b"HTTP/1.1 407 Who?\r\n\r\n".as_slice(), "user name and password"),
             (b"HTTP/1.1 503 no \x1b[31m\r\n\r\n", "with HTTP/1.1 503 no \\u{1b}[31m"),
             (b"\r\n\r\n", "does not speak HTTP"),
             (b"SSH-2.0", "did not answer CONNECT"),

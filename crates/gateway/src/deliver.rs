@@ -158,7 +158,8 @@ impl Deliverer {
         address: &HostPort,
     ) -> Result<(Target, Option<Arc<Proxy>>), String> {
         let snapshot = self.engine.snapshot();
-        let Proxies { net, ftp } = snapshot.proxies(site, path).map_err(|(field, text)| format!("{field}: {text}"))?;
+        let Proxies { net, commands } =
+            snapshot.proxies(site, path).map_err(|(field, text)| format!("{field}: {text}"))?;
         let mut target = Target::new(address.host.clone(), address.port);
         if let Some(proxy) = net {
             let at = Box::new(Target::new(proxy.address.host.clone(), proxy.address.port));
@@ -166,7 +167,7 @@ impl Deliverer {
             let password = self.proxy_password(&proxy).await?;
             target.through = Some(Arc::new(Tunnel { at, speaks, user: proxy.user.clone(), password }));
         }
-        Ok((target, ftp))
+        Ok((target, commands))
     }
 
     async fn proxy_password(&self, proxy: &Proxy) -> Result<Option<Secret<String>>, String> {

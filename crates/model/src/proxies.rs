@@ -10,10 +10,10 @@ use crate::snapshot::Snapshot;
 /// What is between us and one address of a partner.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Proxies {
-    /// Connects us: to the partner, or to `ftp`.
+    /// Connects us: to the partner, or to `commands`.
     pub net: Option<Arc<Proxy>>,
     /// Carries out our commands at the partner's server.
-    pub ftp: Option<Arc<Proxy>>,
+    pub commands: Option<Arc<Proxy>>,
 }
 
 impl Snapshot {
@@ -24,13 +24,13 @@ impl Snapshot {
     pub fn proxies(&self, site: &RemoteSite, path: usize) -> Result<Proxies, (&'static str, String)> {
         let none = Through::default();
         let through = site.through.get(path).unwrap_or(&none);
-        let ftp = self.named_proxy(through.ftp.as_deref()).map_err(|text| ("ft_proxy", text))?;
+        let commands = self.named_proxy(through.commands.as_deref()).map_err(|text| ("ft_proxy", text))?;
         let net = self.named_proxy(through.net.as_deref()).map_err(|text| ("net_proxy", text))?;
-        if let Some(proxy) = &ftp {
+        if let Some(proxy) = &commands {
             ft_proxy_fits(proxy, site).map_err(|text| ("ft_proxy", text))?;
         }
         if let Some(proxy) = &net {
-            if matches!(proxy.kind, ProxyKind::Ftp { .. }) {
+            if matches!(proxy.kind, ProxyKind::Commands { .. }) {
                 return Err(("net_proxy", format!("{} is an FTP proxy: name it in ft_proxy", proxy.name)));
             }
             if site.protocol == "FTP" && !site.data.passive {
@@ -38,7 +38,7 @@ impl Snapshot {
                 return Err(("net_proxy", text.to_owned()));
             }
         }
-        Ok(Proxies { net, ftp })
+        Ok(Proxies { net, commands })
     }
 
     fn named_proxy(&self, name: Option<&str>) -> Result<Option<Arc<Proxy>>, String> {
@@ -56,13 +56,13 @@ impl Snapshot {
 
 fn ft_proxy_fits(proxy: &Proxy, site: &RemoteSite) -> Result<(), String> {
     match (&proxy.kind, site.protocol.as_str(), &site.security) {
-        (ProxyKind::Ftp { .. }, "FTP", CallSecurity::Clear) => Ok(()),
-        (ProxyKind::Ftp { .. }, "FTP", _) => Err(format!(
+        (ProxyKind::Commands { .. }, "FTP", CallSecurity::Clear) => Ok(()),
+        (ProxyKind::Commands { .. }, "FTP", _) => Err(format!(
             "FTP proxy {} reads what it carries, so the partner's TLS can't go through it: use a proxy of the protocol HTTPS or \
              SOCKS4 in net_proxy",
             proxy.name
         )),
-        (ProxyKind::Ftp { .. }, other, _) => Err(format!("proxy {} carries FTP only, not {other}", proxy.name)),
+        (ProxyKind::Commands { .. }, other, _) => Err(format!("proxy {} carries FTP only, not {other}", proxy.name)),
         _ => Err(format!("{} is no FTP proxy: name it in net_proxy", proxy.name)),
     }
 }
@@ -90,7 +90,8 @@ mod tests {
                 object(Kind::RemoteSite, "B", &all.concat()),
             ]);
             let site = s.site("B").unwrap();
-            let names = |p: Proxies| [p.net, p.ftp].map(|p| p.map_or("-".to_owned(), |p| p.name.clone())).join(" ");
+            let names =
+                |p: Proxies| [p.net, p.commands].map(|p| p.map_or("-".to_owned(), |p| p.name.clone())).join(" ");
             s.proxies(site, 0).map(names).unwrap_or_else(|(field, text)| format!("{field}: {text}"))
         };
         let tls = [("network_security_option", "TLS"), ("tls_sprof_out", "OUT")];

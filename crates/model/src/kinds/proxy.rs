@@ -79,7 +79,7 @@ pub struct Proxy {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ProxyKind {
     /// FTP: it carries out commands at the partner's server.
-    Ftp {
+    Commands {
         /// How it is told which server, and logged in.
         login: Vec<ProxyStep>,
         /// Its data connections may have another address.
@@ -139,7 +139,7 @@ impl Meant for Proxy {
         let kind = match r.text_or_empty("protocol").to_ascii_uppercase().as_str() {
             "SOCKS4" => ProxyKind::Socks4,
             "HTTPS" => ProxyKind::Connect,
-            _ => ProxyKind::Ftp { login: login(r, &login_type, script.as_deref(), user.is_some()), other_address },
+            _ => ProxyKind::Commands { login: login(r, &login_type, script.as_deref(), user.is_some()), other_address },
         };
         if matches!(kind, ProxyKind::Socks4) && has_password {
             r.warning("password", "SOCKS4 knows no passwords: it is not sent", "clear it");
@@ -282,7 +282,7 @@ mod tests {
     fn shown(fields: &[(&str, &str)]) -> String {
         let (meant, problems) = proxy(fields);
         assert_eq!(problems, Vec::<String>::new(), "{fields:?}");
-        let ProxyKind::Ftp { login, .. } = meant.kind else { panic!("it is FTP") };
+        let ProxyKind::Commands { login, .. } = meant.kind else { panic!("it is FTP") };
         let line = |step: &ProxyStep| format!("{:?} {:?}", step.verb, step.words);
         login.iter().map(line).collect::<Vec<_>>().join("; ")
     }

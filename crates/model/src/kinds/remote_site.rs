@@ -148,7 +148,7 @@ pub struct Through {
     /// Carries octets.
     pub net: Option<String>,
     /// Carries out commands of FTP.
-    pub ftp: Option<String>,
+    pub commands: Option<String>,
 }
 
 /// Connections for data beside the one for commands.
@@ -299,13 +299,13 @@ const VERIFY: &[(&str, VerifyPolicy)] =
 
 fn addresses(r: &mut Reader<'_>) -> Vec<(HostPort, Through)> {
     let mut found = Vec::new();
-    for (field, net, ftp) in [
+    for (field, net, commands) in [
         ("dest_address", "net_proxy", "ft_proxy"),
         ("dest_address_1", "net_proxy_1", "ft_proxy_1"),
         ("dest_address_2", "net_proxy_2", "ft_proxy_2"),
         ("dest_address_3", "net_proxy_3", "ft_proxy_3"),
     ] {
-        let through = Through { net: r.text(net), ftp: r.text(ftp) };
+        let through = Through { net: r.text(net), commands: r.text(commands) };
         match r.text(field).map(|text| HostPort::parse(&text)) {
             None => {}
             Some(Ok(address)) => found.push((address, through)),

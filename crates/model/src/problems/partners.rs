@@ -46,7 +46,7 @@ pub(super) fn proxies(s: &Snapshot, found: &mut Found) {
     for site in s.sites() {
         // One that does not exist is told with all that is missing.
         let exist = |through: &Through| {
-            [&through.net, &through.ftp].into_iter().flatten().all(|name| s.object(Kind::Proxy, name).is_some())
+            [&through.net, &through.commands].into_iter().flatten().all(|name| s.object(Kind::Proxy, name).is_some())
         };
         for (path, _) in site.through.iter().enumerate().filter(|(_, through)| exist(through)) {
             if let Err((field, text)) = s.proxies(site, path) {

@@ -20,7 +20,7 @@ impl Session {
     pub(super) async fn open(way: LinkWay, site: &RemoteSite) -> Result<Self, Unopened> {
         let LinkWay { link, target, proxy, login, password, account, tls } = way;
         let mut options = ClientOptions::of(site);
-        if let Some(ProxyKind::Ftp { other_address, .. }) = proxy.as_ref().map(|login| &login.proxy.kind) {
+        if let Some(ProxyKind::Commands { other_address, .. }) = proxy.as_ref().map(|login| &login.proxy.kind) {
             options.other_data_address |= *other_address;
         }
         let caller = Caller { login, password, account, tls, target, proxy };

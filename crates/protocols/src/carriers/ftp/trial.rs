@@ -132,11 +132,13 @@ struct Open(MemoryFolder);
 impl Reception for Open {
     async fn tls_refused(&self, _: &TlsRefusal) {}
 
-    async fn password(
-        &self,
-        _: Option<&TlsSession>,
-        (_, password): (&[u8], &Secret<String>),
-    ) -> Option<Arc<dyn Folder>> {
+    async fn connected(&self, _: Option<&TlsSession>) {}
+
+    async fn certificate(&self, _: &[u8]) -> Option<Arc<dyn Folder>> {
+        None
+    }
+
+    async fn password(&self, _: &[u8], password: &Secret<String>) -> Option<Arc<dyn Folder>> {
         let folder: Arc<dyn Folder> = Arc::new(self.0.clone());
         (password.expose() == "secret").then_some(folder)
     }

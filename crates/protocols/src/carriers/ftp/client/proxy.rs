@@ -17,7 +17,7 @@ const USUAL_PORT: u16 = 21;
 
 /// Carries out the commands of the proxy's login type. Each is answered before the next is sent; a refusal ends the login.
 pub(super) async fn log_in(control: &mut Control, caller: &Caller, login: &ProxyLogin) -> Result<(), Unopened> {
-    let ProxyKind::Ftp { login: steps, .. } = &login.proxy.kind else {
+    let ProxyKind::Commands { login: steps, .. } = &login.proxy.kind else {
         return Err(unfit("an FTP proxy", "ft_proxy"));
     };
     let mut last = None;

@@ -292,7 +292,7 @@ fn through(login: Vec<(ProxyVerb, Vec<ProxyWord>)>) -> Caller {
         name: "FW".to_owned(),
         enabled: true,
         comments: String::new(),
-        kind: ProxyKind::Ftp { login, other_address: false },
+        kind: ProxyKind::Commands { login, other_address: false },
         address: HostPort { host: "fw.example".to_owned(), port: 21 },
         user: Some("fw".to_owned()),
         has_password: true,
