@@ -4,7 +4,7 @@ use db::NewCredential;
 pub(crate) use engine::certificates::{certificate_credential, note_certificate, weaknesses};
 use keys::certificate::Certificate;
 use keys::verify::Crl;
-use keys::{KeyMaterial, OwnKey, PublicKey, SizeLimits, TokenKeyName, check_size};
+use keys::{KeyMaterial, OwnKey, PublicKey, TokenKeyName, check_size};
 use model::{Body, Kind, Value};
 
 use crate::{Context, OpError, sealing};
@@ -63,13 +63,14 @@ impl Held {
 
     /// The parts as they are stored, the private one sealed for the object `uid`.
     pub(crate) fn credential(&self, context: &Context, uid: &str) -> Result<NewCredential, OpError> {
+        let sizes = &context.engine.options().key_sizes;
         match self {
             Self::Key(key) => {
-                check_size(key.public(), &SizeLimits::default()).map_err(|e| OpError::Refused(e.to_string()))?;
+                check_size(key.public(), sizes).map_err(|e| OpError::Refused(e.to_string()))?;
                 sealing::credential(context, key, uid)
             }
             Self::TokenKey(key) => {
-                check_size(&key.public, &SizeLimits::default()).map_err(|e| OpError::Refused(e.to_string()))?;
+                check_size(&key.public, sizes).map_err(|e| OpError::Refused(e.to_string()))?;
                 let octets = OwnKey::Token(key.clone()).to_bytes();
                 Ok(sealing::key_credential(&key.public, Some(sealing::private_part(context, &octets, uid)?)))
             }

@@ -31,6 +31,8 @@ pub struct EngineOptions {
     pub master_file: Option<PathBuf>,
     /// Reads and makes the files of master keys; the tokens of keys.
     pub keeper: MasterKeeper,
+    /// Sizes of bare keys that are taken (KEY-2).
+    pub key_sizes: keys::SizeLimits,
     /// File of the settings, if it is not in the data folder.
     pub settings_file: Option<PathBuf>,
     /// How long ended transfers are kept.
@@ -72,6 +74,7 @@ impl Default for EngineOptions {
             data: PathBuf::new(),
             master_file: None,
             keeper: MasterKeeper::default(),
+            key_sizes: keys::SizeLimits::default(),
             settings_file: None,
             retention: crate::care::RetentionRules::default(),
             node: "main".to_owned(),

@@ -45,6 +45,7 @@ fn engine_options(dir: &DataDir, settings: &Settings, master_file: Option<PathBu
         data: dir.path().to_path_buf(),
         master_file,
         settings_file: Some(dir.settings_file()),
+        key_sizes: settings.keys.sizes()?,
         retention: settings.retention.rules()?,
         node,
         home: dir.mark().map_err(|e| e.to_string())?,

@@ -35,6 +35,7 @@ pub(crate) struct Settings {
     /// Libraries of PKCS#11 tokens, by name.
     pkcs11: BTreeMap<String, Module>,
     master_key: Master,
+    pub(crate) keys: tokens::Keys,
 }
 
 /// `[log]`
@@ -349,6 +350,7 @@ impl Settings {
         settings.store.check()?;
         settings.mail.check()?;
         settings.traces.address()?;
+        settings.keys.sizes()?;
         settings.keeper()?;
         match settings.metrics.address.ip().is_loopback() {
             true => Ok(settings),

@@ -1,7 +1,7 @@
 //! Keys of a partner as people have them: a file or a pasted line, from `ssh-keygen`, `authorized_keys`, `known_hosts` or
 //! `ssh-keyscan`.
 
-use keys::{KeyFileFormat, KeyMaterial, PublicKey, SizeLimits, check_size, read_key};
+use keys::{KeyFileFormat, KeyMaterial, PublicKey, RSA_BITS_MAX, SizeLimits, check_size, read_key};
 
 /// Keys that are taken of one partner at once.
 const KEYS_MAX: usize = 8;
@@ -60,7 +60,8 @@ fn public(octets: &[u8], format: Option<KeyFileFormat>) -> Result<PublicKey, Str
         }
         Err(error) => return Err(error.to_string()),
     };
-    check_size(&key, &SizeLimits::default()).map_err(|e| e.to_string())?;
+    // Whether a setting allows large ones is asked when they are stored.
+    check_size(&key, &SizeLimits { rsa_max: RSA_BITS_MAX, ..SizeLimits::default() }).map_err(|e| e.to_string())?;
     Ok(key)
 }
 

@@ -2,9 +2,10 @@
 
 use admin::{OpError, Output, execute, find};
 use base::{Secret, UtcMicros};
+use engine::EngineOptions;
 use keys::{
-    CertificateFileFormat, IssueRequest, KeyAlgorithm, KeyFileFormat, KeyMaterial, PrivateKey, pem, read_certificates,
-    self_signed, write_key, write_pkcs7, write_pkcs12,
+    CertificateFileFormat, IssueRequest, KeyAlgorithm, KeyFileFormat, KeyMaterial, PrivateKey, PublicKey, SizeLimits,
+    pem, read_certificates, self_signed, write_key, write_pkcs7, write_pkcs12,
 };
 
 use crate::house::{House, bundle, input, lines, text};
@@ -175,6 +176,22 @@ async fn groups_of_keys_and_certificates_are_kept_and_asked_for() {
     let group = params.iter().find(|param| param.name() == "group").unwrap();
     let refused = admin::Input::default().give(group, &long).unwrap_err();
     assert!(refused.to_string().contains("at most 31"), "{refused}");
+}
+
+// KEY-2
+#[tokio::test]
+async fn large_rsa_keys_are_taken_where_the_settings_say_so() {
+    // A public key is sane from its numbers alone: an odd modulus of 5120 bits.
+    let part = |octets: &[u8]| [&u32::try_from(octets.len()).unwrap().to_be_bytes()[..], octets].concat();
+    let modulus = [&[0][..], &[0xff; 640]].concat();
+    let blob = [part(b"ssh-rsa"), part(&[1, 0, 1]), part(&modulus)].concat();
+    let line = PublicKey::from_ssh_blob(&blob).unwrap().openssh_line("large");
+    let usual = House::bare().await;
+    let refused = text(usual.import(&[("name", "LARGE")], line.as_bytes()).await);
+    assert!(refused.contains("RSA key of 5120 bits: 2048 to 4096 bits are allowed"), "{refused}");
+    let key_sizes = SizeLimits { rsa_max: 8192, ..SizeLimits::default() };
+    let lifted = House::set_up(EngineOptions { key_sizes, ..EngineOptions::default() }).await;
+    lifted.import(&[("name", "LARGE")], line.as_bytes()).await.unwrap();
 }
 
 // CERT-12, CERT-25, CERT-31

@@ -29,6 +29,11 @@ impl House {
 
     /// An instance without a single object.
     pub(crate) async fn bare() -> Self {
+        Self::set_up(EngineOptions::default()).await
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn set_up(options: EngineOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let url = folder.path().join("db").display().to_string();
@@ -37,7 +42,7 @@ impl House {
         let wrap: Arc<dyn KeyWrap> = master.clone();
         let store =
             open_store("local", StoreParts::new(folder.path().to_path_buf(), wrap, Arc::clone(&clock))).unwrap();
-        let parts = EngineParts { db, store, master, clock, options: EngineOptions::default() };
+        let parts = EngineParts { db, store, master, clock, options };
         let engine = Engine::start(parts).await.unwrap();
         let actor = Actor { name: "uid:1000".to_owned(), origin: "test".to_owned() };
         let (weaknesses, about, content) = (Arc::new([]), Arc::default(), admin::Content::default());

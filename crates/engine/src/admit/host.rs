@@ -30,6 +30,7 @@ pub async fn judge_host_key(
         trust_hosted: profile.trust_hosted,
         group: site.public_key_group.clone(),
         capture: import,
+        sizes: engine.options().key_sizes,
     };
     let fingerprint = key.fingerprint();
     let verdict = judge(key, &demand, &engine.snapshot());

@@ -310,6 +310,7 @@ impl AuthSession {
             trust_hosted: self.rules.trust_hosted,
             group: gate.key_group.clone(),
             capture: self.rules.key_import,
+            sizes: self.engine.options().key_sizes,
         };
         let (by_certificate, site) = (gate.by_certificate, Arc::clone(gate.site.site()));
         Ok(Candidate { gate: gate.gate.id, site, demand, by_certificate, admitted: self.admitted(gate, login) })

@@ -27,6 +27,8 @@ pub struct KeyDemand {
     pub group: Option<String>,
     /// Unknown keys may be captured.
     pub capture: bool,
+    /// Sizes that are taken at all.
+    pub sizes: SizeLimits,
 }
 
 /// What a key is good for.
@@ -51,7 +53,7 @@ pub enum KeyVerdict {
 /// Judges a key that was shown. A key of a size that is not taken is refused whatever is stored (BP-22).
 #[must_use]
 pub fn judge(key: &PublicKey, demand: &KeyDemand, snapshot: &Snapshot) -> KeyVerdict {
-    match check_size(key, &SizeLimits::default()) {
+    match check_size(key, &demand.sizes) {
         Ok(()) => by_fingerprint(&key.fingerprint(), demand, snapshot),
         Err(error) => refused(400, error.to_string()),
     }

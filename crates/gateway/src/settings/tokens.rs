@@ -1,11 +1,11 @@
 //! `[pkcs11.NAME]` and `[master_key]`: the libraries of tokens, and the key of one that wraps the master key. Only this file
-//! names libraries: to load one is to run it.
+//! names libraries: to load one is to run it. `[keys]`: which keys are taken.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use keys::MasterKeeper;
 use keys::token::{ModuleSettings, PinSource, TokenUri, Tokens};
+use keys::{MasterKeeper, RSA_BITS_MAX, SizeLimits};
 use serde::{Deserialize, Serialize};
 
 use super::Settings;
@@ -38,6 +38,36 @@ const fn sessions() -> u32 {
 pub(crate) struct Master {
     /// The AES key of a token that wraps the master key, as PKCS#11 URI; empty for none.
     token_key: String,
+}
+
+/// `[keys]`
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Keys {
+    /// Largest RSA key that is taken without a certificate, in bits (KEY-2).
+    rsa_bits_max: u32,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self { rsa_bits_max: SizeLimits::default().rsa_max }
+    }
+}
+
+impl Keys {
+    /// Sizes that are taken.
+    ///
+    /// # Errors
+    /// A sentence that names the setting.
+    pub(crate) fn sizes(&self) -> Result<SizeLimits, String> {
+        let usual = SizeLimits::default();
+        let bits = self.rsa_bits_max;
+        if !(usual.rsa_min..=RSA_BITS_MAX).contains(&bits) {
+            let min = usual.rsa_min;
+            return Err(format!("gatehouse.toml: [keys] rsa_bits_max is {bits}: {min} to {RSA_BITS_MAX} are possible"));
+        }
+        Ok(SizeLimits { rsa_max: bits, ..usual })
+    }
 }
 
 impl Settings {
@@ -79,6 +109,17 @@ impl Module {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test] // KEY-2
+    fn large_rsa_keys_are_taken_by_a_setting() {
+        let max = |bits: u32| Settings::read(&format!("[keys]\nrsa_bits_max = {bits}\n")).map(|s| s.keys.sizes());
+        assert_eq!(Settings::default().keys.sizes().unwrap().rsa_max, 4096);
+        assert_eq!(max(8192).unwrap().unwrap().rsa_max, 8192);
+        for bits in [0, 2047, 8193] {
+            let wrong = max(bits).and_then(|sizes| sizes.map(drop)).unwrap_err();
+            assert!(wrong.contains("[keys] rsa_bits_max") && wrong.contains("2048 to 8192"), "{wrong}");
+        }
+    }
 
     #[test]
     fn what_is_wrong_is_said_with_its_place() {
