@@ -55,7 +55,7 @@ class Gateway:
         (self.data / "gatehouse.toml").write_text(text)
         self.process, self.log_file = None, self.folder / "gateway.log"
         self.ports, self.partners, self.own = {}, {}, None
-        self.limits, self.variables = None, {}
+        self.limits, self.variables, self.of_node = None, {}, []
 
     # --- the process
 
@@ -184,7 +184,8 @@ class Gateway:
             self.run("secadm", "create_sshprof", *profile)
             where = ["-security_option", "SSH", "-dest_address", f"*/{port}", "-org_address", "*/*"]
             self.run("secadm", "create_netprof", "-nprof_name", name, *where, "-sprof_name", name)
-            self.run("listener", "add", "-name", name, "-address", HOST, "-port", str(port), "-protocol", "SFTP")
+            words = ["-name", name, "-address", HOST, "-port", str(port), "-protocol", "SFTP"]
+            self.run("listener", "add", *words, *self.of_node)
             self.ports[mode] = port
             if self.process:
                 until("the gateway listens", lambda: listens(port))

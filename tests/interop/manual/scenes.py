@@ -121,6 +121,7 @@ class FtpClient(Scene):
         words = ["req", "-x509", "-newkey", "rsa:2048", "-noenc", "-days", "900", "-subj", "/CN=ca", "-keyout", "ca.key", "-out", "partner.cer"]
         subprocess.run([need("openssl"), *words], cwd=self.folder, check=True, capture_output=True, timeout=60)
         (self.folder / "dave.password").write_text("open sesame\n")
+        (self.folder / "proxy.password").write_text("way out\n")
 
 
 class Care(Scene):

@@ -33,6 +33,8 @@ class Node(Gateway):
     def __init__(self, folder, name, settings):
         super().__init__(folder, settings)
         self.name = name
+        # All nodes are on one machine: a listener of all of them would be of the one that is first at its port.
+        self.of_node = ["-node", name]
 
     def pause(self):
         self.process.send_signal(signal.SIGSTOP)
