@@ -164,7 +164,7 @@ pub(crate) fn examine(context: &Context, stored: &Stored, changes: &[ObjectChang
         return Err(refusal(errors));
     }
     let before = context.engine.problems_of(stored);
-    let (_, problems) = after(stored, changes)?.build();
+    let (_, problems) = after(stored, changes)?.build_on(&context.engine.snapshot());
     let titles: HashSet<String> = changes.iter().map(title).collect();
     let own = |p: &Problem| titles.contains(&p.object);
     let is_new = |p: &Problem| own(p) || !before.contains(p);
@@ -174,8 +174,12 @@ pub(crate) fn examine(context: &Context, stored: &Stored, changes: &[ObjectChang
 }
 
 /// What would be in use after the changes.
-pub(crate) fn would_be(stored: &Stored, changes: &[ObjectChange]) -> Result<model::Snapshot, OpError> {
-    Ok(after(stored, changes)?.build().0)
+pub(crate) fn would_be(
+    context: &Context,
+    stored: &Stored,
+    changes: &[ObjectChange],
+) -> Result<model::Snapshot, OpError> {
+    Ok(after(stored, changes)?.build_on(&context.engine.snapshot()).0)
 }
 
 fn title(change: &ObjectChange) -> String {
@@ -264,7 +268,7 @@ fn row(object_id: ObjectId, new: &NewCredential) -> CredentialRow {
         bits: new.bits,
         fingerprint: new.fingerprint,
         spki_sha256: new.spki_sha256,
-        public_blob: new.public_blob.clone(),
+        public_blob: new.public_blob.as_slice().into(),
         private: new.private_sealed.is_some(),
     }
 }

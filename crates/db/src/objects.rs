@@ -1,5 +1,7 @@
 //! Configured objects: each change with its history, references, notice and audit in one transaction (OBJ-35).
 
+use std::sync::Arc;
+
 use base::{ObjectId, UtcMicros};
 use model::{Body, Kind, Object, ObjectState, Value};
 
@@ -295,7 +297,7 @@ pub struct CredentialRow {
     /// SHA-256 of the SubjectPublicKeyInfo.
     pub spki_sha256: [u8; 32],
     /// SSH form of a key, DER form of a certificate.
-    pub public_blob: Vec<u8>,
+    pub public_blob: Arc<[u8]>,
     /// Whether the private part is there.
     pub private: bool,
 }
@@ -418,7 +420,7 @@ fn credential(mut row: Columns) -> Result<CredentialRow, DbError> {
         bits: u32::try_from(row.int()?).map_err(|_| DbError::Corrupt { what: "the size of a key".to_owned() })?,
         fingerprint: octets(row.blob()?)?,
         spki_sha256: octets(row.blob()?)?,
-        public_blob: row.blob()?,
+        public_blob: row.blob()?.into(),
         private: row.int()? != 0,
     })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base::{Alias, ObjectId, UtcMicros};
 use db::{CredentialRow, Db, DbError};
-use model::{CertificateEntry, CrlEntry, KeyEntry, Kind, Object, Problem, Snapshot, Value};
+use model::{CertificateEntry, CrlEntry, KeyEntry, Kind, Material, Object, Problem, Snapshot, Value};
 
 use crate::engine::Engine;
 use crate::events::Event;
@@ -23,8 +23,8 @@ pub struct Reloaded {
 }
 
 impl Reloaded {
-    pub(crate) fn of(stored: &Stored) -> Self {
-        let (snapshot, problems) = stored.build();
+    pub(crate) fn of(stored: &Stored, before: &Snapshot) -> Self {
+        let (snapshot, problems) = stored.build_on(before);
         Self { revision: stored.revision, problems: Arc::new(problems), snapshot: Arc::new(snapshot) }
     }
 }
@@ -41,7 +41,7 @@ impl Engine {
         if self.db.objects().revision().await? == before.revision {
             return Ok(Reloaded { revision: before.revision, problems, snapshot: before });
         }
-        let loaded = Reloaded::of(&self.stored().await?);
+        let loaded = Reloaded::of(&self.stored().await?, &before);
         // Before the change counts as done: what happens from now on is told.
         let told = |s: &Snapshot| s.hooks().any(|hook| hook.is_told());
         if told(&before) != told(&loaded.snapshot) {
@@ -78,7 +78,7 @@ impl Engine {
     #[must_use]
     pub fn problems_of(&self, stored: &Stored) -> Arc<Vec<Problem>> {
         let (snapshot, problems) = &**self.model.load();
-        if snapshot.revision == stored.revision { Arc::clone(problems) } else { Arc::new(stored.build().1) }
+        if snapshot.revision == stored.revision { Arc::clone(problems) } else { Arc::new(stored.build_on(snapshot).1) }
     }
 }
 
@@ -94,13 +94,16 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// What would be in use, and what is wrong with it.
+    /// What would be in use, and what is wrong with it. What `before` knows of objects that are still the same is taken
+    /// from there.
     #[must_use]
-    pub fn build(&self) -> (Snapshot, Vec<Problem>) {
-        let keys = key_entries(&self.objects, &self.credentials);
-        let certificates = certificate_entries(&self.objects, &self.credentials);
-        let crls = crl_entries(&self.objects, &self.credentials);
-        Snapshot::build_with(self.objects.clone(), (keys, certificates, crls), self.revision)
+    pub fn build_on(&self, before: &Snapshot) -> (Snapshot, Vec<Problem>) {
+        let material = Material {
+            keys: key_entries(&self.objects, &self.credentials),
+            certificates: certificate_entries(&self.objects, &self.credentials, before),
+            crls: crl_entries(&self.objects, &self.credentials),
+        };
+        Snapshot::build_on(before, self.objects.clone(), material, self.revision)
     }
 
     /// Every object, in order of kind and name.
@@ -144,39 +147,62 @@ impl Stored {
 
     fn with(mut self, revision: i64, objects: Vec<Object>, credentials: Vec<CredentialRow>) -> Self {
         self.revision = revision;
-        self.objects.extend(objects.into_iter().map(Arc::new));
-        self.objects.sort_by_cached_key(|o| (o.kind.as_str(), o.name.to_lowercase()));
+        if self.objects.is_empty() {
+            self.objects = objects.into_iter().map(Arc::new).collect();
+            self.objects.sort_by_cached_key(|o| place(o));
+        } else {
+            // A few come to many, which need no sorting anew.
+            for object in objects {
+                let at = self.objects.partition_point(|o| place(o) < place(&object));
+                self.objects.insert(at, Arc::new(object));
+            }
+        }
         self.credentials.extend(credentials.into_iter().map(Arc::new));
         self.credentials.sort_by_key(|c| c.object_id);
         self
     }
 }
 
-fn of_kind(objects: &[Arc<Object>], kind: Kind) -> HashMap<ObjectId, &Object> {
-    objects.iter().filter(|o| o.kind == kind).map(|o| (o.id, o.as_ref())).collect()
+/// What objects are ordered by.
+fn place(object: &Object) -> (&'static str, String) {
+    (object.kind.as_str(), object.name.to_lowercase())
+}
+
+fn of_kind(objects: &[Arc<Object>], kind: Kind) -> HashMap<ObjectId, &Arc<Object>> {
+    objects.iter().filter(|o| o.kind == kind).map(|o| (o.id, o)).collect()
 }
 
 /// Certificates with what their objects say of them.
-fn certificate_entries(objects: &[Arc<Object>], credentials: &[Arc<CredentialRow>]) -> Vec<CertificateEntry> {
+fn certificate_entries(
+    objects: &[Arc<Object>],
+    credentials: &[Arc<CredentialRow>],
+    before: &Snapshot,
+) -> Vec<Arc<CertificateEntry>> {
     let own = of_kind(objects, Kind::Certificate);
     let entry = |row: &Arc<CredentialRow>| {
         let object = own.get(&row.object_id)?;
-        let noted = |field: &str| object.body.get(field).map(Value::to_string);
-        Some(CertificateEntry {
-            id: object.id,
-            name: object.name.clone(),
-            group: object.group.clone(),
-            state: object.state,
-            kind: noted("certificate_type").unwrap_or_else(|| "OTHER".to_owned()),
-            private: row.private,
-            subject: noted("subject_name").unwrap_or_default(),
-            valid_until: noted("valid_until").and_then(|text| UtcMicros::parse(&text).ok()),
-            fingerprint: row.fingerprint,
-            spki_sha256: row.spki_sha256,
-            der: row.public_blob.as_slice().into(),
-        })
+        let is_same = before.object(Kind::Certificate, &object.name).is_some_and(|known| Arc::ptr_eq(known, object));
+        let known = before.certificate(&object.name).filter(|known| is_same && Arc::ptr_eq(&known.der, &row.public_blob));
+        Some(known.map_or_else(|| Arc::new(certificate_entry(object, row)), Arc::clone))
     };
     credentials.iter().filter_map(entry).collect()
+}
+
+fn certificate_entry(object: &Object, row: &CredentialRow) -> CertificateEntry {
+    let noted = |field: &str| object.body.get(field).map(Value::to_string);
+    CertificateEntry {
+        id: object.id,
+        name: object.name.clone(),
+        group: object.group.clone(),
+        state: object.state,
+        kind: noted("certificate_type").unwrap_or_else(|| "OTHER".to_owned()),
+        private: row.private,
+        subject: noted("subject_name").unwrap_or_default(),
+        valid_until: noted("valid_until").and_then(|text| UtcMicros::parse(&text).ok()),
+        fingerprint: row.fingerprint,
+        spki_sha256: row.spki_sha256,
+        der: Arc::clone(&row.public_blob),
+    }
 }
 
 /// Revocation lists with what their objects say of them.
@@ -184,7 +210,7 @@ fn crl_entries(objects: &[Arc<Object>], credentials: &[Arc<CredentialRow>]) -> V
     let own = of_kind(objects, Kind::Crl);
     let entry = |row: &Arc<CredentialRow>| {
         let object = own.get(&row.object_id)?;
-        let der = row.public_blob.as_slice().into();
+        let der = Arc::clone(&row.public_blob);
         Some(CrlEntry { id: object.id, name: object.name.clone(), state: object.state, der })
     };
     credentials.iter().filter_map(entry).collect()
@@ -210,7 +236,7 @@ fn key_entry(object: &Object, row: &CredentialRow) -> Option<KeyEntry> {
         bits: row.bits,
         private: row.private,
         fingerprint: row.fingerprint,
-        ssh_blob: row.public_blob.clone(),
+        ssh_blob: row.public_blob.to_vec(),
         comments,
     })
 }

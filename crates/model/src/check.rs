@@ -5,7 +5,7 @@ use base::{ObjectId, Shown, UtcMicros};
 use crate::field::{Field, FieldKind, NameRule, descriptor};
 use crate::object::{Body, DEFAULT_GROUP, Kind, Object, ObjectState, Problem, Severity, Value};
 use crate::variables::has_variables;
-use crate::{kinds, read};
+use crate::{kinds, read, reading};
 
 /// Most characters of one item of a list.
 const ITEM_LEN_MAX: usize = 512;
@@ -114,28 +114,7 @@ impl Field {
 
 /// The problems of what the values of an object mean together.
 pub(crate) fn meaning(object: &Object) -> Vec<Problem> {
-    match object.kind {
-        Kind::Listener => read::read::<kinds::listener::Listener>(object).1,
-        Kind::NetworkProfile => read::read::<kinds::network_profile::NetworkProfile>(object).1,
-        Kind::SshProfile => read::read::<kinds::ssh_profile::SshProfile>(object).1,
-        Kind::TlsProfile => read::read::<kinds::tls_profile::TlsProfile>(object).1,
-        Kind::Key => read::read::<kinds::key::KeyObject>(object).1,
-        Kind::Certificate => read::read::<kinds::certificate::CertificateObject>(object).1,
-        Kind::Crl => read::read::<kinds::crl::CrlObject>(object).1,
-        Kind::LocalSite => read::read::<kinds::local_site::LocalSite>(object).1,
-        Kind::Proxy => read::read::<kinds::proxy::Proxy>(object).1,
-        Kind::RemoteSite => read::read::<kinds::remote_site::RemoteSite>(object).1,
-        Kind::CgateGroup => read::read::<kinds::cgate_group::CgateGroup>(object).1,
-        Kind::Cgate => read::read::<kinds::cgate::Cgate>(object).1,
-        Kind::VfdDir => read::read::<kinds::vfd_dir::VfdDir>(object).1,
-        Kind::DropFolder => read::read::<kinds::drop_folder::DropFolder>(object).1,
-        Kind::Hook => read::read::<kinds::hook::Hook>(object).1,
-        Kind::Application => read::read::<kinds::application::Application>(object).1,
-        Kind::TransferModel => read::read::<kinds::transfer_model::TransferModel>(object).1,
-        Kind::DecisionRule => read::read::<kinds::decision_rule::DecisionRule>(object).1,
-        Kind::RuleTable => read::read::<kinds::rule_table::RuleTable>(object).1,
-        Kind::Webhook => read::read::<kinds::webhook::Webhook>(object).1,
-    }
+    reading::meaning(object).1
 }
 
 /// An object with this body, to be read.

@@ -29,7 +29,7 @@ impl Chain {
         let mut broken = None;
         let mut next = Some(name.to_owned());
         while let Some(name) = next {
-            let Some(group) = table.get(&name) else {
+            let Some(group) = table.get(name.as_str()) else {
                 broken = Some(format!("the group {name} does not exist"));
                 break;
             };

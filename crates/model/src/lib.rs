@@ -20,6 +20,7 @@ mod object;
 mod problems;
 mod proxies;
 mod read;
+mod reading;
 mod rights;
 mod route;
 mod snapshot;
@@ -74,7 +75,7 @@ pub use object::{
 pub use proxies::Proxies;
 pub use rights::{DirRights, FileRights, VfdRight, dir_rights, file_rights, within};
 pub use route::{Delivery, ROUTE_DEPTH_MAX, RouteFacts, routes_for};
-pub use snapshot::{Referrer, Snapshot};
+pub use snapshot::{Material, Referrer, Snapshot};
 pub use tls_offer::{OfferedVersion, TlsAgreement, TlsMiss, TlsOffer};
 
 pub use web_address::{WebAddress, is_private};

@@ -5,14 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::kinds::application::Application;
-use crate::kinds::certificate::{CertificateEntry, CertificateObject};
+use crate::kinds::certificate::CertificateEntry;
 use crate::kinds::cgate::Cgate;
 use crate::kinds::cgate_group::CgateGroup;
-use crate::kinds::crl::{CrlEntry, CrlObject};
+use crate::kinds::crl::CrlEntry;
 use crate::kinds::decision_rule::DecisionRule;
 use crate::kinds::drop_folder::DropFolder;
 use crate::kinds::hook::Hook;
-use crate::kinds::key::KeyObject;
 use crate::kinds::listener::Listener;
 use crate::kinds::local_site::LocalSite;
 use crate::kinds::network_profile::NetworkProfile;
@@ -24,22 +23,32 @@ use crate::kinds::tls_profile::TlsProfile;
 use crate::kinds::transfer_model::TransferModel;
 use crate::kinds::vfd_dir::VfdDir;
 use crate::kinds::webhook::Webhook;
-use crate::object::{KeyEntry, Kind, Object, Problem, Severity};
-use crate::read::{Meant, read};
-use crate::{check, group_chain, problems};
+use crate::object::{KeyEntry, Kind, Object, Problem};
+use crate::reading::{Meaning, Reading};
+use crate::{group_chain, problems};
 
-pub(crate) type Table<T> = BTreeMap<String, Arc<T>>;
+pub(crate) type Table<T> = BTreeMap<Arc<str>, Arc<T>>;
 
 /// A field of an object that names another: kind and name of the one, name of the field.
 pub type Referrer = (Kind, String, String);
+
+/// Keys, certificates and revocation lists as they are stored, with what their objects say of them.
+#[derive(Clone, Debug, Default)]
+pub struct Material {
+    /// Keys.
+    pub keys: Vec<KeyEntry>,
+    /// Certificates.
+    pub certificates: Vec<Arc<CertificateEntry>>,
+    /// Revocation lists.
+    pub crls: Vec<CrlEntry>,
+}
 
 /// The whole configuration at one revision.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// Revision of the configuration.
     pub revision: i64,
-    objects: BTreeMap<(Kind, String), Arc<Object>>,
-    broken: HashMap<(Kind, String), String>,
+    readings: BTreeMap<Kind, Table<Reading>>,
     referrers: HashMap<(Kind, String), Vec<Referrer>>,
     listeners: Table<Listener>,
     /// The most specific first, then by name.
@@ -79,23 +88,28 @@ impl Snapshot {
     #[must_use]
     pub fn build(objects: Vec<Object>, keys: Vec<KeyEntry>, revision: i64) -> (Self, Vec<Problem>) {
         let objects = objects.into_iter().map(Arc::new).collect();
-        Self::build_with(objects, (keys, Vec::new(), Vec::new()), revision)
+        Self::build_on(&Self::default(), objects, Material { keys, ..Material::default() }, revision)
     }
 
-    /// As [`Self::build`], with certificates and revocation lists.
+    /// As [`Self::build`], with certificates and revocation lists. What `before` has read of an object that is still the
+    /// same is not read again, so that a change costs little in a large configuration.
     #[must_use]
-    pub fn build_with(
+    pub fn build_on(
+        before: &Self,
         objects: Vec<Arc<Object>>,
-        (keys, certificates, crls): (Vec<KeyEntry>, Vec<CertificateEntry>, Vec<CrlEntry>),
+        material: Material,
         revision: i64,
     ) -> (Self, Vec<Problem>) {
         let mut snapshot = Self { revision, ..Self::default() };
         let mut found = Vec::new();
-        snapshot.crls = crls.into_iter().map(|c| (c.name.clone(), Arc::new(c))).collect();
-        snapshot.certificates = certificates.into_iter().map(|c| (c.name.clone(), Arc::new(c))).collect();
-        snapshot.keys = keys.into_iter().map(|key| (key.alias.as_str().to_owned(), Arc::new(key))).collect();
+        let Material { keys, certificates, crls } = material;
+        snapshot.crls = crls.into_iter().map(|c| (c.name.as_str().into(), Arc::new(c))).collect();
+        snapshot.certificates = certificates.into_iter().map(|c| (c.name.as_str().into(), c)).collect();
+        snapshot.keys = keys.into_iter().map(|key| (key.alias.as_str().into(), Arc::new(key))).collect();
         for object in objects {
-            snapshot.add(object, &mut found);
+            let known = before.reading(object.kind, &object.name).filter(|known| Arc::ptr_eq(&known.object, &object));
+            let reading = known.map_or_else(|| Arc::new(Reading::of(object)), Arc::clone);
+            snapshot.add(reading, &mut found);
         }
         snapshot.index();
         found.extend(problems::across(&snapshot));
@@ -103,64 +117,56 @@ impl Snapshot {
         (snapshot, found)
     }
 
-    fn add(&mut self, object: Arc<Object>, found: &mut Vec<Problem>) {
-        found.extend(problems::unknown_fields(&object));
-        let o = object.as_ref();
-        match o.kind {
-            Kind::Listener => keep(&mut self.listeners, &mut self.broken, o, found),
-            Kind::SshProfile => keep(&mut self.ssh_profiles, &mut self.broken, o, found),
-            Kind::TlsProfile => keep(&mut self.tls_profiles, &mut self.broken, o, found),
-            Kind::LocalSite => keep(&mut self.local_sites, &mut self.broken, o, found),
-            Kind::Proxy => keep(&mut self.proxies, &mut self.broken, o, found),
-            Kind::RemoteSite => keep(&mut self.sites, &mut self.broken, o, found),
-            Kind::VfdDir => keep(&mut self.vfd, &mut self.broken, o, found),
-            Kind::DropFolder => keep(&mut self.drop_folders, &mut self.broken, o, found),
-            Kind::Hook => keep(&mut self.hooks, &mut self.broken, o, found),
-            Kind::Application => keep(&mut self.applications, &mut self.broken, o, found),
-            Kind::TransferModel => keep(&mut self.models, &mut self.broken, o, found),
-            Kind::DecisionRule => keep(&mut self.rules, &mut self.broken, o, found),
-            Kind::Webhook => keep(&mut self.webhooks, &mut self.broken, o, found),
-            Kind::NetworkProfile => {
-                let (meant, wrong) = read(o);
-                self.network_profiles.push(Arc::new(meant));
-                found.extend(wrong);
-            }
-            Kind::CgateGroup => {
-                let (meant, wrong) = read(o);
-                self.cgate_groups.insert(o.name.clone(), Arc::new(meant));
-                found.extend(wrong);
-            }
-            Kind::Cgate => {
-                let (meant, wrong) = read(o);
-                self.cgates.insert(o.name.clone(), Arc::new(meant));
-                found.extend(wrong);
-            }
-            Kind::RuleTable => {
-                let mut one = Table::new();
-                keep(&mut one, &mut self.broken, o, found);
-                self.rule_tables.extend(one.into_values());
-            }
-            Kind::Key => {
-                let (meant, wrong) = read::<KeyObject>(o);
-                found.extend(wrong);
-                found.extend(problems::key_material(&meant, self.keys.get(&o.name).map(Arc::as_ref)));
-            }
-            Kind::Crl => {
-                let (meant, wrong) = read::<CrlObject>(o);
-                found.extend(wrong);
-                found.extend(problems::crl(&meant, self.crls.get(&o.name).map(Arc::as_ref)));
-            }
-            Kind::Certificate => {
-                let (meant, wrong) = read::<CertificateObject>(o);
-                found.extend(wrong);
-                found.extend(problems::certificate(&meant, self.certificates.get(&o.name).map(Arc::as_ref)));
-            }
+    fn add(&mut self, reading: Arc<Reading>, found: &mut Vec<Problem>) {
+        found.extend(reading.problems.iter().cloned());
+        if reading.broken.is_none() {
+            self.put(&reading);
         }
-        for (field, kind, name) in check::references(o.kind, &o.body) {
-            let referrer = (o.kind, o.name.clone(), field.to_owned());
-            self.referrers.entry((kind, name)).or_default().push(referrer);
+        found.extend(self.lacks(&reading));
+        for (field, kind, name) in &reading.references {
+            let referrer = (reading.object.kind, reading.object.name.clone(), (*field).to_owned());
+            self.referrers.entry((*kind, name.clone())).or_default().push(referrer);
         }
-        self.objects.insert((o.kind, o.name.clone()), object);
+        self.readings.entry(reading.object.kind).or_default().insert(Arc::clone(&reading.name), reading);
+    }
+
+    /// Puts a meant object into the table of its kind.
+    fn put(&mut self, reading: &Reading) {
+        let name = Arc::clone(&reading.name);
+        match &reading.meant {
+            Meaning::Listener(meant) => keep(&mut self.listeners, name, meant),
+            Meaning::SshProfile(meant) => keep(&mut self.ssh_profiles, name, meant),
+            Meaning::TlsProfile(meant) => keep(&mut self.tls_profiles, name, meant),
+            Meaning::LocalSite(meant) => keep(&mut self.local_sites, name, meant),
+            Meaning::Proxy(meant) => keep(&mut self.proxies, name, meant),
+            Meaning::RemoteSite(meant) => keep(&mut self.sites, name, meant),
+            Meaning::CgateGroup(meant) => keep(&mut self.cgate_groups, name, meant),
+            Meaning::Cgate(meant) => keep(&mut self.cgates, name, meant),
+            Meaning::VfdDir(meant) => keep(&mut self.vfd, name, meant),
+            Meaning::DropFolder(meant) => keep(&mut self.drop_folders, name, meant),
+            Meaning::Hook(meant) => keep(&mut self.hooks, name, meant),
+            Meaning::Application(meant) => keep(&mut self.applications, name, meant),
+            Meaning::TransferModel(meant) => keep(&mut self.models, name, meant),
+            Meaning::DecisionRule(meant) => keep(&mut self.rules, name, meant),
+            Meaning::Webhook(meant) => keep(&mut self.webhooks, name, meant),
+            Meaning::NetworkProfile(meant) => self.network_profiles.push(Arc::clone(meant)),
+            Meaning::RuleTable(meant) => self.rule_tables.push(Arc::clone(meant)),
+            // What they hold is beside them.
+            Meaning::Key(_) | Meaning::Certificate(_) | Meaning::Crl(_) => {}
+        }
+    }
+
+    /// What an object says is in the store, and is not.
+    fn lacks(&self, reading: &Reading) -> Option<Problem> {
+        let name = reading.object.name.as_str();
+        match &reading.meant {
+            Meaning::Key(meant) => problems::key_material(meant, self.keys.get(name).map(Arc::as_ref)),
+            Meaning::Crl(meant) => problems::crl(meant, self.crls.get(name).map(Arc::as_ref)),
+            Meaning::Certificate(meant) => {
+                problems::certificate(meant, self.certificates.get(name).map(Arc::as_ref))
+            }
+            _ => None,
+        }
     }
 
     fn index(&mut self) {
@@ -188,7 +194,7 @@ impl Snapshot {
         }
         self.index_certificates();
         let chains =
-            self.cgate_groups.keys().map(|name| (name.clone(), group_chain::Chain::of(name, &self.cgate_groups)));
+            self.cgate_groups.keys().map(|name| (name.to_string(), group_chain::Chain::of(name, &self.cgate_groups)));
         self.chains = chains.collect();
     }
 
@@ -411,17 +417,26 @@ impl Snapshot {
     /// An object as stored.
     #[must_use]
     pub fn object(&self, kind: Kind, name: &str) -> Option<&Arc<Object>> {
-        self.objects.get(&(kind, name.to_owned()))
+        self.reading(kind, name).map(|reading| &reading.object)
     }
 
     /// Objects of a kind as stored, by name.
     pub fn objects(&self, kind: Kind) -> impl Iterator<Item = &Arc<Object>> {
-        self.objects.range((kind, String::new())..).take_while(move |((k, _), _)| *k == kind).map(|(_, object)| object)
+        self.readings.get(&kind).into_iter().flat_map(BTreeMap::values).map(|reading| &reading.object)
     }
 
     /// Every object as stored, by kind and name.
     pub fn all_objects(&self) -> impl Iterator<Item = &Arc<Object>> {
-        self.objects.values()
+        self.all_readings().map(|reading| &reading.object)
+    }
+
+    /// Every object with what it says, by kind and name.
+    pub(crate) fn all_readings(&self) -> impl Iterator<Item = &Arc<Reading>> {
+        self.readings.values().flat_map(BTreeMap::values)
+    }
+
+    fn reading(&self, kind: Kind, name: &str) -> Option<&Arc<Reading>> {
+        self.readings.get(&kind)?.get(name)
     }
 
     /// Fields that name this object (OBJ-3).
@@ -433,27 +448,12 @@ impl Snapshot {
     /// Why an object was left out; `None` if it was not.
     #[must_use]
     pub fn broken(&self, kind: Kind, name: &str) -> Option<&str> {
-        self.broken.get(&(kind, name.to_owned())).map(String::as_str)
+        self.reading(kind, name)?.broken.as_deref()
     }
 }
 
-/// Reads an object into its table; with an error it is left out.
-fn keep<T: Meant>(
-    table: &mut Table<T>,
-    broken: &mut HashMap<(Kind, String), String>,
-    object: &Object,
-    found: &mut Vec<Problem>,
-) {
-    let (meant, wrong) = read(object);
-    match wrong.iter().find(|p| p.severity == Severity::Error) {
-        None => {
-            table.insert(object.name.clone(), Arc::new(meant));
-        }
-        Some(error) => {
-            broken.insert((object.kind, object.name.clone()), format!("{} {}", error.field, error.text));
-        }
-    }
-    found.extend(wrong);
+fn keep<T>(table: &mut Table<T>, name: Arc<str>, meant: &Arc<T>) {
+    table.insert(name, Arc::clone(meant));
 }
 
 #[cfg(test)]

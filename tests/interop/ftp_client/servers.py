@@ -146,6 +146,7 @@ class Pyftpdlib:
         from pyftpdlib.authorizers import DummyAuthorizer
         from pyftpdlib.filesystems import AbstractedFS
         from pyftpdlib.handlers import FTPHandler, TLS_FTPHandler
+        from pyftpdlib.ioloop import IOLoop
         from pyftpdlib.servers import ThreadedFTPServer
 
         self.folder, self.files, self.dir_name = folder, folder / "files", ""
@@ -180,7 +181,8 @@ class Pyftpdlib:
         if tls:
             Handler.certfile = str(self.certificate)
             Handler.tls_control_required = Handler.tls_data_required = True
-        self.server = ThreadedFTPServer((HOST, port or 0), Handler)
+        # A loop of its own: the library's usual one would be run by the threads of two servers at once.
+        self.server = ThreadedFTPServer((HOST, port or 0), Handler, ioloop=IOLoop())
         self.port = self.server.socket.getsockname()[1]
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"timeout": 0.1, "handle_exit": False}, daemon=True)
         self.thread.start()

@@ -206,7 +206,8 @@ async fn round_trip(seeds: Vec<Seed>) {
         let made = trial.context.engine.db().objects().apply(set, &actor).await;
         let wrong: Vec<String> = match made {
             Ok(_) => {
-                let (_, problems) = trial.context.engine.stored().await.unwrap().build();
+                let engine = &trial.context.engine;
+                let (_, problems) = engine.stored().await.unwrap().build_on(&engine.snapshot());
                 problems.into_iter().filter(|p| p.severity == Severity::Error).map(|p| p.object).collect()
             }
             Err(error) => vec![error.to_string()],

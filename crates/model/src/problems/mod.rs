@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use crate::check::references;
 use crate::field::descriptor;
 use crate::kinds::certificate::{CertificateEntry, CertificateObject};
 use crate::kinds::crl::{CrlEntry, CrlObject};
@@ -148,9 +147,10 @@ fn same_certificates(s: &Snapshot, found: &mut Found) {
 
 /// Names that differ only by case (DESIGN 1.15).
 fn names(s: &Snapshot, found: &mut Found) {
-    let mut seen: HashMap<(Kind, String), &str> = HashMap::new();
-    for object in s.all_objects() {
-        if let Some(other) = seen.insert((object.kind, object.name.to_lowercase()), &object.name) {
+    let mut seen: HashMap<(Kind, &str), &str> = HashMap::new();
+    for reading in s.all_readings() {
+        let object = &reading.object;
+        if let Some(other) = seen.insert((object.kind, &reading.folded), &object.name) {
             let text = format!("its name differs from {other} only by case");
             found.error((object.kind, &object.name), "", text, "rename one of them");
         }
@@ -159,12 +159,13 @@ fn names(s: &Snapshot, found: &mut Found) {
 
 /// References to objects that are not there. A rule may name what comes later (objects.md section 5).
 fn missing(s: &Snapshot, found: &mut Found) {
-    for object in s.all_objects() {
-        for (field, kind, name) in references(object.kind, &object.body) {
+    for reading in s.all_readings() {
+        let object = &reading.object;
+        for &(field, kind, ref name) in &reading.references {
             let own = (object.kind, object.name.as_str());
             let later = matches!(object.kind, Kind::DecisionRule | Kind::RuleTable | Kind::TransferModel);
-            match (s.object(kind, &name), s.broken(kind, &name)) {
-                (None, _) if kind == Kind::Key && s.key(&name).is_some() => {}
+            match (s.object(kind, name), s.broken(kind, name)) {
+                (None, _) if kind == Kind::Key && s.key(name).is_some() => {}
                 (None, _) if later => {
                     found.warning(own, field, format!("{kind} {name} does not exist"), "create it before a file comes")
                 }
@@ -182,9 +183,10 @@ fn missing(s: &Snapshot, found: &mut Found) {
 
 /// Keys that are named but can't be used.
 fn key_uses(s: &Snapshot, found: &mut Found) {
-    for object in s.all_objects() {
-        for (field, kind, name) in references(object.kind, &object.body) {
-            let Some(key) = s.key(&name).filter(|_| kind == Kind::Key) else { continue };
+    for reading in s.all_readings() {
+        let object = &reading.object;
+        for &(field, kind, ref name) in &reading.references {
+            let Some(key) = s.key(name).filter(|_| kind == Kind::Key) else { continue };
             let own = (object.kind, object.name.as_str());
             if key.state != ObjectState::Enabled {
                 let text = format!("key {name} is {}, so it opens nothing", key.state.shown());
