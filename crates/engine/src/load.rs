@@ -182,7 +182,8 @@ fn certificate_entries(
     let entry = |row: &Arc<CredentialRow>| {
         let object = own.get(&row.object_id)?;
         let is_same = before.object(Kind::Certificate, &object.name).is_some_and(|known| Arc::ptr_eq(known, object));
-        let known = before.certificate(&object.name).filter(|known| is_same && Arc::ptr_eq(&known.der, &row.public_blob));
+        let known =
+            before.certificate(&object.name).filter(|known| is_same && Arc::ptr_eq(&known.der, &row.public_blob));
         Some(known.map_or_else(|| Arc::new(certificate_entry(object, row)), Arc::clone))
     };
     credentials.iter().filter_map(entry).collect()

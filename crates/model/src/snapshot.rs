@@ -162,9 +162,7 @@ impl Snapshot {
         match &reading.meant {
             Meaning::Key(meant) => problems::key_material(meant, self.keys.get(name).map(Arc::as_ref)),
             Meaning::Crl(meant) => problems::crl(meant, self.crls.get(name).map(Arc::as_ref)),
-            Meaning::Certificate(meant) => {
-                problems::certificate(meant, self.certificates.get(name).map(Arc::as_ref))
-            }
+            Meaning::Certificate(meant) => problems::certificate(meant, self.certificates.get(name).map(Arc::as_ref)),
             _ => None,
         }
     }
