@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use base::ObjectId;
 use db::{Change, ChangeSet, CredentialRow, DbError, Deletion, NewCredential, NewObject, ObjectChange, Referrer};
-use engine::Stored;
-use model::{Kind, Object, Problem, Severity};
+use engine::{Stored, reading};
+use model::{Kind, Object, Problem, Reading, Severity};
 
 use crate::{Context, OpError};
 
@@ -164,7 +164,7 @@ pub(crate) fn examine(context: &Context, stored: &Stored, changes: &[ObjectChang
         return Err(refusal(errors));
     }
     let before = context.engine.problems_of(stored);
-    let (_, problems) = after(stored, changes)?.build_on(&context.engine.snapshot());
+    let (_, problems) = after(stored, changes)?.build();
     let titles: HashSet<String> = changes.iter().map(title).collect();
     let own = |p: &Problem| titles.contains(&p.object);
     let is_new = |p: &Problem| own(p) || !before.contains(p);
@@ -174,12 +174,8 @@ pub(crate) fn examine(context: &Context, stored: &Stored, changes: &[ObjectChang
 }
 
 /// What would be in use after the changes.
-pub(crate) fn would_be(
-    context: &Context,
-    stored: &Stored,
-    changes: &[ObjectChange],
-) -> Result<model::Snapshot, OpError> {
-    Ok(after(stored, changes)?.build_on(&context.engine.snapshot()).0)
+pub(crate) fn would_be(stored: &Stored, changes: &[ObjectChange]) -> Result<model::Snapshot, OpError> {
+    Ok(after(stored, changes)?.build().0)
 }
 
 fn title(change: &ObjectChange) -> String {
@@ -195,14 +191,16 @@ fn after(stored: &Stored, changes: &[ObjectChange]) -> Result<Stored, OpError> {
     for object in &stored.objects {
         match touched.get(&(object.kind, object.name.as_str())) {
             None | Some(ObjectChange::Create(_)) => wanted.objects.push(object.clone()),
-            Some(ObjectChange::Update(change)) => wanted.objects.push(Arc::new(changed(object, change))),
             Some(ObjectChange::Delete(_)) => wanted.credentials.retain(|c| c.object_id != object.id),
-        }
-        if let Some(ObjectChange::Update(Change { credential: Some(new), .. })) =
-            touched.get(&(object.kind, object.name.as_str()))
-        {
-            wanted.credentials.retain(|c| c.object_id != object.id);
-            wanted.credentials.push(Arc::new(row(object.id, new)));
+            Some(ObjectChange::Update(change)) => {
+                let new = change.credential.as_ref().map(|new| row(object.id, new));
+                let present = new.as_ref().or_else(|| stored.credential(object.id));
+                wanted.objects.push(Arc::new(reading(present, changed(object, change))));
+                if let Some(new) = new {
+                    wanted.credentials.retain(|c| c.object_id != object.id);
+                    wanted.credentials.push(Arc::new(new));
+                }
+            }
         }
     }
     unused(&wanted.objects, changes)?;
@@ -210,15 +208,17 @@ fn after(stored: &Stored, changes: &[ObjectChange]) -> Result<Stored, OpError> {
         let ObjectChange::Create(new) = change else { continue };
         // A number that no stored object has.
         let id = ObjectId(-n);
-        wanted.credentials.extend(new.credential.as_ref().map(|credential| Arc::new(row(id, credential))));
-        wanted.objects.push(Arc::new(Object {
+        let credential = new.credential.as_ref().map(|credential| row(id, credential));
+        let object = Object {
             id,
             group: new.group.clone(),
             state: new.state,
             body: new.body.clone(),
             secrets: new.secrets.iter().map(|(field, _)| field.clone()).collect(),
             ..blank(new.kind, new.name.clone())
-        }));
+        };
+        wanted.objects.push(Arc::new(reading(credential.as_ref(), object)));
+        wanted.credentials.extend(credential.map(Arc::new));
     }
     Ok(wanted)
 }
@@ -238,10 +238,10 @@ fn changed(object: &Object, change: &Change) -> Object {
 }
 
 /// Refuses deletions of what is still named by what stays (OBJ-3), and says by whom.
-fn unused(stay: &[Arc<Object>], changes: &[ObjectChange]) -> Result<(), OpError> {
+fn unused(stay: &[Arc<Reading>], changes: &[ObjectChange]) -> Result<(), OpError> {
     for change in changes {
         let (ObjectChange::Delete(gone), (kind, name)) = (change, change.object()) else { continue };
-        let names = |object: &Arc<Object>| {
+        let names = |object: &Arc<Reading>| {
             let fields = model::references(object.kind, &object.body).into_iter();
             let fields = fields.filter(|(_, to, named)| *to == kind && named == name).map(|(field, ..)| field);
             let by = |field: &str| Referrer {

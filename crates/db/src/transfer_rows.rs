@@ -237,6 +237,10 @@ pub(crate) const fn due_sites(postgres: bool) -> &'static str {
     if postgres { due_sites!("") } else { due_sites!("INDEXED BY transfer_due") }
 }
 
+/// By Message-ID. (`site || ''` keeps SQLite from the index of sites, which finds more.)
+pub(crate) const OF_MESSAGE: &str =
+    concat!("SELECT ", columns!(), " FROM transfer WHERE message_id = $1 AND site || '' = $2 LIMIT 50");
+
 /// Received transfers whose settle time is over. (`state || ''` keeps SQLite from the index of states, which finds more.)
 pub(crate) const TO_ROUTE: &str = concat!(
     "SELECT ",
@@ -250,7 +254,7 @@ pub(crate) const TO_ROUTE: &str = concat!(
 pub(crate) const OVERDUE: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM transfer WHERE not_after IS NOT NULL AND ended_at IS NULL AND not_after <= $1 AND direction || '' = 'O' \
+    " FROM transfer WHERE not_after IS NOT NULL AND ended_at IS NULL AND not_after <= $1 AND (direction || '' = 'O' OR mode || '' = 'I') \
      AND state || '' IN ('F', 'D', 'B', 'R', 'S') ORDER BY not_after, id LIMIT $2"
 );
 

@@ -187,6 +187,16 @@ impl Transfers<'_> {
         self.0.read().row(rows::ONE, args![id]).await?.map(rows::transfer).transpose()
     }
 
+    /// Transfers of a site with this Message-ID, or what stands for one, newest first; at most 50.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn of_message(self, message_id: &str, site: &str) -> Result<Vec<Transfer>, DbError> {
+        let mut found = collect(self.0.read().rows(rows::OF_MESSAGE, args![message_id, site]).await?)?;
+        found.sort_by_key(|t| std::cmp::Reverse(t.id));
+        Ok(found)
+    }
+
     /// Transfers, newest first.
     ///
     /// # Errors
@@ -237,6 +247,16 @@ impl Transfers<'_> {
         let sql = "SELECT n, at, from_state, to_state, note FROM transfer_step WHERE transfer_id = $1 ORDER BY n";
         let rows = self.0.read().rows(sql, args![id]).await?;
         rows.into_iter().map(step).collect()
+    }
+
+    /// Forgets the steps of a transfer between its first one and its last `keep`, without waiting.
+    ///
+    /// # Errors
+    /// If the database is closed.
+    pub async fn forget_steps(self, id: TransferId, keep: u32) -> Result<Pending<()>, DbError> {
+        const SQL: &str = "DELETE FROM transfer_step WHERE transfer_id = $1 AND n > 1 \
+            AND n <= (SELECT t.revision FROM transfer AS t WHERE t.id = $1) - $2";
+        self.0.submit(Urgency::Lazy, move |conn| conn.run_later(SQL, args![id, i64::from(keep)])).await
     }
 
     /// Transfers that forward this one.

@@ -186,7 +186,7 @@ impl Engine {
         let EngineParts { db, store, master, clock, options } = parts;
         let gateway_id = gateway_id(&db).await?;
         let stored = Stored::read(&db).await?;
-        let loaded = Reloaded::of(&stored, &Snapshot::default());
+        let loaded = Reloaded::of(&stored);
         let frost = crate::care::Frost::load(&db).await?;
         let node = Arc::new(Node::begin(&db, &options, clock.as_ref()).await?);
         store.attach(Arc::new(Recorded { db: db.clone(), node: node.clone() }));

@@ -1,15 +1,19 @@
 //! The whole story of a transfer, for people: what it is, what happened, why, and what to do next.
 
 use base::{Shown, TransferId};
-use db::{DbError, Direction, HookRun, Mode, RouteState, State, Step, Transfer};
+use db::{DbError, Direction, HookRun, Mode, RouteState, State, Step, Transfer, TransferFilter};
 use serde::Serialize;
 
 use crate::engine::Engine;
 use crate::error::{Cause, TransferError};
+use crate::fetch::is_fetch;
 use crate::queue::SiteStatus;
 use crate::route::{Why, WhyReason};
 use crate::transfer::{Extra, db_error};
 use crate::vfd::{is_temporary, octets_of};
+
+/// Fetched files that the story of their request tells.
+const FETCHED_TOLD: u32 = 10;
 
 /// The story of a transfer. Names from partners are shown escaped.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -32,6 +36,8 @@ pub struct Story {
     pub route_from: Option<TransferId>,
     /// The transfers that forward it.
     pub route_to: Vec<TransferId>,
+    /// The files that it fetched last, newest first.
+    pub fetched: Vec<TransferId>,
     /// The last cause of failure, in words; empty if there is none.
     pub cause: String,
     /// End reason, as documented.
@@ -80,6 +86,10 @@ impl Story {
             let ids: Vec<String> = self.route_to.iter().map(ToString::to_string).collect();
             lines.push(format!("forwarded by transfer {}", ids.join(", ")));
         }
+        if !self.fetched.is_empty() {
+            let ids: Vec<String> = self.fetched.iter().map(ToString::to_string).collect();
+            lines.push(format!("fetched as transfer {}", ids.join(", ")));
+        }
         if !self.cause.is_empty() {
             lines.push(format!("cause: {} (reason {})", self.cause, self.reason));
         }
@@ -114,6 +124,7 @@ impl Engine {
             reasons: why.reasons,
             route_from: t.route_from,
             route_to,
+            fetched: self.fetched_by(&t).await?,
             cause: t.err.clone(),
             reason: t.reason,
             next_try: next_try(&t, site.as_ref()).then(|| t.next_try_at.to_string()),
@@ -121,6 +132,15 @@ impl Engine {
             next_step: self.next_step(&t, site.as_ref()),
             commands: self.commands(&t, site.as_ref()),
         })
+    }
+
+    async fn fetched_by(&self, t: &Transfer) -> Result<Vec<TransferId>, TransferError> {
+        if !is_fetch(t) {
+            return Ok(Vec::new());
+        }
+        let filter = TransferFilter { master: Some(t.id), ..TransferFilter::default() };
+        let children = self.db.transfers().list(filter, FETCHED_TOLD).await.map_err(|e| db_error(&e))?;
+        Ok(children.into_iter().map(|t| t.id).collect())
     }
 
     /// The newest transfer of a site, a login or a file of this name.
@@ -146,7 +166,7 @@ impl Engine {
         let id = t.id;
         let restart = format!("gatehouse pelctl control_trans {id} -action R");
         let cancel = format!("gatehouse pelctl control_trans {id} -action C");
-        match (t.direction, t.state) {
+        match (way(t), t.state) {
             (Direction::Out, State::ToBegin | State::ToRestart | State::Delayed) => {
                 site.map_or_else(Vec::new, |site| self.site_commands(t, site))
             }
@@ -176,7 +196,7 @@ impl Engine {
             commands.push(format!("gatehouse peladm update_site -alias {name} -state ENABLED"));
         } else if object.addresses.is_empty() {
             commands.push(format!("gatehouse peladm update_site -alias {name} -dest_address HOST/PORT"));
-        } else if !object.roles.init_sender || !object.roles.init_mode {
+        } else if !object.is_called() || !object.roles.init_mode {
             commands.push(format!("gatehouse peldsp display_site -alias {name}"));
         } else if !site.active || site.next_in.is_some() {
             commands.push(format!("gatehouse pelctl start_site {name}"));
@@ -185,7 +205,12 @@ impl Engine {
     }
 
     fn next_step(&self, t: &Transfer, site: Option<&SiteStatus>) -> String {
-        match (t.direction, t.state) {
+        match (way(t), t.state) {
+            (Direction::Out, State::Processing) if is_fetch(t) => "the partner's folder is looked into".to_owned(),
+            (Direction::Out, State::Ended) if is_fetch(t) => "over: each file has a transfer of its own".to_owned(),
+            (Direction::In, State::Interrupted) if t.mode == Mode::Initiator => {
+                format!("{} octets are kept: the next look into the partner's folder goes on there", t.done_octets)
+            }
             (Direction::Out, State::ToBegin | State::ToRestart | State::Delayed) => match site {
                 Some(site) => self.waiting(t, site),
                 None => {
@@ -221,8 +246,8 @@ impl Engine {
         if !object.is_reachable() {
             return format!("site {name} has no address: set dest_address");
         }
-        if !object.roles.init_sender || !object.roles.init_mode {
-            return format!("site {name} is not called by us: see init_sender and init_mode");
+        if !object.is_called() || !object.roles.init_mode {
+            return format!("site {name} is not called by us: see init_sender, init_receiver and init_mode");
         }
         if !site.active {
             return format!("site {name} is stopped ({}): start it with pelctl start_site", site.text);
@@ -275,14 +300,20 @@ fn received(t: &Transfer) -> String {
 
 fn next_try(t: &Transfer, site: Option<&SiteStatus>) -> bool {
     let resting = t.direction == Direction::In && t.route_state == RouteState::ToRoute;
-    resting || (site.is_some_and(|s| s.active) && t.direction == Direction::Out)
+    resting || (site.is_some_and(|s| s.active) && way(t) == Direction::Out)
 }
 
 fn what(t: &Transfer) -> String {
     let size = t.size.map_or_else(|| "of unknown size".to_owned(), |s| format!("of {s} octets"));
     let file = shown(&t.file_name);
+    if is_fetch(t) {
+        let folder = if t.dir_name.is_empty() { String::new() } else { format!(" in {}", shown(&t.dir_name)) };
+        let (site, protocol, made) = (shown(&t.site), &t.protocol, t.created_at);
+        return format!("transfer {}: fetches {file}{folder} from {site} over {protocol}, made at {made}", t.id);
+    }
     let verb = match (t.direction, t.mode) {
-        (Direction::In, _) => "received from",
+        (Direction::In, Mode::Initiator) => "fetched from",
+        (Direction::In, Mode::Responder) => "received from",
         (Direction::Out, Mode::Initiator) => "to be sent to",
         (Direction::Out, Mode::Responder) => "at the disposal of",
     };
@@ -293,6 +324,11 @@ fn what(t: &Transfer) -> String {
         t.protocol,
         t.created_at
     )
+}
+
+/// A request to fetch waits and runs as what goes out.
+fn way(t: &Transfer) -> Direction {
+    if is_fetch(t) { Direction::Out } else { t.direction }
 }
 
 fn told(step: Step) -> StoryStep {

@@ -73,9 +73,10 @@ pub use object::{
     Body, DEFAULT_GROUP, Draft, KeyEntry, Kind, KindError, Object, ObjectState, Problem, Severity, StateError, Value,
 };
 pub use proxies::Proxies;
+pub use reading::{Material, Reading};
 pub use rights::{DirRights, FileRights, VfdRight, dir_rights, file_rights, within};
 pub use route::{Delivery, ROUTE_DEPTH_MAX, RouteFacts, routes_for};
-pub use snapshot::{Material, Referrer, Snapshot};
+pub use snapshot::{Referrer, Snapshot};
 pub use tls_offer::{OfferedVersion, TlsAgreement, TlsMiss, TlsOffer};
 
 pub use web_address::{WebAddress, is_private};

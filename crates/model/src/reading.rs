@@ -1,13 +1,14 @@
 //! What one object says by itself. It depends on no other object, so it is read once and kept as long as the object stays.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::check;
 use crate::kinds::application::Application;
-use crate::kinds::certificate::CertificateObject;
+use crate::kinds::certificate::{CertificateEntry, CertificateObject};
 use crate::kinds::cgate::Cgate;
 use crate::kinds::cgate_group::CgateGroup;
-use crate::kinds::crl::CrlObject;
+use crate::kinds::crl::{CrlEntry, CrlObject};
 use crate::kinds::decision_rule::DecisionRule;
 use crate::kinds::drop_folder::DropFolder;
 use crate::kinds::hook::Hook;
@@ -23,7 +24,7 @@ use crate::kinds::tls_profile::TlsProfile;
 use crate::kinds::transfer_model::TransferModel;
 use crate::kinds::vfd_dir::VfdDir;
 use crate::kinds::webhook::Webhook;
-use crate::object::{Kind, Object, Problem, Severity};
+use crate::object::{KeyEntry, Kind, Object, Problem, Severity};
 use crate::problems;
 use crate::read::{Meant, read};
 
@@ -83,37 +84,76 @@ fn meant<T: Meant>(object: &Object, of_kind: fn(Arc<T>) -> Meaning) -> (Meaning,
     (of_kind(Arc::new(meant)), wrong)
 }
 
-/// An object and what was read from it.
+/// The key, certificate or revocation list of an object, as it is stored, with what the object says of it.
+#[derive(Clone, Debug)]
+pub enum Material {
+    /// A key.
+    Key(Arc<KeyEntry>),
+    /// A certificate.
+    Certificate(Arc<CertificateEntry>),
+    /// A revocation list.
+    Crl(Arc<CrlEntry>),
+}
+
+/// An object, and all that it says by itself.
 #[derive(Debug)]
-pub(crate) struct Reading {
-    pub object: Arc<Object>,
-    pub name: Arc<str>,
+pub struct Reading {
+    pub(crate) object: Arc<Object>,
+    pub(crate) name: Arc<str>,
     /// The name in small letters.
-    pub folded: String,
-    pub meant: Meaning,
-    pub problems: Vec<Problem>,
+    pub(crate) folded: String,
+    pub(crate) meant: Meaning,
+    pub(crate) material: Option<Material>,
+    pub(crate) problems: Vec<Problem>,
     /// The objects it names: field, kind, name.
-    pub references: Vec<(&'static str, Kind, String)>,
+    pub(crate) references: Vec<(&'static str, Kind, String)>,
     /// Why it can't be used and is left out; `None` of the kinds that stay in their place to refuse.
-    pub broken: Option<String>,
+    pub(crate) broken: Option<String>,
 }
 
 impl Reading {
-    pub(crate) fn of(object: Arc<Object>) -> Self {
-        let (meant, wrong) = meaning(&object);
+    /// Reads an object.
+    #[must_use]
+    pub fn of(object: Object, material: Option<Material>) -> Self {
+        let (meant, mut wrong) = meaning(&object);
         let stays = matches!(
             object.kind,
             Kind::NetworkProfile | Kind::CgateGroup | Kind::Cgate | Kind::Key | Kind::Crl | Kind::Certificate
         );
         let error = wrong.iter().find(|p| p.severity == Severity::Error && !stays);
+        let broken = error.map(|p| format!("{} {}", p.field, p.text));
+        wrong.extend(lack(&meant, material.as_ref()));
         Self {
             name: object.name.as_str().into(),
             folded: object.name.to_lowercase(),
-            meant,
             references: check::references(object.kind, &object.body),
-            broken: error.map(|p| format!("{} {}", p.field, p.text)),
             problems: problems::unknown_fields(&object).into_iter().chain(wrong).collect(),
-            object,
+            meant,
+            material,
+            broken,
+            object: Arc::new(object),
         }
+    }
+}
+
+impl Deref for Reading {
+    type Target = Object;
+    fn deref(&self) -> &Object {
+        &self.object
+    }
+}
+
+/// What an object says is in the store, and is not.
+fn lack(meant: &Meaning, material: Option<&Material>) -> Option<Problem> {
+    match (meant, material) {
+        (Meaning::Key(meant), Some(Material::Key(key))) => problems::key_material(meant, Some(key)),
+        (Meaning::Key(meant), _) => problems::key_material(meant, None),
+        (Meaning::Certificate(meant), Some(Material::Certificate(stored))) => {
+            problems::certificate(meant, Some(stored))
+        }
+        (Meaning::Certificate(meant), _) => problems::certificate(meant, None),
+        (Meaning::Crl(meant), Some(Material::Crl(stored))) => problems::crl(meant, Some(stored)),
+        (Meaning::Crl(meant), _) => problems::crl(meant, None),
+        _ => None,
     }
 }

@@ -24,24 +24,13 @@ use crate::kinds::transfer_model::TransferModel;
 use crate::kinds::vfd_dir::VfdDir;
 use crate::kinds::webhook::Webhook;
 use crate::object::{KeyEntry, Kind, Object, Problem};
-use crate::reading::{Meaning, Reading};
+use crate::reading::{Material, Meaning, Reading};
 use crate::{group_chain, problems};
 
 pub(crate) type Table<T> = BTreeMap<Arc<str>, Arc<T>>;
 
 /// A field of an object that names another: kind and name of the one, name of the field.
 pub type Referrer = (Kind, String, String);
-
-/// Keys, certificates and revocation lists as they are stored, with what their objects say of them.
-#[derive(Clone, Debug, Default)]
-pub struct Material {
-    /// Keys.
-    pub keys: Vec<KeyEntry>,
-    /// Certificates.
-    pub certificates: Vec<Arc<CertificateEntry>>,
-    /// Revocation lists.
-    pub crls: Vec<CrlEntry>,
-}
 
 /// The whole configuration at one revision.
 #[derive(Clone, Debug, Default)]
@@ -87,47 +76,51 @@ impl Snapshot {
     /// profiles, gates and gate groups stay in their place to refuse, so that none less strict serves instead.
     #[must_use]
     pub fn build(objects: Vec<Object>, keys: Vec<KeyEntry>, revision: i64) -> (Self, Vec<Problem>) {
-        let objects = objects.into_iter().map(Arc::new).collect();
-        Self::build_on(&Self::default(), objects, Material { keys, ..Material::default() }, revision)
+        let keys: Table<KeyEntry> = keys.into_iter().map(|key| (key.alias.as_str().into(), Arc::new(key))).collect();
+        let read = |object: Object| {
+            let key = keys.get(object.name.as_str()).filter(|_| object.kind == Kind::Key);
+            let material = key.cloned().map(Material::Key);
+            Arc::new(Reading::of(object, material))
+        };
+        let readings = objects.into_iter().map(read).collect();
+        Self { keys, revision, ..Self::default() }.with(readings)
     }
 
-    /// As [`Self::build`], with certificates and revocation lists. What `before` has read of an object that is still the
-    /// same is not read again, so that a change costs little in a large configuration.
+    /// As [`Self::build`], of objects that were read before, with all that belongs to them.
     #[must_use]
-    pub fn build_on(
-        before: &Self,
-        objects: Vec<Arc<Object>>,
-        material: Material,
-        revision: i64,
-    ) -> (Self, Vec<Problem>) {
-        let mut snapshot = Self { revision, ..Self::default() };
-        let mut found = Vec::new();
-        let Material { keys, certificates, crls } = material;
-        snapshot.crls = crls.into_iter().map(|c| (c.name.as_str().into(), Arc::new(c))).collect();
-        snapshot.certificates = certificates.into_iter().map(|c| (c.name.as_str().into(), c)).collect();
-        snapshot.keys = keys.into_iter().map(|key| (key.alias.as_str().into(), Arc::new(key))).collect();
-        for object in objects {
-            let known = before.reading(object.kind, &object.name).filter(|known| Arc::ptr_eq(&known.object, &object));
-            let reading = known.map_or_else(|| Arc::new(Reading::of(object)), Arc::clone);
-            snapshot.add(reading, &mut found);
-        }
-        snapshot.index();
-        found.extend(problems::across(&snapshot));
-        found.sort_by(|a, b| (a.severity, &a.object, &a.field).cmp(&(b.severity, &b.object, &b.field)));
-        (snapshot, found)
+    pub fn of(readings: Vec<Arc<Reading>>, revision: i64) -> (Self, Vec<Problem>) {
+        Self { revision, ..Self::default() }.with(readings)
     }
 
-    fn add(&mut self, reading: Arc<Reading>, found: &mut Vec<Problem>) {
-        found.extend(reading.problems.iter().cloned());
-        if reading.broken.is_none() {
-            self.put(&reading);
+    fn with(mut self, readings: Vec<Arc<Reading>>) -> (Self, Vec<Problem>) {
+        let mut found: Vec<Problem> = Vec::new();
+        // Tables are made at a stroke, which for what is almost in order takes few comparisons.
+        let (mut by_kind, mut certificates) = (BTreeMap::<Kind, Vec<_>>::new(), Vec::new());
+        for reading in readings {
+            found.extend(reading.problems.iter().cloned());
+            if reading.broken.is_none() {
+                self.put(&reading);
+            }
+            match &reading.material {
+                Some(Material::Key(key)) => keep(&mut self.keys, Arc::clone(&reading.name), key),
+                Some(Material::Crl(list)) => keep(&mut self.crls, Arc::clone(&reading.name), list),
+                Some(Material::Certificate(stored)) => {
+                    certificates.push((Arc::clone(&reading.name), Arc::clone(stored)));
+                }
+                None => {}
+            }
+            for (field, kind, name) in &reading.references {
+                let referrer = (reading.kind, reading.object.name.clone(), (*field).to_owned());
+                self.referrers.entry((*kind, name.clone())).or_default().push(referrer);
+            }
+            by_kind.entry(reading.kind).or_default().push((Arc::clone(&reading.name), reading));
         }
-        found.extend(self.lacks(&reading));
-        for (field, kind, name) in &reading.references {
-            let referrer = (reading.object.kind, reading.object.name.clone(), (*field).to_owned());
-            self.referrers.entry((*kind, name.clone())).or_default().push(referrer);
-        }
-        self.readings.entry(reading.object.kind).or_default().insert(Arc::clone(&reading.name), reading);
+        self.certificates = certificates.into_iter().collect();
+        self.readings = by_kind.into_iter().map(|(kind, readings)| (kind, readings.into_iter().collect())).collect();
+        self.index();
+        found.extend(problems::across(&self));
+        found.sort_by(|a, b| (a.severity, &a.object, &a.field).cmp(&(b.severity, &b.object, &b.field)));
+        (self, found)
     }
 
     /// Puts a meant object into the table of its kind.
@@ -153,17 +146,6 @@ impl Snapshot {
             Meaning::RuleTable(meant) => self.rule_tables.push(Arc::clone(meant)),
             // What they hold is beside them.
             Meaning::Key(_) | Meaning::Certificate(_) | Meaning::Crl(_) => {}
-        }
-    }
-
-    /// What an object says is in the store, and is not.
-    fn lacks(&self, reading: &Reading) -> Option<Problem> {
-        let name = reading.object.name.as_str();
-        match &reading.meant {
-            Meaning::Key(meant) => problems::key_material(meant, self.keys.get(name).map(Arc::as_ref)),
-            Meaning::Crl(meant) => problems::crl(meant, self.crls.get(name).map(Arc::as_ref)),
-            Meaning::Certificate(meant) => problems::certificate(meant, self.certificates.get(name).map(Arc::as_ref)),
-            _ => None,
         }
     }
 

@@ -154,7 +154,7 @@ class Pyftpdlib:
         self.certificate, self.shown = certificate(folder)
         authorizer = DummyAuthorizer()
         authorizer.add_user(LOGIN, PASSWORD, str(self.files), perm="elradfmwMT")
-        self.state = state = {"full_at": full_at, "gone_at": None, "deaf_to": None, "handlers": []}
+        self.state = state = {"full_at": full_at, "gone_at": None, "gone_after": None, "listed": None, "deaf_to": None, "handlers": []}
 
         class Handler(TLS_FTPHandler if tls else FTPHandler):
             def on_connect(self):
@@ -174,8 +174,15 @@ class Pyftpdlib:
             def open(self, filename, mode):
                 return Limited(super().open(filename, mode), state)
 
+            def format_mlsx(self, *words, **more):
+                yield from super().format_mlsx(*words, **more)
+                then, state["listed"] = state["listed"], None
+                if then:
+                    then()
+
         Handler.authorizer, Handler.abstracted_fs = authorizer, Files
         Handler.banner = "partner ready"
+        Handler.use_sendfile = False
         if passive:
             Handler.passive_ports = range(passive[0], passive[1] + 1)
         if tls:
@@ -221,6 +228,17 @@ class Limited:
                 with contextlib.suppress(Exception):
                     handler.socket.shutdown(2)
         return self.file.write(data)
+
+    def read(self, octets=-1):
+        after = self.state["gone_after"]
+        if after is not None and self.file.tell() >= after:
+            self.state["gone_after"] = None
+            for handler in self.state["handlers"]:
+                with contextlib.suppress(Exception):
+                    handler.socket.shutdown(2)
+                with contextlib.suppress(Exception):
+                    handler.data_channel.socket.shutdown(2)
+        return self.file.read(octets)
 
     def __getattr__(self, name):
         return getattr(self.file, name)

@@ -214,11 +214,11 @@ fn parts<'a>(s: &'a Snapshot, name: &str) -> Result<Parts<'a>, OpError> {
 async fn add(context: &Context, input: &Input) -> Result<Output, OpError> {
     let answers = Answers::read(input)?;
     let stored = context.engine.stored().await.map_err(failed)?;
-    let (snapshot, _) = stored.build_on(&context.engine.snapshot());
+    let (snapshot, _) = stored.build();
     let built = build(&answers, &snapshot)?;
     let (way_in, routes) = (built.way_in, built.routes);
     let mut plan = config::plan(context, built.draft.wanted, &Prune::Nothing(BTreeSet::new()), false).await?;
-    let would_be = changes::would_be(context, &stored, &plan.changes(context, false).await?)?;
+    let would_be = changes::would_be(&stored, &plan.changes(context, false).await?)?;
     if let Some((local, login)) = &way_in {
         let reached = reaches(&would_be, *local, login, (&answers.name, &answers.name));
         reached.map_err(|why| OpError::Refused(format!("the login would not be let in: {why}")))?;
@@ -414,7 +414,7 @@ async fn export(context: &Context, input: &Input) -> Result<Output, OpError> {
 
 async fn remove(context: &Context, input: &Input) -> Result<Output, OpError> {
     let stored = context.engine.stored().await.map_err(failed)?;
-    let (snapshot, _) = stored.build_on(&context.engine.snapshot());
+    let (snapshot, _) = stored.build();
     let parts = parts(&snapshot, name_of(input)?)?;
     let name = &parts.site.name;
     let waiting = waiting(context, name).await?;

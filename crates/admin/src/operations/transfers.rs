@@ -2,6 +2,7 @@
 
 use base::{TransferId, UtcMicros};
 use db::{Direction, Mode, State, Transfer, TransferFilter};
+use engine::fetch::{After, FetchRequest};
 use engine::{Control, Extra, Request};
 use model::{Field, FieldKind, Kind};
 use serde_json::json;
@@ -117,13 +118,15 @@ fn control_params() -> Vec<Param> {
 
 fn submit_params() -> Vec<Param> {
     [
-        Field::new("dest_alias", FieldKind::Ref(Kind::RemoteSite), "site that gets the file")
-            .shorts(&["da"])
-            .required(),
-        Field::text("file_component", 4095, "path of the local file, as the gateway sees it")
-            .shorts(&["fc"])
-            .required(),
-        Field::text("file_name", 255, "name at the partner; the local file's where none is given").shorts(&["fn"]),
+        Field::new("dest_alias", FieldKind::Ref(Kind::RemoteSite), "site that gets the file").shorts(&["da"]),
+        Field::new("org_alias", FieldKind::Ref(Kind::RemoteSite), "site that files are fetched from").shorts(&["oa"]),
+        Field::choice("direction", &["O", "I"], "O a file goes out, I files are fetched from a partner")
+            .shorts(&["dir"])
+            .default("O"),
+        Field::text("file_component", 4095, "path of the local file, as the gateway sees it; needed for what goes out")
+            .shorts(&["fc"]),
+        Field::text("file_name", 255, "name at the partner; the local file's, or every file, where none is given")
+            .shorts(&["fn"]),
         Field::text("dir_name", 255, "folder at the partner, or the virtual folder it waits in").shorts(&["dn"]),
         Field::choice("mode", &["I", "R"], "I we call the partner, R the file waits for the partner")
             .shorts(&["m"])
@@ -131,7 +134,16 @@ fn submit_params() -> Vec<Param> {
         Field::new("appli", FieldKind::Ref(Kind::Application), "application").shorts(&["ap"]),
         Field::int("priority", (0, 2), "", "0 high, 1 medium, 2 low").shorts(&["prio"]).default("1"),
         Field::flag("frozen_state", "N", "wait until restarted").shorts(&["fs"]),
-        Field::flag("permanent", "N", "the partner may fetch it any number of times").shorts(&["perm"]),
+        Field::flag("permanent", "N", "the partner may fetch it any number of times; or we look again and again")
+            .shorts(&["perm"]),
+        Field::int("interval", (5, 86_400), "s", "time between two looks of a permanent request to fetch")
+            .default("60"),
+        Field::text("multi_filter", 255, "which files are fetched")
+            .shorts(&["mf"])
+            .detail("name = *.csv; 100 < size < 5000; time = last 2 days (rounded; hours, minutes)"),
+        Field::choice("after_fetch", &["KEEP", "DELETE"], "what becomes of fetched files at the partner")
+            .shorts(&["af"])
+            .default("KEEP"),
         Field::int("retry_count_max", (0, 999), "", "tries after the first").shorts(&["rcm"]).default("10"),
         Field::text("param1", 40, "text of the user's own, never sent").shorts(&["p1"]),
         Field::text("param2", 40, "text of the user's own, never sent").shorts(&["p2"]),
@@ -170,6 +182,10 @@ fn criteria() -> Vec<Param> {
 async fn submit(context: &Context, input: &Input) -> Result<Output, OpError> {
     let now = context.engine.clock().now();
     let given = |name: &str| input.text(name).map(str::to_owned);
+    if input.text("direction") == Some("I") {
+        return fetch(context, input, now).await;
+    }
+    needs(input, &["dest_alias", "file_component"], "what goes out")?;
     let request = Request {
         site: given("dest_alias").unwrap_or_default(),
         file: given("file_component").unwrap_or_default().into(),
@@ -190,6 +206,40 @@ async fn submit(context: &Context, input: &Input) -> Result<Output, OpError> {
     let id = context.engine.submit(request).await.map_err(|e| OpError::Refused(e.to_string()))?;
     let facts = vec![("local_ident".to_owned(), Cell::from(id.0))];
     Ok(Output::Done { text: id.to_string(), facts, warnings: Vec::new() })
+}
+
+/// Files are wanted from a partner.
+async fn fetch(context: &Context, input: &Input, now: UtcMicros) -> Result<Output, OpError> {
+    needs(input, &["org_alias"], "what is fetched")?;
+    let given = |name: &str| input.text(name).map(str::to_owned).unwrap_or_default();
+    let every = input.int("interval").and_then(|n| u32::try_from(n).ok());
+    let request = FetchRequest {
+        site: given("org_alias"),
+        dir_name: given("dir_name"),
+        file_name: input.text("file_name").map(str::to_owned),
+        filter: given("multi_filter"),
+        after: if input.text("after_fetch") == Some("DELETE") { After::Delete } else { After::Keep },
+        every_s: every.filter(|_| input.is_set("permanent")),
+        appli: given("appli"),
+        priority: input.int("priority").unwrap_or(1),
+        not_before: moment(input, "date_to_begin", now)?,
+        not_after: moment(input, "date_to_end", now)?,
+        frozen: input.is_set("frozen_state"),
+        retry_count_max: input.int("retry_count_max").and_then(|n| u32::try_from(n).ok()),
+        parameters: [given("param1"), given("param2")],
+        actor: context.actor.clone(),
+    };
+    let id = context.engine.submit_fetch(request).await.map_err(|e| OpError::Refused(e.to_string()))?;
+    let facts = vec![("local_ident".to_owned(), Cell::from(id.0))];
+    Ok(Output::Done { text: id.to_string(), facts, warnings: Vec::new() })
+}
+
+/// Refuses a request that lacks a parameter which only this kind of request needs.
+fn needs(input: &Input, names: &[&str], what: &str) -> Result<(), OpError> {
+    match names.iter().find(|name| input.text(name).is_none()) {
+        Some(name) => Err(OpError::Syntax(InputError::Together(format!("{what} needs -{name}")))),
+        None => Ok(()),
+    }
 }
 
 /// A time as RFC 3339, or `+hhmmss` from now (TRF-5).

@@ -193,6 +193,11 @@ async fn a_captured_key_is_bound_and_enabled_by_a_person() {
 }
 
 /// What the audit says of the last thing that was asked: the entries of the newest number, without their times.
+/// Every object as it is stored.
+async fn objects(house: &House) -> Vec<model::Object> {
+    house.context.engine.stored().await.unwrap().objects().cloned().collect()
+}
+
 async fn last_asked(house: &House) -> Vec<db::AuditRow> {
     let audit = house.context.engine.db().audit();
     let all = audit.list(db::AuditFilter { newest: true, ..Default::default() }, 100).await.unwrap();
@@ -217,16 +222,16 @@ async fn a_route_is_written_whole_or_not_at_all() {
     house.run("route add", &route("S")).await.unwrap();
     house.run("peladm create_model", &[("name", "T2"), ("dest_alias", "B")]).await.unwrap();
     house.run("peladm create_decisionrule", &[("name", "T"), ("model", "T2")]).await.unwrap();
-    let before = house.context.engine.stored().await.unwrap().objects;
+    let before = objects(&house).await;
     let refused = text(house.run("route add", &route("T")).await);
     assert_eq!(refused, "DECISION_RULE T exists already: choose another name or update it");
-    assert_eq!(house.context.engine.stored().await.unwrap().objects, before);
+    assert_eq!(objects(&house).await, before);
     // A model that something else uses keeps its route.
     house.run("peladm update_decisionrule", &[("name", "T"), ("model", "R")]).await.unwrap();
-    let before = house.context.engine.stored().await.unwrap().objects;
+    let before = objects(&house).await;
     let refused = text(house.run("route delete", &[("name", "R")]).await);
     assert!(refused.contains("MODEL R is used by DECISION_RULE T (model)"), "{refused}");
-    assert_eq!(house.context.engine.stored().await.unwrap().objects, before);
+    assert_eq!(objects(&house).await, before);
     house.run("audit verify", &[]).await.unwrap();
 }
 

@@ -206,8 +206,7 @@ async fn round_trip(seeds: Vec<Seed>) {
         let made = trial.context.engine.db().objects().apply(set, &actor).await;
         let wrong: Vec<String> = match made {
             Ok(_) => {
-                let engine = &trial.context.engine;
-                let (_, problems) = engine.stored().await.unwrap().build_on(&engine.snapshot());
+                let (_, problems) = trial.context.engine.stored().await.unwrap().build();
                 problems.into_iter().filter(|p| p.severity == Severity::Error).map(|p| p.object).collect()
             }
             Err(error) => vec![error.to_string()],

@@ -23,6 +23,9 @@ on_both! {
     what_waits_waits_shorter_after_the_clock_was_set_back;
     /// TRF-5
     what_is_past_its_latest_date_is_found;
+    /// FTP-20
+    what_was_fetched_is_found_by_its_key;
+    old_looks_are_forgotten;
 }
 
 mod bodies {
@@ -618,5 +621,38 @@ mod bodies {
         assert_eq!(found(9).await, [ids[1], ids[0]], "the longest first, what is over is not waiting");
         assert_eq!(found(8).await, [ids[1]]);
         assert!(found(4).await.is_empty());
+    }
+
+    pub(super) async fn what_was_fetched_is_found_by_its_key(house: House) {
+        let db = house.open().await;
+        let mut ids = Vec::new();
+        for (site, key) in [("B", Some("k")), ("C", Some("k")), ("B", None), ("B", Some("k")), ("B", Some("other"))] {
+            let id = id(&db).await;
+            let new = NewTransfer { site: site.to_owned(), message_id: key.map(str::to_owned), ..upload(id, "f") };
+            db.transfers().insert(new).await.unwrap();
+            ids.push(id);
+        }
+        let found = db.transfers().of_message("k", "B").await.unwrap();
+        assert_eq!(found.into_iter().map(|t| t.id).collect::<Vec<_>>(), [ids[3], ids[0]], "the newest first");
+        assert!(db.transfers().of_message("none", "B").await.unwrap().is_empty());
+    }
+
+    pub(super) async fn old_looks_are_forgotten(house: House) {
+        let db = house.open().await;
+        let request = id(&db).await;
+        let fetch = NewTransfer { direction: Direction::In, kind: TransferType::Multi, ..to_site(request, "B") };
+        db.transfers().insert(fetch).await.unwrap();
+        for _ in 0..5 {
+            let query = DueQuery { site: Some("B".to_owned()), now: NOW, limit: 1, node: "n1".to_owned() };
+            assert_eq!(
+                db.transfers().take_due(query).await.unwrap().len(),
+                1,
+                "what is fetched is due as what is sent"
+            );
+            db.transfers().apply(TransferChange::to(request, State::ToRestart, NOW)).await.unwrap();
+        }
+        db.transfers().forget_steps(request, 3).await.unwrap().done().await.unwrap();
+        let steps: Vec<i64> = db.transfers().steps(request).await.unwrap().iter().map(|step| step.n).collect();
+        assert_eq!(steps, [1, 9, 10, 11], "its beginning and the last ones stay");
     }
 }

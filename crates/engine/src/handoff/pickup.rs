@@ -18,7 +18,7 @@ use rustix::io::Errno;
 
 use super::folder::Folder;
 use crate::error::{Cause, ErrorKind, TransferError};
-use crate::queue::{JobOutcome, JobSource, OutgoingJob, SessionOutcome};
+use crate::queue::{Job, JobOutcome, JobSource, OutgoingJob, SessionOutcome};
 
 /// Octets written at once.
 const PIECE_OCTETS: u32 = 1024 * 1024;
@@ -37,7 +37,19 @@ pub async fn put_all(site: &RemoteSite, place: &FolderPlace, data: &Path, jobs: 
         Err(error) => return SessionOutcome::ConnectFailed { path: 0, error },
     };
     jobs.connected(0);
-    while let Some(mut job) = jobs.next().await {
+    while let Some(job) = jobs.next().await {
+        let mut job = match job {
+            Job::Send(job) => job,
+            Job::Fetch(job) => {
+                let text =
+                    format!("site {} is a folder of this machine: a drop folder takes files from there", site.name);
+                let error = TransferError::park(Cause::Unsupported, text);
+                if let Err(error) = jobs.finish(job.id, JobOutcome::Park(error)).await {
+                    return SessionOutcome::Lost(error);
+                }
+                continue;
+            }
+        };
         let id = job.id;
         let put = Put { site, place, root: &root };
         let outcome = match put.put(&mut job, jobs).await {

@@ -7,9 +7,19 @@ use base::{TransferId, UtcMicros};
 use tokio::sync::watch;
 
 use crate::error::TransferError;
+use crate::fetch::{FetchJob, Fetched};
 use crate::sync::lock;
 use crate::transfer::{Control, Source};
 use crate::watch::StepTimer;
+
+/// What a connection is for.
+#[derive(Debug)]
+pub enum Job {
+    /// A file to be carried to the partner.
+    Send(Box<OutgoingJob>),
+    /// Files to be fetched from there.
+    Fetch(Box<FetchJob>),
+}
 
 /// A file to be carried to a partner.
 #[derive(Debug)]
@@ -49,6 +59,8 @@ pub struct OutgoingJob {
 pub enum JobOutcome {
     /// The file is at the partner under its final name.
     Delivered,
+    /// The folder at the partner was looked into, and what was wanted there is received.
+    Fetched(Fetched),
     /// Try again later.
     Retry(TransferError),
     /// It broke off where the file may have arrived: the next try looks before it sends.

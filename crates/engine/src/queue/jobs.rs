@@ -15,14 +15,18 @@ use tokio::task::JoinHandle;
 
 use super::JobSource;
 use super::ending::Ending;
-use super::job::{JobOutcome, OutgoingJob, Running};
+use super::job::{Job, JobOutcome, OutgoingJob, Running};
 use super::outcome::{Ended, ended};
 use crate::engine::Engine;
 use crate::error::{Cause, TransferError};
+use crate::fetch::{FetchJob, Filter, FilterError, Intake, is_fetch};
 use crate::limits::{CUT_AFTER, PROGRESS_EVERY};
 use crate::sync::lock;
 use crate::transfer::{Extra, db_error};
 use crate::vfd::octets_of;
+
+/// Steps of a request to fetch that are kept.
+const LOOKS_TOLD: u32 = 100;
 
 /// The jobs of one connection to `site`.
 pub(super) struct Jobs {
@@ -114,7 +118,7 @@ impl Jobs {
     /// Whether this connection may take another job: the site as it is configured now, not as it was.
     fn may_go_on(&self) -> bool {
         let now = self.engine.snapshot();
-        let usable = now.site(&self.site.name).is_some_and(|s| s.enabled && s.roles.init_sender);
+        let usable = now.site(&self.site.name).is_some_and(|s| s.enabled && s.is_called());
         usable && !self.engine.is_stopping() && lock(&self.engine.queue.sites).may_go_on(&self.site.name)
     }
 
@@ -138,7 +142,7 @@ impl Jobs {
     }
 
     /// Opens the content of a taken job. One that can't begin is ended here.
-    async fn begin(&mut self, taken: Taken) -> Option<OutgoingJob> {
+    async fn begin(&mut self, taken: Taken) -> Option<Job> {
         let (now, t) = (self.engine.clock.now(), taken.record.clone());
         let id = t.id;
         let opened = if taken.running.is_lost() {
@@ -147,8 +151,10 @@ impl Jobs {
             Err(TransferError::retry(Cause::Invalid, "its latest date is over"))
         } else if taken.running.asked().is_some() {
             Err(TransferError::retry(Cause::Denied, "an operator stopped it"))
+        } else if is_fetch(&t) {
+            self.fetch(t, now).map(|job| Job::Fetch(Box::new(job)))
         } else {
-            self.open(t).await
+            self.open(t).await.map(|job| Job::Send(Box::new(job)))
         };
         self.held = Some(Held { taken, told_at: now, noted: false });
         match opened {
@@ -161,6 +167,20 @@ impl Jobs {
                 None
             }
         }
+    }
+
+    fn fetch(&self, t: Transfer, now: UtcMicros) -> Result<FetchJob, TransferError> {
+        let plan = Extra::of(&t).fetch.unwrap_or_default();
+        let unread = |e: FilterError| TransferError::park(Cause::Invalid, e.to_string());
+        Ok(FetchJob {
+            id: t.id,
+            dir_name: octets_of(&t.dir_name),
+            name: plan.one.then(|| octets_of(&t.file_name)),
+            filter: Filter::parse(&plan.filter).map_err(unread)?,
+            after: plan.after,
+            now,
+            intake: Intake::new(self.engine.clone(), self.site.clone(), t),
+        })
     }
 
     async fn open(&self, t: Transfer) -> Result<OutgoingJob, TransferError> {
@@ -237,7 +257,7 @@ impl JobSource for Jobs {
         lock(&self.engine.queue.sites).connected(&self.site.name, Some(path));
     }
 
-    async fn next(&mut self) -> Option<OutgoingJob> {
+    async fn next(&mut self) -> Option<Job> {
         if !self.connected {
             self.connected = true;
             lock(&self.engine.queue.sites).connected(&self.site.name, None);
@@ -310,7 +330,8 @@ impl JobSource for Jobs {
             self.held = Some(Held { taken: Taken { record, running }, noted, told_at });
             return Err(TransferError::refuse(Cause::Invalid, text));
         }
-        let delivered = outcome == JobOutcome::Delivered;
+        let delivered = matches!(outcome, JobOutcome::Delivered | JobOutcome::Fetched(_));
+        let fetches = matches!(outcome, JobOutcome::Fetched(_));
         let end = ended(&record, outcome, running.asked(), (self.engine.clock.now(), &self.engine.options));
         let engine = self.engine.clone();
         let change = end.change.clone();
@@ -319,6 +340,10 @@ impl JobSource for Jobs {
             let queued = engine.db.transfers().apply_lazy(change).await;
             self.ending = Some(tokio::spawn(ending.settled(queued)));
             return before;
+        }
+        if fetches {
+            // Looks of a request that stays leave a step each: the last ones are enough.
+            drop(engine.db.transfers().forget_steps(id, LOOKS_TOLD).await.map_err(|e| db_error(&e))?);
         }
         let recorded = match delivered && self.may_take_next() {
             true => self.with_next(engine.db.transfers().apply_lazy(change).await).await,

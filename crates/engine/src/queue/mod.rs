@@ -28,7 +28,7 @@ use tokio::sync::Notify;
 
 pub use backoff::Backoff;
 pub(crate) use job::Running;
-pub use job::{JobOutcome, OutgoingJob};
+pub use job::{Job, JobOutcome, OutgoingJob};
 pub use scheduler::run_deliveries;
 pub use sites::SiteStatus;
 
@@ -53,7 +53,7 @@ pub trait JobSource: Send {
     fn connected(&mut self, path: usize);
 
     /// The next job; none: close the connection. Connect and log in first: a job that is taken counts as tried.
-    async fn next(&mut self) -> Option<OutgoingJob>;
+    async fn next(&mut self) -> Option<Job>;
 
     /// Tells how far a job is; call it at least each minute while it runs.
     ///

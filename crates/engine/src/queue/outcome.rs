@@ -10,6 +10,7 @@ use super::job::JobOutcome;
 use crate::engine::EngineOptions;
 use crate::error::{Cause, TransferError};
 use crate::events::Event;
+use crate::fetch::Fetched;
 use crate::transfer::{Control, Extra};
 
 /// Most characters of a cause that a record keeps.
@@ -34,7 +35,7 @@ pub(super) fn ended(
     let extra = Extra::of(t);
     let open_end = extra.open_end || matches!(outcome, JobOutcome::Unknown(_));
     let to_verify = matches!(&outcome, JobOutcome::Park(e) if e.cause == Cause::Unclear);
-    let delivered = outcome == JobOutcome::Delivered;
+    let delivered = matches!(outcome, JobOutcome::Delivered | JobOutcome::Fetched(_));
     let mut end = by_outcome(t, outcome, asked, (now, options));
     end.change.owner = t.node.clone();
     if !delivered {
@@ -51,12 +52,17 @@ fn by_outcome(
 ) -> Ended {
     match (outcome, asked) {
         (JobOutcome::Delivered, _) => delivered(t, now),
+        (JobOutcome::Fetched(fetched), asked) => looked(t, fetched, asked, now),
         (JobOutcome::Retry(e) | JobOutcome::Unknown(e) | JobOutcome::Park(e), Some(Control::Cancel)) => {
             stopped(t, State::Cancelled, &e, now)
         }
         (JobOutcome::Retry(e) | JobOutcome::Unknown(e) | JobOutcome::Park(e), Some(_)) => {
             stopped(t, State::Suspended, &e, now)
         }
+        (JobOutcome::Park(e), None) if stays(t).is_some() => match wait(t, options) {
+            Some(wait) => again(t, &e, now, wait),
+            None => failed(t, State::Suspended, &e, now),
+        },
         (JobOutcome::Park(e), None) => failed(t, State::Suspended, &e, now),
         (JobOutcome::Retry(e) | JobOutcome::Unknown(e), None) if t.not_after.is_some_and(|end| now >= end) => {
             failed(t, State::Cancelled, &e, now)
@@ -77,6 +83,30 @@ fn delivered(t: &Transfer, now: UtcMicros) -> Ended {
     change.outcome = Some(Outcome::default());
     let octets = t.size.and_then(|s| u64::try_from(s).ok()).unwrap_or(0);
     Ended { change, event: Some(Event::Delivered { transfer: t.id, site: t.site.clone(), octets }) }
+}
+
+/// Seconds between the looks of a request to fetch that stays.
+fn stays(t: &Transfer) -> Option<u32> {
+    Extra::of(t).fetch.and_then(|plan| plan.every_s)
+}
+
+/// A folder was looked into: the request is over, or waits for its next look.
+fn looked(t: &Transfer, fetched: Fetched, asked: Option<Control>, now: UtcMicros) -> Ended {
+    let again = stays(t).filter(|_| t.not_after.is_none_or(|end| now < end));
+    let to = match (again, asked) {
+        (None, _) => State::Ended,
+        (Some(_), Some(Control::Cancel)) => State::Cancelled,
+        (Some(_), Some(_)) => State::Suspended,
+        (Some(_), None) => State::ToRestart,
+    };
+    let mut change = TransferChange::to(t.id, to, now);
+    change.expected = vec![State::Processing];
+    change.retries = Some(0);
+    change.done_octets = i64::try_from(fetched.octets).ok();
+    change.note = fetched.to_string();
+    change.outcome = Some(Outcome::default());
+    change.next_try_at = again.map(|seconds| now.plus(Duration::from_secs(seconds.into())));
+    Ended { change, event: None }
 }
 
 fn stopped(t: &Transfer, to: State, error: &TransferError, now: UtcMicros) -> Ended {
@@ -111,6 +141,10 @@ fn again(t: &Transfer, error: &TransferError, now: UtcMicros, wait: Duration) ->
 /// The wait before the next try; none when tries are used up.
 fn wait(t: &Transfer, options: &EngineOptions) -> Option<Duration> {
     let extra = Extra::of(t);
+    // Whatever keeps a request that stays from its look, the next look comes.
+    if let Some(seconds) = stays(t) {
+        return Some(Duration::from_secs(seconds.into()));
+    }
     let failed = u32::try_from(t.retries.saturating_add(1)).unwrap_or(u32::MAX);
     let tries = extra.retry_count_max.unwrap_or(options.retry_count_max);
     let (min, max) = match extra.interval_s {

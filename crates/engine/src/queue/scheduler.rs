@@ -99,7 +99,7 @@ pub(super) fn rules(site: &RemoteSite) -> SiteRules {
             max: Duration::from_secs(site.retry.delay_max_s.into()),
             tries: site.retry.count_max.into(),
         },
-        callable: site.enabled && site.roles.init_sender && site.roles.init_mode && site.is_reachable(),
+        callable: site.enabled && site.is_called() && site.roles.init_mode && site.is_reachable(),
     }
 }
 

@@ -17,8 +17,8 @@ use tokio::sync::Semaphore;
 use crate::store::{Disk, RealDisk, StoreParts, open_store};
 use crate::sync::lock;
 use crate::{
-    Admitted, Cause, Committed, Deliver, Engine, EngineOptions, EngineParts, Event, Incoming, JobOutcome, JobSource,
-    OpenWrite, SessionOutcome, TransferError, VPath,
+    Admitted, Cause, Committed, Deliver, Engine, EngineOptions, EngineParts, Event, Incoming, Job, JobOutcome,
+    JobSource, OpenWrite, SessionOutcome, TransferError, VPath,
 };
 
 /// How an object is written down: kind, name, fields as texts.
@@ -435,7 +435,7 @@ impl Pretender {
     }
 
     async fn see(&self, jobs: &mut dyn JobSource) -> Option<TransferId> {
-        let mut job = jobs.next().await?;
+        let Job::Send(mut job) = jobs.next().await? else { panic!("nothing is fetched here") };
         let mut content = Vec::new();
         while u64::try_from(content.len()).unwrap() < job.size {
             match job.source.read_at(u64::try_from(content.len()).unwrap(), 65_536).await {
@@ -533,7 +533,7 @@ pub(super) struct Running {
 }
 
 impl Running {
-    pub(super) fn start(house: &House, carrier: &Arc<Pretender>) -> Self {
+    pub(super) fn start(house: &House, carrier: &Arc<impl Deliver>) -> Self {
         let engine = house.engine.clone();
         let events = engine.events();
         let task = tokio::spawn(crate::run_deliveries(engine.clone(), carrier.clone()));

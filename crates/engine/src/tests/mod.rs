@@ -8,6 +8,7 @@ mod crash;
 mod deliver;
 mod drops;
 mod faults;
+mod fetch;
 pub(crate) mod house;
 mod housekeeping;
 mod keep;

@@ -12,7 +12,7 @@ use model::{Kind, RemoteSite};
 
 use super::house::*;
 use crate::store::{FileUuid, Sealed};
-use crate::{Cause, JobOutcome, JobSource, OutgoingJob, SessionOutcome, TransferError};
+use crate::{Cause, Job, JobOutcome, JobSource, OutgoingJob, SessionOutcome, TransferError};
 
 /// A queue that holds what a test puts in.
 #[derive(Default)]
@@ -30,8 +30,8 @@ impl JobSource for Queue {
         Vec::new()
     }
     fn connected(&mut self, _path: usize) {}
-    async fn next(&mut self) -> Option<OutgoingJob> {
-        self.jobs.pop_front()
+    async fn next(&mut self) -> Option<Job> {
+        self.jobs.pop_front().map(|job| Job::Send(Box::new(job)))
     }
     async fn progress(&mut self, _id: TransferId, _octets: u64) -> Result<(), TransferError> {
         Ok(())

@@ -12,7 +12,7 @@ use model::RemoteSite;
 
 use super::house::*;
 use crate::sync::lock;
-use crate::{Admitted, Cause, Deliver, JobOutcome, JobSource, OutgoingJob, SessionOutcome, TransferError};
+use crate::{Admitted, Cause, Deliver, Job, JobOutcome, JobSource, OutgoingJob, SessionOutcome, TransferError};
 
 /// A partner with a folder: a temporary name until the last step, then a final one, which nobody takes away.
 #[derive(Default)]
@@ -52,7 +52,7 @@ impl Partner {
 #[async_trait]
 impl Deliver for Partner {
     async fn session(&self, _site: Arc<RemoteSite>, jobs: &mut dyn JobSource) -> SessionOutcome {
-        while let Some(mut job) = jobs.next().await {
+        while let Some(Job::Send(mut job)) = jobs.next().await {
             let outcome = self.take(&mut job, jobs).await;
             if let Err(e) = jobs.finish(job.id, outcome).await {
                 return SessionOutcome::Lost(e);

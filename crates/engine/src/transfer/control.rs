@@ -9,6 +9,7 @@ use db::{Actor, DbError, Direction, State, Transfer, TransferChange};
 use crate::engine::Engine;
 use crate::error::{Cause, TransferError};
 use crate::events::Event;
+use crate::fetch::is_fetch;
 use crate::sync::lock;
 use crate::transfer::{Extra, db_error};
 
@@ -181,7 +182,9 @@ impl Engine {
     async fn controllable(&self, id: TransferId, action: Control) -> Result<(Transfer, State), TransferError> {
         let t = self.db.transfers().get(id).await.map_err(|e| db_error(&e))?;
         let t = t.ok_or_else(|| db_error(&DbError::NoTransfer(id)))?;
-        let to = controlled(action, t.state, t.direction, t.retries > 0, Window::of(&t, self.clock.now()));
+        // A request to fetch waits and runs as what goes out.
+        let direction = if is_fetch(&t) { Direction::Out } else { t.direction };
+        let to = controlled(action, t.state, direction, t.retries > 0, Window::of(&t, self.clock.now()));
         to.map(|to| (t.clone(), to)).ok_or_else(|| refused(&t, action))
     }
 

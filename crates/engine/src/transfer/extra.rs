@@ -4,6 +4,8 @@ use base::UtcMicros;
 use db::Transfer;
 use serde::{Deserialize, Serialize};
 
+use crate::fetch::FetchPlan;
+
 /// What a record keeps as `extra_json`. A field that is not known here is kept by no one: all of them are listed.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
@@ -56,9 +58,15 @@ pub struct Extra {
     /// The partner removed it, or a later upload took its place: it is no longer shown to the partner.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub gone: bool,
+    /// It was fetched, and is no longer at the partner.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub left: bool,
     /// Counts deliveries of one file that are repeated on purpose.
     #[serde(skip_serializing_if = "is_zero")]
     pub generation: u32,
+    /// What a request to fetch asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fetch: Option<FetchPlan>,
     /// Where a mounted file is, for records of mounts.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub mount: String,

@@ -204,6 +204,12 @@ impl Retry {
 const NAME_OCTETS_MAX: usize = 255;
 
 impl RemoteSite {
+    /// Whether we call it, to send or to receive.
+    #[must_use]
+    pub const fn is_called(&self) -> bool {
+        self.roles.init_sender || self.roles.init_receiver
+    }
+
     /// The stable temporary name of `file_name` at the partner, at most 255 octets; `None` if there is none.
     #[must_use]
     pub fn temporary_name(&self, file_name: &str, transfer: TransferId) -> Option<String> {

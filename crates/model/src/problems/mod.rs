@@ -1,7 +1,5 @@
 //! Problems that only show when objects are seen together: what `gatehouse check` prints.
 
-use std::collections::HashMap;
-
 use crate::field::descriptor;
 use crate::kinds::certificate::{CertificateEntry, CertificateObject};
 use crate::kinds::crl::{CrlEntry, CrlObject};
@@ -147,10 +145,12 @@ fn same_certificates(s: &Snapshot, found: &mut Found) {
 
 /// Names that differ only by case (DESIGN 1.15).
 fn names(s: &Snapshot, found: &mut Found) {
-    let mut seen: HashMap<(Kind, &str), &str> = HashMap::new();
-    for reading in s.all_readings() {
-        let object = &reading.object;
-        if let Some(other) = seen.insert((object.kind, &reading.folded), &object.name) {
+    let mut all: Vec<_> = s.all_readings().map(|reading| (reading.kind, &reading.folded, &reading.object)).collect();
+    all.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
+    for pair in all.windows(2) {
+        let [(kind, folded, other), (next, same, object)] = pair else { continue };
+        if kind == next && folded == same {
+            let other = &other.name;
             let text = format!("its name differs from {other} only by case");
             found.error((object.kind, &object.name), "", text, "rename one of them");
         }

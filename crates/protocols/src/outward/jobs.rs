@@ -2,8 +2,9 @@
 
 use async_trait::async_trait;
 use base::TransferId;
-use engine::{ErrorKind, JobOutcome, JobSource, OutgoingJob, TransferError};
+use engine::{ErrorKind, Job, JobOutcome, JobSource, OutgoingJob, TransferError};
 
+use super::fetch::fetch_all;
 use super::{ClientError, Errand, Naming, Policies, Progress, Remote, deliver_once};
 
 /// Delivers until there are no more jobs, or the session is worn; gives how many it delivered.
@@ -16,7 +17,17 @@ pub(crate) async fn deliver_all(
     jobs: &mut dyn JobSource,
 ) -> Result<u32, TransferError> {
     let mut delivered = 0;
-    while let Some(mut job) = jobs.next().await {
+    while let Some(job) = jobs.next().await {
+        let mut job = match job {
+            Job::Send(job) => job,
+            Job::Fetch(job) => {
+                fetch_all(remote, &job, jobs).await?;
+                if remote.is_worn() {
+                    break;
+                }
+                continue;
+            }
+        };
         let errand = errand(policies, &job);
         let id = job.id;
         remote.cut_when(jobs.cut(id));
@@ -38,7 +49,7 @@ pub(crate) async fn deliver_all(
     Ok(delivered)
 }
 
-fn outcome(error: Option<ClientError>) -> JobOutcome {
+pub(super) fn outcome(error: Option<ClientError>) -> JobOutcome {
     let open_end = matches!(error, Some(ClientError::EndUnknown { .. }));
     match error.map(TransferError::from) {
         None => JobOutcome::Delivered,
@@ -65,7 +76,7 @@ fn errand(policies: Policies, job: &OutgoingJob) -> Errand {
 }
 
 /// A name in a folder at the partner; no folder is the one its login begins in.
-fn path(folder: &[u8], name: &[u8]) -> Vec<u8> {
+pub(super) fn path(folder: &[u8], name: &[u8]) -> Vec<u8> {
     match folder.last() {
         None => name.to_vec(),
         Some(b'/') => [folder, name].concat(),
@@ -74,9 +85,9 @@ fn path(folder: &[u8], name: &[u8]) -> Vec<u8> {
 }
 
 /// Tells the queue how far a job is.
-struct Told<'a> {
-    jobs: &'a mut dyn JobSource,
-    id: TransferId,
+pub(super) struct Told<'a> {
+    pub(super) jobs: &'a mut dyn JobSource,
+    pub(super) id: TransferId,
 }
 
 #[async_trait]
@@ -124,8 +135,8 @@ mod tests {
             vec![0]
         }
         fn connected(&mut self, _path: usize) {}
-        async fn next(&mut self) -> Option<OutgoingJob> {
-            self.jobs.pop_front()
+        async fn next(&mut self) -> Option<Job> {
+            self.jobs.pop_front().map(|job| Job::Send(Box::new(job)))
         }
         async fn progress(&mut self, _id: TransferId, octets: u64) -> Result<(), TransferError> {
             self.reached.push(octets);

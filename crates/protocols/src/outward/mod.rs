@@ -4,6 +4,7 @@
 
 mod deliver;
 mod error;
+mod fetch;
 mod jobs;
 mod policy;
 mod secure;
@@ -12,6 +13,7 @@ mod ticker;
 use async_trait::async_trait;
 use base::UtcMicros;
 use bytes::Bytes;
+use engine::fetch::Sighted;
 use engine::{JobSource, TransferError};
 use futures_util::future::BoxFuture;
 
@@ -139,6 +141,32 @@ pub trait Remote: Send {
     /// # Errors
     /// [`ClientError`].
     async fn remove(&mut self, path: &[u8]) -> Result<(), ClientError>;
+
+    /// Plain files of a folder; empty: the one the login begins in.
+    ///
+    /// # Errors
+    /// [`ClientError`]; [`ClientError::TooMany`] above the bound of the options.
+    async fn files(&mut self, folder: &[u8]) -> Result<Vec<Sighted>, ClientError>;
+
+    /// When `path` was last changed, where [`Remote::files`] does not tell.
+    ///
+    /// # Errors
+    /// Only what ends the connection.
+    async fn modified(&mut self, _path: &[u8]) -> Result<Option<UtcMicros>, ClientError> {
+        Ok(None)
+    }
+
+    /// Reads the file at `path` from octet `from` on into `sink`, to its end.
+    ///
+    /// # Errors
+    /// [`ClientError`]; a refusal where `from` is not 0 may mean that the server can't begin in the middle of a file.
+    async fn read(
+        &mut self,
+        path: &[u8],
+        from: u64,
+        sink: &mut dyn Sink,
+        progress: &mut dyn Progress,
+    ) -> Result<(), ClientError>;
 
     /// Gives a file its final name in the place of what has it.
     ///

@@ -124,6 +124,12 @@ impl Control {
         }
     }
 
+    /// Ready when nothing is waited for any more.
+    pub(super) async fn cut(&mut self) {
+        (&mut self.cut).await;
+        self.cut = Box::pin(std::future::ready(()));
+    }
+
     fn was_cut(&mut self) -> ClientError {
         self.cut = Box::pin(std::future::ready(()));
         ClientError::Cut

@@ -5,6 +5,7 @@
 mod control;
 mod data;
 mod error;
+mod get;
 mod login;
 mod names;
 mod options;

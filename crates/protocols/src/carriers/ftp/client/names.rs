@@ -94,7 +94,7 @@ impl FtpClient {
     }
 
     /// Lines that come over a data connection.
-    async fn list(&mut self, command: &Command) -> Result<Vec<Vec<u8>>, ClientError> {
+    pub(super) async fn list(&mut self, command: &Command) -> Result<Vec<Vec<u8>>, ClientError> {
         let data = self.open_data().await?;
         let begun = self.begin_data(command, data).await?;
         let octets = self.read_list(begun).await?;

@@ -174,7 +174,7 @@ impl FtpClient {
 
     /// ABOR, and the end of the data connection. Servers answer that once or twice, so that PWD tells when they are
     /// through: nothing else is answered by 257.
-    async fn break_off(&mut self, link: Link) -> Result<(), ClientError> {
+    pub(super) async fn break_off(&mut self, link: Link) -> Result<(), ClientError> {
         self.control.send(&Command::Bare(Bare::Abor)).await?;
         drop(link);
         self.control.send(&Command::Bare(Bare::Pwd)).await?;

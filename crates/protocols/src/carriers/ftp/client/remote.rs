@@ -2,10 +2,11 @@
 
 use async_trait::async_trait;
 use base::UtcMicros;
+use engine::fetch::Sighted;
 use futures_util::future::BoxFuture;
 
 use super::FtpClient;
-use crate::outward::{ClientError, Progress, Remote, Source, Standing};
+use crate::outward::{ClientError, Progress, Remote, Sink, Source, Standing};
 
 #[async_trait]
 impl Remote for FtpClient {
@@ -57,5 +58,23 @@ impl Remote for FtpClient {
 
     async fn remove(&mut self, path: &[u8]) -> Result<(), ClientError> {
         Self::remove(self, path).await
+    }
+
+    async fn files(&mut self, folder: &[u8]) -> Result<Vec<Sighted>, ClientError> {
+        Self::files(self, folder).await
+    }
+
+    async fn modified(&mut self, path: &[u8]) -> Result<Option<UtcMicros>, ClientError> {
+        Self::modified(self, path).await
+    }
+
+    async fn read(
+        &mut self,
+        path: &[u8],
+        from: u64,
+        sink: &mut dyn Sink,
+        progress: &mut dyn Progress,
+    ) -> Result<(), ClientError> {
+        self.get(path, from, sink, progress).await
     }
 }

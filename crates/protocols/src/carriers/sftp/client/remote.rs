@@ -3,12 +3,13 @@
 use async_trait::async_trait;
 use base::UtcMicros;
 use bytes::Bytes;
+use engine::fetch::Sighted;
 use futures_util::future::BoxFuture;
 
-use super::SftpClient;
 use super::put::Place;
+use super::{RemoteFile, SftpClient};
 use crate::carriers::sftp::wire::{Attrs, OpenFlags, Request};
-use crate::outward::{ClientError, Progress, Remote, Source, Standing};
+use crate::outward::{ClientError, Progress, Remote, Sink, Source, Standing};
 
 #[async_trait]
 impl Remote for SftpClient {
@@ -66,6 +67,28 @@ impl Remote for SftpClient {
 
     async fn remove(&mut self, path: &[u8]) -> Result<(), ClientError> {
         Self::remove(self, path).await
+    }
+
+    async fn files(&mut self, folder: &[u8]) -> Result<Vec<Sighted>, ClientError> {
+        let folder = if folder.is_empty() { &b"."[..] } else { folder };
+        let found = self.list(folder).await?;
+        let plain = found.into_iter().filter(|file| file.attrs.is_regular());
+        let sighted = plain.map(|RemoteFile { name, attrs }| Sighted {
+            name: name.to_vec(),
+            size: attrs.size,
+            modified: attrs.times.map(|(_, modified)| UtcMicros(i64::from(modified).saturating_mul(1_000_000))),
+        });
+        Ok(sighted.collect())
+    }
+
+    async fn read(
+        &mut self,
+        path: &[u8],
+        from: u64,
+        sink: &mut dyn Sink,
+        progress: &mut dyn Progress,
+    ) -> Result<(), ClientError> {
+        self.get(path, sink, from, progress).await.map(drop)
     }
 
     async fn replace(&mut self, from: &[u8], to: &[u8]) -> Result<(), ClientError> {

@@ -41,6 +41,12 @@ impl Attrs {
         self.permissions.is_some_and(|p| p & KIND_MASK == KIND_DIRECTORY)
     }
 
+    /// Whether this is a regular file, or nothing else that is said.
+    #[must_use]
+    pub fn is_regular(&self) -> bool {
+        self.permissions.is_none_or(|p| matches!(p & KIND_MASK, 0 | KIND_FILE))
+    }
+
     pub(super) fn read(r: &mut Reader<'_>) -> Result<Self, Defect> {
         // Flags of later versions are passed over as OpenSSH does: their fields stand behind all of ours.
         let flags = r.u32()?;

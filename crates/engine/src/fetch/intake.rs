@@ -1,0 +1,194 @@
+//! Where fetched files come in: each is a received transfer, known by what its partner shows of it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::{TransferId, UtcMicros};
+use db::{Mode, NewTransfer, State, Transfer, TransferChange, TransferFilter};
+use model::RemoteSite;
+
+use super::Sighted;
+use crate::engine::Engine;
+use crate::error::TransferError;
+use crate::transfer::{Base, Extra, Incoming, Offer, db_error};
+use crate::vfd::text_of;
+
+/// Broken receptions of one request that are looked through at once.
+const PARTIAL_MAX: u32 = 1000;
+
+/// What is known here of a file in a partner's folder.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Known {
+    /// Nothing.
+    New,
+    /// It is received by this transfer.
+    Received(TransferId),
+    /// Its fetching broke off.
+    Partial(Box<Partial>),
+    /// It is being received, or a person has stopped that.
+    Held(TransferId),
+}
+
+/// A file whose fetching broke off.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Partial(Transfer);
+
+impl Partial {
+    /// Its number.
+    #[must_use]
+    pub const fn id(&self) -> TransferId {
+        self.0.id
+    }
+}
+
+/// Where the files of one request come in.
+#[derive(Debug)]
+pub struct Intake {
+    engine: Arc<Engine>,
+    site: Arc<RemoteSite>,
+    request: Transfer,
+}
+
+impl Intake {
+    pub(crate) const fn new(engine: Arc<Engine>, site: Arc<RemoteSite>, request: Transfer) -> Self {
+        Self { engine, site, request }
+    }
+
+    /// What is known of a file.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn known(&self, file: &Sighted) -> Result<Known, TransferError> {
+        let found = self.engine.db.transfers().of_message(&self.key(file), &self.site.name).await;
+        // What was deleted at the partner, or given up here, says nothing of a file that is there now.
+        let found =
+            found.map_err(|e| db_error(&e))?.into_iter().find(|t| t.state != State::Deleted && !Extra::of(t).left);
+        Ok(match found {
+            None => Known::New,
+            Some(t) => match t.state {
+                State::Interrupted => Known::Partial(Box::new(Partial(t))),
+                State::Created | State::Servicing | State::Processing | State::Suspended => Known::Held(t.id),
+                _ => Known::Received(t.id),
+            },
+        })
+    }
+
+    /// Gives up what came of files that are no longer among those `there`: nobody can go on with it.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn only(&self, there: &[Sighted]) -> Result<(), TransferError> {
+        let filter = TransferFilter {
+            states: vec![State::Interrupted],
+            master: Some(self.request.id),
+            ..TransferFilter::default()
+        };
+        let partial = self.engine.db.transfers().list(filter, PARTIAL_MAX).await.map_err(|e| db_error(&e))?;
+        if partial.is_empty() {
+            return Ok(());
+        }
+        let keys: HashSet<String> = there.iter().map(|file| self.key(file)).collect();
+        for t in partial.iter().filter(|t| t.message_id.as_ref().is_none_or(|key| !keys.contains(key))) {
+            self.give_up(t.id, "the file is no longer at the partner, or was changed there").await?;
+        }
+        Ok(())
+    }
+
+    /// Begins to receive a file; its size so far tells from which octet on.
+    ///
+    /// # Errors
+    /// [`crate::Cause::Integrity`] if what was kept is no longer there: the next look
+    /// begins anew; those of database and store.
+    pub async fn begin(&self, file: &Sighted, partial: Option<&Partial>) -> Result<Incoming, TransferError> {
+        let (engine, partial) = (&self.engine, partial.map(|partial| &partial.0));
+        let offer = self.offer(file, partial).await?;
+        let body = engine.upload_body(partial.map_or(Base::Fresh, Base::Partial)).await?;
+        let _owner = engine.queue.orphans.owners.read().await;
+        let now = engine.clock.now();
+        if let Some(partial) = partial {
+            let mut change = TransferChange::to(partial.id, State::Servicing, now);
+            change.note = format!("goes on at octet {}", body.staged.size());
+            change.node = Some(offer.owner.clone());
+            drop(engine.db.transfers().apply_lazy(change).await.map_err(|e| db_error(&e))?);
+        } else {
+            let new = self.record(&offer, file, now);
+            drop(engine.db.transfers().insert_lazy(new).await.map_err(|e| db_error(&e))?);
+        }
+        Ok(Incoming::begin(engine, offer, body))
+    }
+
+    /// Gives up what has come of a file: it is another one now, or can't be gone on with.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn give_up(&self, id: TransferId, why: &str) -> Result<(), TransferError> {
+        self.engine.give_up_partial(id, why).await
+    }
+
+    /// Notes that a received file is no longer at the partner: one that looks the same later is another one.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn left(&self, id: TransferId) -> Result<(), TransferError> {
+        let record = self.engine.db.transfers().get(id).await.map_err(|e| db_error(&e))?;
+        let Some(t) = record else { return Ok(()) };
+        let mut change = TransferChange::fields(id, self.engine.clock.now());
+        change.extra_json = Some(Extra { left: true, ..Extra::of(&t) }.json());
+        self.engine.db.transfers().apply(change).await.map(drop).map_err(|e| db_error(&e))
+    }
+
+    async fn offer(&self, file: &Sighted, partial: Option<&Transfer>) -> Result<Offer, TransferError> {
+        let id = match partial {
+            Some(partial) => partial.id,
+            None => self.engine.db.transfers().next_id().await.map_err(|e| db_error(&e))?,
+        };
+        Ok(Offer {
+            id,
+            site: self.site.name.clone(),
+            path: format!("fetched as transfer {id}"),
+            file_name: text_of(&file.name),
+            settle: Duration::ZERO,
+            octets_max: None,
+            quotas: Vec::new(),
+            append: true,
+            extra: Extra { modified: file.modified, ..Extra::default() },
+            replaces: Vec::new(),
+            base: None,
+            owner: self.engine.node.id(),
+            begun_elsewhere: false,
+        })
+    }
+
+    fn record(&self, offer: &Offer, file: &Sighted, now: UtcMicros) -> NewTransfer {
+        let request = &self.request;
+        NewTransfer {
+            mode: Mode::Initiator,
+            local: request.local.clone(),
+            site: offer.site.clone(),
+            login: self.site.login.clone().unwrap_or_default(),
+            appli: request.appli.clone(),
+            dir_name: request.dir_name.clone(),
+            file_name: offer.file_name.clone(),
+            priority: request.priority,
+            master: Some(request.id),
+            message_id: Some(self.key(file)),
+            listed: false,
+            extra_json: offer.extra.json(),
+            node: Some(offer.owner.clone()),
+            ..NewTransfer::incoming(offer.id, &request.protocol, now)
+        }
+    }
+
+    /// What a file is known by: it, its place, its size and its time of change.
+    fn key(&self, file: &Sighted) -> String {
+        let mut digest = crate::Digest::default();
+        for part in [self.request.dir_name.as_bytes(), &file.name] {
+            digest.add(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            digest.add(part);
+        }
+        let told = format!("{:?} {:?}", file.size, file.modified.map(|at| at.0));
+        digest.add(told.as_bytes());
+        format!("fetched:{}", base::hex(&digest.end()))
+    }
+}
