@@ -140,7 +140,7 @@ fn submit_params() -> Vec<Param> {
             .default("60"),
         Field::text("multi_filter", 255, "which files are fetched")
             .shorts(&["mf"])
-            .detail("name = *.csv; 100 < size < 5000; time = last 2 days (rounded; hours, minutes)"),
+            .detail("name=*.csv; 100 < size < 5000; time = last 2 days (rounded; hours, minutes)"),
         Field::choice("after_fetch", &["KEEP", "DELETE"], "what becomes of fetched files at the partner")
             .shorts(&["af"])
             .default("KEEP"),

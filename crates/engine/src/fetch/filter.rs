@@ -23,7 +23,7 @@ enum Condition {
 /// A filter that can't be read. Nothing is fetched by one: without it the whole folder would be.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "{0:?} is no condition: give name = PATTERN, MIN < size < MAX, YYYYMMDDhhmmss <= time <= YYYYMMDDhhmmss, or time = last \
+    "{0:?} is no condition: give name=PATTERN, MIN < size < MAX, YYYYMMDDhhmmss <= time <= YYYYMMDDhhmmss, or time = last \
      N days (hours, minutes), parted by ;"
 )]
 pub struct FilterError(String);
