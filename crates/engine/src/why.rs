@@ -309,6 +309,8 @@ fn what(t: &Transfer) -> String {
     if is_fetch(t) {
         let folder = if t.dir_name.is_empty() { String::new() } else { format!(" in {}", shown(&t.dir_name)) };
         let (site, protocol, made) = (shown(&t.site), &t.protocol, t.created_at);
+        let list = Extra::of(t).fetch.is_some_and(|plan| plan.listing.is_some());
+        let file = if list { format!("the list of the folder as {file}") } else { file };
         return format!("transfer {}: fetches {file}{folder} from {site} over {protocol}, made at {made}", t.id);
     }
     let verb = match (t.direction, t.mode) {

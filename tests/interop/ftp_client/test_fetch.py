@@ -79,6 +79,12 @@ def test_each_file_once(fresh, tmp_path, kind):
         assert "3 were received before" in over(fresh, fetch(fresh, *place, "-after_fetch", "DELETE"))
         assert got(fresh) == sorted(sums)
         assert sorted(path.name for path in folder(bravo).iterdir()) == ["below", "half.part"]
+        listed = over(fresh, fetch(fresh, *place, "-type", "DIR", "-file_name", f"names.{len(kind)}"))
+        assert "the list of the folder" in listed and "1 files" in listed, listed
+        row = fresh.received("bravo", f"names.{len(kind)}")
+        assert row["size"] >= len("below\n")
+        over(fresh, fetch(fresh, *place, "-type", "DIR", "-dir_type", "LONG", "-file_name", "long"))
+        assert fresh.received("bravo", "long")["size"] > row["size"]
         # It looks as before, and is another one: the first is gone.
         assert put(bravo, "a b.csv", 3000) != sums["a b.csv"]
         assert "1 files of 3000 octets fetched" in over(fresh, fetch(fresh, *place))

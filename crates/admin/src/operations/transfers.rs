@@ -2,7 +2,7 @@
 
 use base::{TransferId, UtcMicros};
 use db::{Direction, Mode, State, Transfer, TransferFilter};
-use engine::fetch::{After, FetchRequest};
+use engine::fetch::{After, FetchRequest, Listing};
 use engine::{Control, Extra, Request};
 use model::{Field, FieldKind, Kind};
 use serde_json::json;
@@ -123,6 +123,10 @@ fn submit_params() -> Vec<Param> {
         Field::choice("direction", &["O", "I"], "O a file goes out, I files are fetched from a partner")
             .shorts(&["dir"])
             .default("O"),
+        Field::choice("type", &["TRANS", "MULTI", "DIR"], "what is fetched: files, or the list of the folder as a file (DIR)")
+            .shorts(&["t"])
+            .default("TRANS"),
+        Field::choice("dir_type", &["NAMES", "LONG"], "form of the list").shorts(&["dt"]).default("NAMES"),
         Field::text("file_component", 4095, "path of the local file, as the gateway sees it; needed for what goes out")
             .shorts(&["fc"]),
         Field::text("file_name", 255, "name at the partner; the local file's, or every file, where none is given")
@@ -219,6 +223,10 @@ async fn fetch(context: &Context, input: &Input, now: UtcMicros) -> Result<Outpu
         file_name: input.text("file_name").map(str::to_owned),
         filter: given("multi_filter"),
         after: if input.text("after_fetch") == Some("DELETE") { After::Delete } else { After::Keep },
+        listing: (input.text("type") == Some("DIR")).then(|| match input.text("dir_type") {
+            Some("LONG") => Listing::Long,
+            _ => Listing::Names,
+        }),
         every_s: every.filter(|_| input.is_set("permanent")),
         appli: given("appli"),
         priority: input.int("priority").unwrap_or(1),

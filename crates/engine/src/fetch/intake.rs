@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::{TransferId, UtcMicros};
-use db::{Mode, NewTransfer, State, Transfer, TransferChange, TransferFilter};
+use bytes::Bytes;
+use db::{Mode, NewTransfer, State, Transfer, TransferChange, TransferFilter, TransferType};
 use model::RemoteSite;
 
 use super::Sighted;
 use crate::engine::Engine;
 use crate::error::TransferError;
-use crate::transfer::{Base, Extra, Incoming, Offer, db_error};
+use crate::transfer::{Base, Committed, Extra, Incoming, Offer, db_error};
 use crate::vfd::text_of;
 
 /// Broken receptions of one request that are looked through at once.
@@ -118,6 +119,27 @@ impl Intake {
         Ok(Incoming::begin(engine, offer, body))
     }
 
+    /// Receives the list of the partner's folder as a file (FTP-21).
+    ///
+    /// # Errors
+    /// Those of database and store.
+    pub async fn listing(&self, text: Bytes) -> Result<Committed, TransferError> {
+        let name = crate::vfd::octets_of(&self.request.file_name);
+        let file = Sighted { name, size: u64::try_from(text.len()).ok(), modified: None };
+        let mut incoming = self.begin(&file, None).await?;
+        match incoming.write_at(0, text).await {
+            Ok(()) => incoming.commit().await,
+            Err(error) => {
+                incoming.interrupt().await;
+                Err(error)
+            }
+        }
+    }
+
+    fn is_listing(&self) -> bool {
+        Extra::of(&self.request).fetch.is_some_and(|plan| plan.listing.is_some())
+    }
+
     /// Gives up what has come of a file: it is another one now, or can't be gone on with.
     ///
     /// # Errors
@@ -161,8 +183,9 @@ impl Intake {
     }
 
     fn record(&self, offer: &Offer, file: &Sighted, now: UtcMicros) -> NewTransfer {
-        let request = &self.request;
+        let (request, is_listing) = (&self.request, self.is_listing());
         NewTransfer {
+            kind: if is_listing { TransferType::Dir } else { TransferType::Trans },
             mode: Mode::Initiator,
             local: request.local.clone(),
             site: offer.site.clone(),
@@ -172,7 +195,8 @@ impl Intake {
             file_name: offer.file_name.clone(),
             priority: request.priority,
             master: Some(request.id),
-            message_id: Some(self.key(file)),
+            // A list is another one each time.
+            message_id: (!is_listing).then(|| self.key(file)),
             listed: false,
             extra_json: offer.extra.json(),
             node: Some(offer.owner.clone()),

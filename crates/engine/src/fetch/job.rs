@@ -4,7 +4,7 @@ use std::fmt;
 
 use base::{TransferId, UtcMicros};
 
-use super::{After, Filter, Intake};
+use super::{After, Filter, Intake, Listing};
 use crate::vfd::{VPath, is_temporary, text_of};
 
 /// A file in a partner's folder.
@@ -29,6 +29,8 @@ pub struct FetchJob {
     pub name: Option<Vec<u8>>,
     /// Conditions that files must meet.
     pub filter: Filter,
+    /// The list of the folder is wanted, and no file.
+    pub listing: Option<Listing>,
     /// What becomes of a file at the partner when it is received.
     pub after: After,
     /// Where files are received.

@@ -14,4 +14,4 @@ pub use filter::{Filter, FilterError};
 pub use intake::{Intake, Known, Partial};
 pub use job::{FetchJob, Fetched, Sighted};
 pub(crate) use request::is_fetch;
-pub use request::{After, FetchPlan, FetchRequest};
+pub use request::{After, FetchPlan, FetchRequest, Listing};

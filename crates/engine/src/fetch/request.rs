@@ -14,6 +14,8 @@ use crate::events::Event;
 use crate::transfer::{Extra, db_error};
 use crate::vfd::VPath;
 
+/// What a list is called where the request gives no name.
+const LISTING_NAME: &str = "listing.txt";
 /// Shortest pause between two looks of a request that stays.
 const EVERY_S_MIN: u32 = 5;
 
@@ -25,6 +27,15 @@ pub enum After {
     Keep,
     /// It is deleted.
     Delete,
+}
+
+/// A list of a partner's folder, kept as a file (FTP-21).
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Listing {
+    /// Names, a line each.
+    Names,
+    /// A line for each in the server's own long form.
+    Long,
 }
 
 /// What a request to fetch keeps in its record.
@@ -39,6 +50,8 @@ pub struct FetchPlan {
     pub after: After,
     /// Seconds between two looks; none: one look, and the request is ended.
     pub every_s: Option<u32>,
+    /// The folder's list is wanted, as a file called `file_name`, and no file of it.
+    pub listing: Option<Listing>,
 }
 
 /// Files wanted from a partner.
@@ -56,6 +69,8 @@ pub struct FetchRequest {
     pub after: After,
     /// Seconds between two looks; none for one look.
     pub every_s: Option<u32>,
+    /// The folder's list is wanted, as a file called `file_name`, and no file of it.
+    pub listing: Option<Listing>,
     /// Application of the files; empty for none.
     pub appli: String,
     /// 0 high, 1 medium, 2 low.
@@ -131,7 +146,9 @@ fn record(request: &FetchRequest, site: &RemoteSite, local: String, (id, now): (
         filter: request.filter.clone(),
         after: request.after,
         every_s: request.every_s,
+        listing: request.listing,
     };
+    let usual_name = if request.listing.is_some() { LISTING_NAME } else { "*" };
     let [param1, param2] = request.parameters.clone();
     let retry_count_max = request.retry_count_max;
     let extra = Extra { fetch: Some(plan), retry_count_max, param1, param2, ..Extra::default() };
@@ -149,7 +166,7 @@ fn record(request: &FetchRequest, site: &RemoteSite, local: String, (id, now): (
         login: request.actor.name.clone(),
         appli: request.appli.clone(),
         dir_name: if request.dir_name.is_empty() { site.dir_name.clone() } else { request.dir_name.clone() },
-        file_name: request.file_name.clone().unwrap_or_else(|| "*".to_owned()),
+        file_name: request.file_name.clone().unwrap_or_else(|| usual_name.to_owned()),
         priority: request.priority.clamp(0, 2),
         not_before: request.not_before,
         not_after: request.not_after,

@@ -177,6 +177,7 @@ impl Jobs {
             dir_name: octets_of(&t.dir_name),
             name: plan.one.then(|| octets_of(&t.file_name)),
             filter: Filter::parse(&plan.filter).map_err(unread)?,
+            listing: plan.listing,
             after: plan.after,
             now,
             intake: Intake::new(self.engine.clone(), self.site.clone(), t),

@@ -116,6 +116,7 @@ fn wanted() -> FetchRequest {
         filter: String::new(),
         after: After::Keep,
         every_s: None,
+        listing: None,
         appli: String::new(),
         priority: 1,
         not_before: None,

@@ -13,7 +13,7 @@ mod ticker;
 use async_trait::async_trait;
 use base::UtcMicros;
 use bytes::Bytes;
-use engine::fetch::Sighted;
+use engine::fetch::{Listing, Sighted};
 use engine::{JobSource, TransferError};
 use futures_util::future::BoxFuture;
 
@@ -147,6 +147,12 @@ pub trait Remote: Send {
     /// # Errors
     /// [`ClientError`]; [`ClientError::TooMany`] above the bound of the options.
     async fn files(&mut self, folder: &[u8]) -> Result<Vec<Sighted>, ClientError>;
+
+    /// The list of a folder as the server gives it, a line for each name.
+    ///
+    /// # Errors
+    /// As for [`Remote::files`].
+    async fn listing(&mut self, folder: &[u8], how: Listing) -> Result<Vec<u8>, ClientError>;
 
     /// When `path` was last changed, where [`Remote::files`] does not tell.
     ///

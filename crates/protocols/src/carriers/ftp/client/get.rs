@@ -3,7 +3,7 @@
 use base::UtcMicros;
 use bytes::{Bytes, BytesMut};
 use channel::Link;
-use engine::fetch::Sighted;
+use engine::fetch::{Listing, Sighted};
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
@@ -33,6 +33,17 @@ impl FtpClient {
         let listed = lines.iter().filter_map(|line| decode(line));
         let plain = listed.filter(|listed| listed.kind == ListedKind::Regular);
         Ok(plain.map(|Listed { name, size, modified, .. }| Sighted { name, size, modified }).collect())
+    }
+
+    /// What the server says to NLST or LIST.
+    ///
+    /// # Errors
+    /// As for [`FtpClient::files`].
+    pub async fn listing(&mut self, folder: &[u8], how: Listing) -> Result<Vec<u8>, ClientError> {
+        let folder = Some(folder).filter(|folder| !folder.is_empty()).map(argument).transpose()?;
+        let verb = if how == Listing::Names { Loose::Nlst } else { Loose::List };
+        let lines = self.list(&Command::Loose(verb, folder)).await?;
+        Ok(lines.into_iter().flat_map(|line| [line, b"\n".to_vec()].concat()).collect())
     }
 
     /// When `path` was last changed, if the server tells (MDTM).

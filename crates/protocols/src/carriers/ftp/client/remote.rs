@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use base::UtcMicros;
-use engine::fetch::Sighted;
+use engine::fetch::{Listing, Sighted};
 use futures_util::future::BoxFuture;
 
 use super::FtpClient;
@@ -62,6 +62,10 @@ impl Remote for FtpClient {
 
     async fn files(&mut self, folder: &[u8]) -> Result<Vec<Sighted>, ClientError> {
         Self::files(self, folder).await
+    }
+
+    async fn listing(&mut self, folder: &[u8], how: Listing) -> Result<Vec<u8>, ClientError> {
+        Self::listing(self, folder, how).await
     }
 
     async fn modified(&mut self, path: &[u8]) -> Result<Option<UtcMicros>, ClientError> {

@@ -11,6 +11,8 @@ use crate::outward::{ClientError, rename_over};
 pub struct RemoteFile {
     /// Its name, as octets.
     pub name: Bytes,
+    /// A line for people, as of `ls -l`.
+    pub long_name: Bytes,
     /// What the server says of it.
     pub attrs: Attrs,
 }
@@ -60,7 +62,7 @@ impl SftpClient {
                 }
                 Reply::Names(entries) => {
                     let plain = entries.into_iter().filter(|e| !matches!(&e.name[..], b"." | b".."));
-                    names.extend(plain.map(|e| RemoteFile { name: e.name, attrs: e.attrs }));
+                    names.extend(plain.map(|e| RemoteFile { name: e.name, long_name: e.long_name, attrs: e.attrs }));
                 }
                 Reply::Status { code: StatusCode::Eof, .. } => return Ok(names),
                 other => status("READDIR", other)?,

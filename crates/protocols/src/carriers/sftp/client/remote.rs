@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use base::UtcMicros;
 use bytes::Bytes;
-use engine::fetch::Sighted;
+use engine::fetch::{Listing, Sighted};
 use futures_util::future::BoxFuture;
 
 use super::put::Place;
@@ -73,12 +73,19 @@ impl Remote for SftpClient {
         let folder = if folder.is_empty() { &b"."[..] } else { folder };
         let found = self.list(folder).await?;
         let plain = found.into_iter().filter(|file| file.attrs.is_regular());
-        let sighted = plain.map(|RemoteFile { name, attrs }| Sighted {
+        let sighted = plain.map(|RemoteFile { name, attrs, .. }| Sighted {
             name: name.to_vec(),
             size: attrs.size,
             modified: attrs.times.map(|(_, modified)| UtcMicros(i64::from(modified).saturating_mul(1_000_000))),
         });
         Ok(sighted.collect())
+    }
+
+    async fn listing(&mut self, folder: &[u8], how: Listing) -> Result<Vec<u8>, ClientError> {
+        let folder = if folder.is_empty() { &b"."[..] } else { folder };
+        let found = self.list(folder).await?;
+        let line = |file: RemoteFile| if how == Listing::Names { file.name } else { file.long_name };
+        Ok(found.into_iter().flat_map(|file| [&line(file)[..], b"\n"].concat()).collect())
     }
 
     async fn read(
