@@ -3,6 +3,8 @@
 import asyncio
 import dataclasses
 import os
+import socket
+import ssl
 import statistics
 import threading
 import time
@@ -203,6 +205,29 @@ def connect(subject, scale, memory):
     return {"cpu_ms/cycle": spent.cpu * 1000 / cycles, "wall_ms/cycle": spent.wall * 1000 / cycles}
 
 
+def handshake(subject, scale, memory):
+    """Full TLS 1.3 handshakes with client certificates, one after the other, to the first octet that the server says."""
+    count = scale.sessions * 20
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trusting.load_verify_locations(subject.folder / "ca.pem")
+    trusting.load_cert_chain(subject.folder / "client.pem", subject.folder / "client.key")
+    trusting.check_hostname, trusting.minimum_version = False, ssl.TLSVersion.TLSv1_3
+
+    def one(turn):
+        # From many addresses: the gateway lets one open 500 connections at once without a login, then 200 a second.
+        source = (f"127.0.{subject.turn % 200 + 1}.{turn // 250 + 1}", 0)
+        with socket.create_connection((HOST, subject.port), source_address=source) as line, trusting.wrap_socket(line) as secured:
+            if not subject.is_gateway:
+                secured.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            assert secured.recv(100), "the handshake was refused"
+
+    with Spent(subject) as spent:
+        for turn in range(count):
+            one(turn)
+    subject.turn += 1
+    return {"cpu_us/handshake": spent.cpu * 1e6 / count, "wall_us/handshake": spent.wall * 1e6 / count}
+
+
 ALL = ["sshd", "gateway", "gateway plain"]
 FTPS = ["pure-ftpd", "ftp gateway", "ftp gateway plain"]
 JOBS = {
@@ -222,5 +247,6 @@ JOBS = {
         ("ftp gateway plain", "up cpu_s/GiB"): ("ratio", 0.85), ("ftp gateway plain", "down cpu_s/GiB"): ("ratio", 0.95),
     }),
     "ftps-idle": Job(ftps_idle, ["ftp gateway"], {("ftp gateway", "KiB/session"): ("value", 60)}, warm_up=0, fold=max),
+    "handshake": Job(handshake, ["nginx", "tls gateway"], {("tls gateway", "cpu_us/handshake"): ("ratio", 0.5)}),
     "connect": Job(connect, ["sshd", "gateway"], {("gateway", "cpu_ms/cycle"): ("ratio", 0.2)}),
 }

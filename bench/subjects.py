@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from gateway import Gateway
-from peers import HOST, Key, OpenSsh, Sshd, need
+from peers import HOST, Key, OpenSsh, Sshd, free_port, listens, need, until
 
 CIPHER = "aes128-gcm@openssh.com"
 SUITE = "TLS_AES_128_GCM_SHA256"
@@ -139,7 +139,59 @@ def pure_ftpd(name, folder, key, stack):
     return Subject(name, server.process.pid, server.port, server.login, key, folder)
 
 
+def authority(folder):
+    """An authority, and certificates by it for a server and a client, all ECDSA P-256."""
+    def run(*words):
+        subprocess.run([need("openssl"), *words], cwd=folder, check=True, capture_output=True, timeout=60)
+
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-days", "30"]
+    run("req", "-x509", *curve, "-subj", "/CN=Bench CA", "-addext", "keyUsage=critical,keyCertSign,cRLSign",
+        "-keyout", "ca.key", "-out", "ca.pem")
+    for name, use in (("server", "serverAuth"), ("client", "clientAuth")):
+        (folder / f"{name}.ext").write_text(f"extendedKeyUsage={use}\nsubjectAltName=IP:{HOST}\nbasicConstraints=CA:FALSE\n")
+        run("req", "-new", *curve[:-2], "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
+        run("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30",
+            "-extfile", f"{name}.ext", "-out", f"{name}.pem")
+        run("pkcs12", "-export", "-in", f"{name}.pem", "-inkey", f"{name}.key", "-passout", "pass:bench", "-out", f"{name}.p12")
+
+
+def nginx(name, folder, key, stack):
+    """nginx that asks for a client certificate, one process, and answers 204."""
+    folder.mkdir()
+    authority(folder)
+    port = free_port()
+    (folder / "nginx.conf").write_text(f"""
+        daemon off; master_process off; pid {folder}/pid; error_log {folder}/log; worker_processes 1; user root;
+        events {{ worker_connections 2048; }}
+        http {{ access_log off; server {{ listen {HOST}:{port} ssl; ssl_protocols TLSv1.3;
+            ssl_certificate {folder}/server.pem; ssl_certificate_key {folder}/server.key;
+            ssl_verify_client on; ssl_client_certificate {folder}/ca.pem; keepalive_timeout 0; return 204; }} }}
+    """)
+    with (folder / "out").open("wb") as log:
+        process = subprocess.Popen([need("nginx"), "-c", str(folder / "nginx.conf")], stdout=log, stderr=log)
+    stack.callback(process.wait, 20)
+    stack.callback(process.terminate)
+    until("nginx listens", lambda: listens(port))
+    return Subject(name, process.pid, port, "", key, folder)
+
+
+def tls_gateway(name, folder, key, stack):
+    """The gateway with FTP over implicit TLS, asking for a client certificate of a trusted authority."""
+    server = stack.enter_context(Gateway(folder, '[log]\nlevel = "warn"\n'))
+    authority(folder)
+    (folder / "word").write_text("bench\n")
+    server.run("secadm", "import_cert", "-ctfn", "CA", "-ctff", str(folder / "ca.pem"))
+    server.run("secadm", "import_cert", "-ctfn", "SERVER", "-ctff", str(folder / "server.p12"),
+               "-certificate_password_from_file", str(folder / "word"))
+    port = server.ftp_port("implicit")
+    server.run("secadm", "update_sprof", "-spn", "FTP_IMPLICIT", "-user_local_certificate", "SERVER",
+               "-client_auth_policy", "TLS_AUT_MANDATORY")
+    return Subject(name, server.process.pid, port, "", key, folder)
+
+
 SUBJECTS = {
+    "nginx": nginx,
+    "tls gateway": tls_gateway,
     "pure-ftpd": pure_ftpd,
     "ftp gateway": ftp_gateway('[log]\nlevel = "warn"\n'),
     "ftp gateway plain": ftp_gateway('[log]\nlevel = "warn"\n[store]\nseal = false\nhash = false\n'),

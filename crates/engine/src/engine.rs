@@ -161,6 +161,8 @@ pub struct Engine {
     pub(crate) logins: Mutex<crate::admit::Noted>,
     /// Held while an upload that has a limit is committed, so that no two of them take the same room.
     pub(crate) limited: tokio::sync::Mutex<()>,
+    /// Keys of files that are being fetched, so that no two requests take the same one.
+    pub(crate) fetching: Mutex<std::collections::HashSet<String>>,
     pub(crate) frost: crate::care::Frost,
     /// Held by housekeeping, backup and change of the master key: one at a time.
     pub(crate) tending: tokio::sync::Mutex<()>,
@@ -222,6 +224,7 @@ impl Engine {
             records: RecordLocks::default(),
             opening: NameLocks::default(),
             limited: tokio::sync::Mutex::default(),
+            fetching: Mutex::default(),
             frost,
             tending: tokio::sync::Mutex::default(),
             node,

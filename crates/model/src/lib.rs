@@ -53,10 +53,11 @@ pub use kinds::key::KeyObject;
 pub use kinds::listener::Listener;
 pub use kinds::local_site::LocalSite;
 pub use kinds::network_profile::{NetworkProfile, SecurityOption};
+pub use kinds::partner_commands::{CommandTime, PartnerCommand, partner_commands};
 pub use kinds::proxy::{Proxy, ProxyKind, ProxyStep, ProxyVerb, ProxyWord};
 pub use kinds::real_folder::{FOLDER, FolderPlace, Marker};
 pub use kinds::remote_site::{
-    CallSecurity, DataConnections, RemoteSite, RenamePolicy, Retry, SiteRoles, Through, VerifyPolicy,
+    CallSecurity, DataConnections, RemoteSite, RenamePolicy, Retry, SiteCommands, SiteRoles, Through, VerifyPolicy,
 };
 pub use kinds::rule_table::{RuleTable, TableLimits};
 pub use kinds::site_tls::SiteTls;

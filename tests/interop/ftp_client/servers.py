@@ -154,13 +154,14 @@ class Pyftpdlib:
         self.certificate, self.shown = certificate(folder)
         authorizer = DummyAuthorizer()
         authorizer.add_user(LOGIN, PASSWORD, str(self.files), perm="elradfmwMT")
-        self.state = state = {"full_at": full_at, "gone_at": None, "gone_after": None, "listed": None, "deaf_to": None, "handlers": []}
+        self.state = state = {"full_at": full_at, "gone_at": None, "gone_after": None, "listed": None, "deaf_to": None, "handlers": [], "heard": []}
 
         class Handler(TLS_FTPHandler if tls else FTPHandler):
             def on_connect(self):
                 state["handlers"].append(self)
 
             def pre_process_command(self, line, cmd, arg):
+                state["heard"].append(line)
                 if cmd == state["deaf_to"]:
                     # Carried out, and never answered: the line is gone.
                     state["deaf_to"] = None

@@ -157,6 +157,31 @@ def test_killed_at_any_moment_nothing_is_lost_or_doubled(tmp_path, keys):
         assert [path.name for path in bravo.files.iterdir() if path.name.endswith(".part")] == []
 
 
+def test_commands_that_the_server_wants(fresh, client, keys, tmp_path):
+    # FTP-18: at the login, before and behind the file; of the site, or of one transfer
+    with Pyftpdlib(tmp_path / "bravo") as bravo:
+        begin(fresh, keys, bravo, extra=["-snd_msg", "QUOTE NOOP", "-ftp_command", "SITE HELP;AE_SITE NONSENSE"])
+        sent = make_file(tmp_path / "order.bin", 1000)
+        put = lambda name: client(fresh, "alpha", keys("alpha")).sftp(f"put {sent} {name}")  # noqa: E731
+        put("first.bin")
+        ident = str(until("it goes out", lambda: fresh.deliveries("first.bin"))[0]["Ident"])
+        until("the refusal is told", lambda: "answered SITE HELP with 214" in fresh.run("why", ident).stdout)
+        assert arrived(bravo) == {}, "other answers than 200 and 202 stop it"
+        fresh.run("peladm", "update_site", "-alias", "bravo", "-ftp_command", "QUOTE STAT;AE_SITE NONSENSE")
+        fresh.run("pelctl", "control_trans", ident, "-action", "R")
+        until("the file is at the partner", lambda: arrived(bravo) == {"first.bin": sha256(sent)})
+        heard = bravo.state["heard"]
+        order = [heard.index(line) for line in ("NOOP", "STAT")] + [heard.index("SITE NONSENSE")]
+        assert order == sorted(order) and heard.index("STAT") < next(n for n, line in enumerate(heard) if line.startswith("STOR"))
+        words = ["peltrans", "-dest_alias", "bravo", "-file_component", str(sent), "-file_name", "second.bin"]
+        ident = fresh.run(*words, "-ftp_command", "AC_QUOTE SECRET s3cret").stdout.strip()
+        told = until("it is told", lambda: (text := fresh.run("why", ident).stdout) and "suspended" in text and text)
+        assert "the file has arrived" in told and "s3cret" not in told + fresh.log()
+        assert arrived(bravo)["second.bin"] == sha256(sent)
+        refused = fresh.run(*words, "-ftp_command", "DELE order.bin", check=False)
+        assert refused.returncode != 0 and "SITE text or QUOTE text" in refused.stdout + refused.stderr
+
+
 def test_a_partner_is_added_with_one_command(fresh, tmp_path):
     # issue 5: partner add for FTP servers
     with Pyftpdlib(tmp_path / "bravo", tls=True) as bravo:

@@ -123,9 +123,13 @@ fn submit_params() -> Vec<Param> {
         Field::choice("direction", &["O", "I"], "O a file goes out, I files are fetched from a partner")
             .shorts(&["dir"])
             .default("O"),
-        Field::choice("type", &["TRANS", "MULTI", "DIR"], "what is fetched: files, or the list of the folder as a file (DIR)")
-            .shorts(&["t"])
-            .default("TRANS"),
+        Field::choice(
+            "type",
+            &["TRANS", "MULTI", "DIR"],
+            "what is fetched: files, or the list of the folder as a file (DIR)",
+        )
+        .shorts(&["t"])
+        .default("TRANS"),
         Field::choice("dir_type", &["NAMES", "LONG"], "form of the list").shorts(&["dt"]).default("NAMES"),
         Field::text("file_component", 4095, "path of the local file, as the gateway sees it; needed for what goes out")
             .shorts(&["fc"]),
@@ -149,6 +153,9 @@ fn submit_params() -> Vec<Param> {
             .shorts(&["af"])
             .default("KEEP"),
         Field::int("retry_count_max", (0, 999), "", "tries after the first").shorts(&["rcm"]).default("10"),
+        Field::text("ftp_command", 255, "commands for the partner's FTP server, before and behind the file")
+            .shorts(&["fcmd"])
+            .detail("SITE text;QUOTE text;AE_SITE text;AC_SITE text; else those of the site"),
         Field::text("param1", 40, "text of the user's own, never sent").shorts(&["p1"]),
         Field::text("param2", 40, "text of the user's own, never sent").shorts(&["p2"]),
     ]
@@ -203,6 +210,7 @@ async fn submit(context: &Context, input: &Input) -> Result<Output, OpError> {
         not_before: moment(input, "date_to_begin", now)?,
         not_after: moment(input, "date_to_end", now)?,
         retry_count_max: input.int("retry_count_max").and_then(|n| u32::try_from(n).ok()),
+        ftp_command: given("ftp_command").unwrap_or_default(),
         parameters: [given("param1").unwrap_or_default(), given("param2").unwrap_or_default()],
         actor: context.actor.clone(),
         ..Request::default()
@@ -234,6 +242,7 @@ async fn fetch(context: &Context, input: &Input, now: UtcMicros) -> Result<Outpu
         not_after: moment(input, "date_to_end", now)?,
         frozen: input.is_set("frozen_state"),
         retry_count_max: input.int("retry_count_max").and_then(|n| u32::try_from(n).ok()),
+        ftp_command: given("ftp_command"),
         parameters: [given("param1"), given("param2")],
         actor: context.actor.clone(),
     };

@@ -12,34 +12,41 @@ use model::RemoteSite;
 use super::Sighted;
 use crate::engine::Engine;
 use crate::error::TransferError;
+use crate::sync::lock;
 use crate::transfer::{Base, Committed, Extra, Incoming, Offer, db_error};
 use crate::vfd::text_of;
 
 /// Broken receptions of one request that are looked through at once.
 const PARTIAL_MAX: u32 = 1000;
 
-/// What is known here of a file in a partner's folder.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Known {
-    /// Nothing.
-    New,
-    /// It is received by this transfer.
+/// What became of a file in a partner's folder that was to be taken.
+#[derive(Debug)]
+pub enum Taken {
+    /// It is being received now; its size so far tells from which octet on. Keep both until it is received.
+    Begun(Box<Incoming>, Alone),
+    /// This transfer has received it.
     Received(TransferId),
-    /// Its fetching broke off.
-    Partial(Box<Partial>),
-    /// It is being received, or a person has stopped that.
-    Held(TransferId),
+    /// Another request is receiving it, or a person has stopped that.
+    Held,
 }
 
-/// A file whose fetching broke off.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Partial(Transfer);
+/// Keeps others from taking the same file.
+#[derive(Debug)]
+pub struct Alone {
+    engine: Arc<Engine>,
+    key: String,
+}
 
-impl Partial {
-    /// Its number.
-    #[must_use]
-    pub const fn id(&self) -> TransferId {
-        self.0.id
+impl Alone {
+    fn with(engine: &Arc<Engine>, key: &str) -> Option<Self> {
+        let is_first = lock(&engine.fetching).insert(key.to_owned());
+        is_first.then(|| Self { engine: Arc::clone(engine), key: key.to_owned() })
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        lock(&self.engine.fetching).remove(&self.key);
     }
 }
 
@@ -56,23 +63,24 @@ impl Intake {
         Self { engine, site, request }
     }
 
-    /// What is known of a file.
+    /// Takes a file, unless it is here already.
     ///
     /// # Errors
-    /// If the database fails.
-    pub async fn known(&self, file: &Sighted) -> Result<Known, TransferError> {
-        let found = self.engine.db.transfers().of_message(&self.key(file), &self.site.name).await;
+    /// [`crate::Cause::Integrity`] if what was kept of it is no longer there: the next look begins anew; those of database
+    /// and store.
+    pub async fn take(&self, file: &Sighted) -> Result<Taken, TransferError> {
+        let key = self.key(file);
+        let Some(alone) = Alone::with(&self.engine, &format!("{} {key}", self.site.name)) else { return Ok(Taken::Held) };
+        let found = self.engine.db.transfers().of_message(&key, &self.site.name).await.map_err(|e| db_error(&e))?;
         // What was deleted at the partner, or given up here, says nothing of a file that is there now.
-        let found =
-            found.map_err(|e| db_error(&e))?.into_iter().find(|t| t.state != State::Deleted && !Extra::of(t).left);
-        Ok(match found {
-            None => Known::New,
-            Some(t) => match t.state {
-                State::Interrupted => Known::Partial(Box::new(Partial(t))),
-                State::Created | State::Servicing | State::Processing | State::Suspended => Known::Held(t.id),
-                _ => Known::Received(t.id),
-            },
-        })
+        let found = found.into_iter().find(|t| t.state != State::Deleted && !Extra::of(t).left);
+        let incoming = match found {
+            Some(t) if t.state == State::Interrupted => self.begin(file, Some(&t)).await?,
+            Some(t) if t.state.is_end() => return Ok(Taken::Received(t.id)),
+            Some(_) => return Ok(Taken::Held),
+            None => self.begin(file, None).await?,
+        };
+        Ok(Taken::Begun(Box::new(incoming), alone))
     }
 
     /// Gives up what came of files that are no longer among those `there`: nobody can go on with it.
@@ -96,13 +104,8 @@ impl Intake {
         Ok(())
     }
 
-    /// Begins to receive a file; its size so far tells from which octet on.
-    ///
-    /// # Errors
-    /// [`crate::Cause::Integrity`] if what was kept is no longer there: the next look
-    /// begins anew; those of database and store.
-    pub async fn begin(&self, file: &Sighted, partial: Option<&Partial>) -> Result<Incoming, TransferError> {
-        let (engine, partial) = (&self.engine, partial.map(|partial| &partial.0));
+    async fn begin(&self, file: &Sighted, partial: Option<&Transfer>) -> Result<Incoming, TransferError> {
+        let engine = &self.engine;
         let offer = self.offer(file, partial).await?;
         let body = engine.upload_body(partial.map_or(Base::Fresh, Base::Partial)).await?;
         let _owner = engine.queue.orphans.owners.read().await;
@@ -191,7 +194,7 @@ impl Intake {
             site: offer.site.clone(),
             login: self.site.login.clone().unwrap_or_default(),
             appli: request.appli.clone(),
-            dir_name: request.dir_name.clone(),
+            dir_name: self.site.dir_path.clone().unwrap_or_else(|| request.dir_name.clone()),
             file_name: offer.file_name.clone(),
             priority: request.priority,
             master: Some(request.id),

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use base::{TransferId, UtcMicros};
+use model::PartnerCommand;
 
 use super::{After, Filter, Intake, Listing};
 use crate::vfd::{VPath, is_temporary, text_of};
@@ -31,6 +32,8 @@ pub struct FetchJob {
     pub filter: Filter,
     /// The list of the folder is wanted, and no file.
     pub listing: Option<Listing>,
+    /// Commands for the partner's server, before and behind each file.
+    pub commands: Vec<PartnerCommand>,
     /// What becomes of a file at the partner when it is received.
     pub after: After,
     /// Where files are received.

@@ -11,7 +11,7 @@ mod job;
 mod request;
 
 pub use filter::{Filter, FilterError};
-pub use intake::{Intake, Known, Partial};
+pub use intake::{Alone, Intake, Taken};
 pub use job::{FetchJob, Fetched, Sighted};
 pub(crate) use request::is_fetch;
 pub use request::{After, FetchPlan, FetchRequest, Listing};

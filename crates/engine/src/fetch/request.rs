@@ -11,7 +11,7 @@ use super::Filter;
 use crate::engine::Engine;
 use crate::error::{Cause, TransferError};
 use crate::events::Event;
-use crate::transfer::{Extra, db_error};
+use crate::transfer::{Extra, commands_fit, db_error};
 use crate::vfd::VPath;
 
 /// What a list is called where the request gives no name.
@@ -83,6 +83,8 @@ pub struct FetchRequest {
     pub frozen: bool,
     /// Failed tries after which it is given up; none: the engine's setting.
     pub retry_count_max: Option<u32>,
+    /// Commands for the partner's FTP server, before and behind each file; empty for those of the site.
+    pub ftp_command: String,
     /// User's own values.
     pub parameters: [String; 2],
     /// Who asks.
@@ -130,6 +132,7 @@ fn check(request: &FetchRequest, site: &RemoteSite, now: UtcMicros) -> Result<()
     if let Some(file) = &request.file_name {
         VPath::from_text(file)?;
     }
+    commands_fit(&request.ftp_command, site)?;
     Filter::parse(&request.filter).map_err(|e| invalid(e.to_string()))?;
     if request.every_s.is_some_and(|seconds| seconds < EVERY_S_MIN) {
         return Err(invalid(format!("interval is {EVERY_S_MIN} seconds at least")));
@@ -151,7 +154,8 @@ fn record(request: &FetchRequest, site: &RemoteSite, local: String, (id, now): (
     let usual_name = if request.listing.is_some() { LISTING_NAME } else { "*" };
     let [param1, param2] = request.parameters.clone();
     let retry_count_max = request.retry_count_max;
-    let extra = Extra { fetch: Some(plan), retry_count_max, param1, param2, ..Extra::default() };
+    let ftp_command = request.ftp_command.clone();
+    let extra = Extra { fetch: Some(plan), ftp_command, retry_count_max, param1, param2, ..Extra::default() };
     NewTransfer {
         kind: TransferType::Multi,
         mode: Mode::Initiator,

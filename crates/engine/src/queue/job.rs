@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use base::{TransferId, UtcMicros};
+use model::PartnerCommand;
 use tokio::sync::watch;
 
 use crate::error::TransferError;
@@ -50,6 +51,8 @@ pub struct OutgoingJob {
     /// It was noted in its record, by this gateway as it stands, that all but the last step was done: what is found tells
     /// for sure where only we write.
     pub noted: bool,
+    /// Commands for the partner's server, before and behind the file.
+    pub commands: Vec<PartnerCommand>,
     /// Octets that earlier tries are known to have moved.
     pub done_octets: u64,
 }

@@ -10,7 +10,7 @@ use base::{TransferId, UtcMicros};
 use db::{DbError, DueQuery, Pending, State, Transfer, TransferChange};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use model::RemoteSite;
+use model::{PartnerCommand, RemoteSite, partner_commands};
 use tokio::task::JoinHandle;
 
 use super::JobSource;
@@ -169,6 +169,14 @@ impl Jobs {
         }
     }
 
+    /// Commands for the partner's server: those of the request, else those of the site.
+    fn commands(&self, t: &Transfer) -> Result<Vec<PartnerCommand>, TransferError> {
+        match Extra::of(t).ftp_command {
+            text if text.is_empty() => Ok(self.site.commands.at_file.clone()),
+            text => partner_commands(&text).map_err(|wrong| TransferError::park(Cause::Invalid, wrong)),
+        }
+    }
+
     fn fetch(&self, t: Transfer, now: UtcMicros) -> Result<FetchJob, TransferError> {
         let plan = Extra::of(&t).fetch.unwrap_or_default();
         let unread = |e: FilterError| TransferError::park(Cause::Invalid, e.to_string());
@@ -178,6 +186,7 @@ impl Jobs {
             name: plan.one.then(|| octets_of(&t.file_name)),
             filter: Filter::parse(&plan.filter).map_err(unread)?,
             listing: plan.listing,
+            commands: self.commands(&t)?,
             after: plan.after,
             now,
             intake: Intake::new(self.engine.clone(), self.site.clone(), t),
@@ -206,6 +215,7 @@ impl Jobs {
             tried_before,
             maybe_delivered: gone_before || extra.open_end,
             noted: extra.open_end && !gone_before,
+            commands: self.commands(&t)?,
             done_octets: u64::try_from(t.done_octets).unwrap_or(0),
         })
     }

@@ -10,10 +10,10 @@ use db::{State, Transfer};
 use model::{Kind, RemoteSite};
 
 use super::house::*;
-use crate::fetch::{After, FetchJob, FetchRequest, Fetched, Known, Sighted};
+use crate::fetch::{After, FetchJob, FetchRequest, Fetched, Sighted, Taken};
 use crate::queue::Job;
 use crate::sync::lock;
-use crate::{Cause, Control, Deliver, JobOutcome, JobSource, SessionOutcome, TransferError};
+use crate::{Cause, Control, Deliver, Incoming, JobOutcome, JobSource, SessionOutcome, TransferError};
 
 /// A partner's folder, and a carrier that fetches from it.
 #[derive(Default)]
@@ -50,16 +50,15 @@ impl Shelf {
         let wanted: Vec<Sighted> = self.sighted().into_iter().filter(|file| job.wants(file)).collect();
         job.intake.only(&wanted).await?;
         for file in wanted {
-            let (known, partial) = match job.intake.known(&file).await? {
-                Known::Received(id) => (Some(id), None),
-                Known::Partial(partial) => (None, Some(partial)),
-                Known::New | Known::Held(_) => (None, None),
-            };
-            let id = match known {
-                Some(id) => id,
-                None => {
+            let id = match job.intake.take(&file).await? {
+                Taken::Held => continue,
+                Taken::Received(id) => id,
+                Taken::Begun(incoming, alone) => {
+                    assert!(matches!(job.intake.take(&file).await?, Taken::Held), "nobody else takes it");
                     fetched.files += 1;
-                    self.read(job, &file, partial.as_deref()).await?
+                    let received = self.read(&file, *incoming).await;
+                    drop(alone);
+                    received?
                 }
             };
             if job.after == After::Delete {
@@ -70,15 +69,9 @@ impl Shelf {
         Ok(fetched)
     }
 
-    async fn read(
-        &self,
-        job: &FetchJob,
-        file: &Sighted,
-        partial: Option<&crate::fetch::Partial>,
-    ) -> Result<TransferId, TransferError> {
+    async fn read(&self, file: &Sighted, mut incoming: Incoming) -> Result<TransferId, TransferError> {
         let name = String::from_utf8(file.name.clone()).unwrap();
         let content = lock(&self.files)[&name].0.clone();
-        let mut incoming = job.intake.begin(file, partial).await?;
         let from = incoming.size();
         lock(&self.reads).push((name, from));
         let breaks_at = lock(&self.breaks_at).take();
@@ -123,6 +116,7 @@ fn wanted() -> FetchRequest {
         not_after: None,
         frozen: false,
         retry_count_max: Some(3),
+        ftp_command: String::new(),
         parameters: [String::new(), String::new()],
         actor: actor(),
     }

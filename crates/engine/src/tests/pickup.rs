@@ -93,6 +93,7 @@ impl Erp {
             tried_before: false,
             maybe_delivered: false,
             noted: false,
+            commands: Vec::new(),
             done_octets: 0,
         }
     }

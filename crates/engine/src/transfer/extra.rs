@@ -64,6 +64,9 @@ pub struct Extra {
     /// Counts deliveries of one file that are repeated on purpose.
     #[serde(skip_serializing_if = "is_zero")]
     pub generation: u32,
+    /// Commands for the partner's server, before and behind the file.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub ftp_command: String,
     /// What a request to fetch asks for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fetch: Option<FetchPlan>,

@@ -25,6 +25,7 @@ pub(crate) use reopen::{Base, is_unrouted};
 pub use source::Source;
 pub(crate) use source::payload_uuid;
 pub use submit::Request;
+pub(crate) use submit::commands_fit;
 pub(crate) use upload::{Body, Offer, Uploads};
 
 /// End reasons (transfers.md 12.1).

@@ -53,6 +53,8 @@ pub struct Request {
     pub originator: String,
     /// Protocol-level destination.
     pub destination: String,
+    /// Commands for the partner's FTP server, before and behind the file; empty for those of the site.
+    pub ftp_command: String,
     /// User's own values, never sent.
     pub parameters: [String; 2],
     /// Who asks.
@@ -78,6 +80,7 @@ impl Default for Request {
             permanent: false,
             originator: String::new(),
             destination: String::new(),
+            ftp_command: String::new(),
             parameters: [String::new(), String::new()],
             actor: Actor { name: "gateway".to_owned(), origin: String::new() },
         }
@@ -218,6 +221,7 @@ fn check(
     if request.not_after.is_some_and(|end| end <= now || request.not_before.is_some_and(|begin| end <= begin)) {
         return Err(invalid("date_to_end is over before the transfer could begin"));
     }
+    commands_fit(&request.ftp_command, site)?;
     if request.at_disposal() {
         return if site.roles.resp_sender {
             Ok(())
@@ -235,6 +239,17 @@ fn check(
         return Err(invalid(format!("site {} may not be sent files: see init_sender", site.name)));
     }
     Ok(())
+}
+
+/// Whether commands can be read, and the site's server could hear them.
+pub(crate) fn commands_fit(text: &str, site: &RemoteSite) -> Result<(), TransferError> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    if site.protocol != "FTP" {
+        return Err(invalid(format!("site {} speaks {}: ftp_command is for FTP", site.name, site.protocol)));
+    }
+    model::partner_commands(text).map(drop).map_err(|wrong| invalid(format!("ftp_command: {wrong}")))
 }
 
 fn file_name(
@@ -283,6 +298,7 @@ fn new_record(request: &Request, found: &Resolved, node: String, (id, now): (Tra
         originator: request.originator.clone(),
         destination: request.destination.clone(),
         local_path: request.file.display().to_string(),
+        ftp_command: request.ftp_command.clone(),
         param1: request.parameters[0].clone(),
         param2: request.parameters[1].clone(),
         ..Extra::default()

@@ -14,6 +14,7 @@ pub(crate) mod key;
 pub(crate) mod listener;
 pub(crate) mod local_site;
 pub(crate) mod network_profile;
+pub(crate) mod partner_commands;
 pub(crate) mod proxy;
 pub(crate) mod real_folder;
 pub(crate) mod remote_site;

@@ -5,6 +5,7 @@ mod fields;
 use base::{Alias, ObjectId, TransferId};
 
 use super::addresses::HostPort;
+use super::partner_commands::{CommandTime, PartnerCommand, partner_commands};
 use super::real_folder::{FolderPlace, folder_place, name_pattern};
 use super::site_tls::{SiteTls, site_tls};
 use super::store_limits::{StoreLimits, store_limits};
@@ -119,6 +120,8 @@ pub struct RemoteSite {
     pub check_window: u8,
     /// Connections for data, where the protocol has them.
     pub data: DataConnections,
+    /// Commands of FTP that its server wants to hear.
+    pub commands: SiteCommands,
     /// A file is gone on with where an earlier try ended.
     pub restart: bool,
     /// Site that gets files received from it.
@@ -158,6 +161,15 @@ pub struct DataConnections {
     pub passive: bool,
     /// They may lead to another address.
     pub other_address: bool,
+}
+
+/// Commands that a partner's server wants beside those of a transfer (FTP-18).
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct SiteCommands {
+    /// When the session begins.
+    pub at_login: Vec<PartnerCommand>,
+    /// Before and behind each file.
+    pub at_file: Vec<PartnerCommand>,
 }
 
 /// Who may do what with a site.
@@ -290,6 +302,7 @@ impl Meant for RemoteSite {
                 passive: matches!(r.text_or_empty("ftp_passive_mode").to_ascii_uppercase().as_str(), "INIT" | "BOTH"),
                 other_address: r.flag("change_data_addr"),
             },
+            commands: commands(r),
             restart: r.flag("restart_allowed"),
             route_remote_agent: r.text("route_remote_agent"),
             max_upload_octets: (max_mb > 0).then(|| max_mb.saturating_mul(1_000_000)),
@@ -350,6 +363,25 @@ fn security(r: &mut Reader<'_>, is_folder: bool, is_called: bool, profile: Optio
         r.error(field, text, fix);
     }
     CallSecurity::Broken(format!("{text}: {fix}"))
+}
+
+fn commands(r: &mut Reader<'_>) -> SiteCommands {
+    let is_ftp = r.text_or_empty("protocol").eq_ignore_ascii_case("FTP");
+    let mut read = |field: &'static str| {
+        let text = r.text_or_empty(field);
+        if !text.is_empty() && !is_ftp {
+            r.error(field, "only FTP has such commands", "clear it");
+        }
+        partner_commands(&text).unwrap_or_else(|wrong| {
+            r.error(field, wrong, "write SITE LRECL=80;QUOTE TYPE A");
+            Vec::new()
+        })
+    };
+    let (at_login, at_file) = (read("snd_msg"), read("ftp_command"));
+    if at_login.iter().any(|command| command.time != CommandTime::Before) {
+        r.error("snd_msg", "no file stands before these commands", "write them without AE_ and AC_, or in ftp_command");
+    }
+    SiteCommands { at_login, at_file }
 }
 
 fn roles(r: &mut Reader<'_>) -> SiteRoles {

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use base::{Shown, TransferId};
 use bytes::Bytes;
-use engine::fetch::{After, FetchJob, Fetched, Known, Partial, Sighted};
+use engine::fetch::{After, FetchJob, Fetched, Sighted, Taken};
 use engine::{Cause, Incoming, JobOutcome, JobSource, TransferError};
 
-use super::jobs::{Told, outcome, path};
+use super::jobs::{Told, after_file, before_file, outcome, path};
 use super::{ClientError, Remote, Sink};
 
 /// Octets that may wait for those before them.
@@ -89,15 +89,17 @@ impl Fetch<'_> {
     }
 
     async fn file(&mut self, file: &Sighted) -> Result<(), ClientError> {
-        let intake = &self.job.intake;
-        let id = match intake.known(file).await.map_err(ClientError::Local)? {
-            Known::Held(_) => return Ok(()),
-            Known::Received(id) => {
+        let id = match self.job.intake.take(file).await.map_err(ClientError::Local)? {
+            Taken::Held => return Ok(()),
+            Taken::Received(id) => {
                 self.fetched.known = self.fetched.known.saturating_add(1);
                 id
             }
-            Known::New => self.receive(file, None).await?,
-            Known::Partial(partial) => self.go_on(file, &partial).await?,
+            Taken::Begun(incoming, alone) => {
+                let received = self.receive_once(file, *incoming).await;
+                drop(alone);
+                received?
+            }
         };
         match self.job.after {
             After::Keep => Ok(()),
@@ -114,22 +116,27 @@ impl Fetch<'_> {
         Ok(Sighted { modified, ..file })
     }
 
-    /// Goes on where an earlier try ended; anew where the server can't.
-    async fn go_on(&mut self, file: &Sighted, partial: &Partial) -> Result<TransferId, ClientError> {
-        match self.receive(file, Some(partial)).await {
-            Err(error) if error.is_refusal() => {
-                let why = "the partner's server does not begin in the middle of a file: it is fetched anew";
-                self.job.intake.give_up(partial.id(), why).await.map_err(ClientError::Local)?;
-                self.receive(file, None).await
-            }
-            done => done,
+    /// Goes on where an earlier try ended. Where the server can't begin in the middle of a file, what came of it is given
+    /// up, and the next look fetches it anew.
+    async fn receive_once(&mut self, file: &Sighted, incoming: Incoming) -> Result<TransferId, ClientError> {
+        let (id, begun) = (incoming.id(), incoming.size());
+        let received = self.receive(file, incoming).await;
+        if let (Err(error), Some(id)) = (&received, id)
+            && begun > 0
+            && error.is_refusal()
+        {
+            let why = "the partner's server does not begin in the middle of a file: it is fetched anew";
+            self.job.intake.give_up(id, why).await.map_err(ClientError::Local)?;
+            return Err(ClientError::Local(TransferError::retry(Cause::Partner, why)));
         }
+        received
     }
 
-    async fn receive(&mut self, file: &Sighted, partial: Option<&Partial>) -> Result<TransferId, ClientError> {
-        let from = path(&self.job.dir_name, &file.name);
-        let mut incoming = self.job.intake.begin(file, partial).await.map_err(ClientError::Local)?;
-        let read = self.read(&from, file, &mut incoming).await;
+    async fn receive(&mut self, file: &Sighted, mut incoming: Incoming) -> Result<TransferId, ClientError> {
+        let read = match before_file(self.remote, &self.job.commands).await {
+            Ok(()) => self.read(&path(&self.job.dir_name, &file.name), file, &mut incoming).await,
+            Err(refused) => Err(refused),
+        };
         if let Err(error) = read {
             incoming.interrupt().await;
             return Err(error);
@@ -137,6 +144,7 @@ impl Fetch<'_> {
         let committed = incoming.commit().await.map_err(ClientError::Local)?;
         self.fetched.files = self.fetched.files.saturating_add(1);
         self.fetched.octets = self.fetched.octets.saturating_add(committed.size);
+        after_file(self.remote, &self.job.commands).await?;
         committed.transfer.ok_or(ClientError::Closed)
     }
 

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use base::TransferId;
-use engine::{ErrorKind, Job, JobOutcome, JobSource, OutgoingJob, TransferError};
+use engine::{Cause, ErrorKind, Job, JobOutcome, JobSource, OutgoingJob, TransferError};
+
+use model::{CommandTime, PartnerCommand};
 
 use super::fetch::fetch_all;
 use super::{ClientError, Errand, Naming, Policies, Progress, Remote, deliver_once};
@@ -31,7 +33,14 @@ pub(crate) async fn deliver_all(
         let errand = errand(policies, &job);
         let id = job.id;
         remote.cut_when(jobs.cut(id));
-        let result = deliver_once(remote, &errand, &mut job.source, &mut Told { jobs, id }).await;
+        let result = match before_file(remote, &job.commands).await {
+            Ok(()) => deliver_once(remote, &errand, &mut job.source, &mut Told { jobs, id }).await,
+            Err(refused) => Err(refused),
+        };
+        let result = match result {
+            Ok(how) => after_file(remote, &job.commands).await.map(|()| how),
+            failed => failed,
+        };
         let lost = result.as_ref().err().filter(|e| e.is_fatal()).cloned();
         match &result {
             Ok(how) => tracing::debug!(transfer = id.0, ?how, octets = job.size, "file is at the partner"),
@@ -47,6 +56,37 @@ pub(crate) async fn deliver_all(
         }
     }
     Ok(delivered)
+}
+
+/// Sends what the partner's server wants to hear before a file.
+///
+/// # Errors
+/// What it says against it: the file does not go.
+pub(super) async fn before_file(remote: &mut dyn Remote, commands: &[PartnerCommand]) -> Result<(), ClientError> {
+    for command in commands.iter().filter(|command| command.time == CommandTime::Before) {
+        remote.command(command).await?;
+    }
+    Ok(())
+}
+
+/// Sends what the partner's server wants to hear behind a file that has arrived.
+///
+/// # Errors
+/// A sentence for a person: the file has arrived, and a command that matters was not carried out.
+pub(super) async fn after_file(remote: &mut dyn Remote, commands: &[PartnerCommand]) -> Result<(), ClientError> {
+    for command in commands.iter().filter(|command| command.time != CommandTime::Before) {
+        match remote.command(command).await {
+            Err(error) if command.time == CommandTime::AfterOrFail => {
+                let text = format!("the file has arrived, but not what was to follow it: {error}");
+                return Err(ClientError::Local(TransferError::park(Cause::Partner, text)));
+            }
+            Err(error) => {
+                tracing::info!(command = command.shown(), %error, "a command behind a file was not carried out")
+            }
+            Ok(()) => {}
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn outcome(error: Option<ClientError>) -> JobOutcome {
@@ -108,7 +148,6 @@ mod tests {
 
     use base::SystemClock;
     use bytes::Bytes;
-    use engine::Cause;
     use engine::store::{FileUuid, Sealed, Store, StoreParts, open_store};
     use futures_util::future::BoxFuture;
     use keys::MasterKey;
@@ -199,6 +238,7 @@ mod tests {
                 tried_before: false,
                 maybe_delivered: false,
                 noted: false,
+                commands: Vec::new(),
                 done_octets: 0,
             }
         }

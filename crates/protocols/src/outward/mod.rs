@@ -16,6 +16,7 @@ use bytes::Bytes;
 use engine::fetch::{Listing, Sighted};
 use engine::{JobSource, TransferError};
 use futures_util::future::BoxFuture;
+use model::PartnerCommand;
 
 pub use deliver::{Delivered, Errand, Found, Naming, deliver_once, find_outcome};
 pub use error::{Answer, ClientError, Meaning};
@@ -141,6 +142,14 @@ pub trait Remote: Send {
     /// # Errors
     /// [`ClientError`].
     async fn remove(&mut self, path: &[u8]) -> Result<(), ClientError>;
+
+    /// Sends a command that the partner's server wants to hear; only FTP has such.
+    ///
+    /// # Errors
+    /// [`ClientError`], as for a refusal, if it is not carried out.
+    async fn command(&mut self, _command: &PartnerCommand) -> Result<(), ClientError> {
+        Ok(())
+    }
 
     /// Plain files of a folder; empty: the one the login begins in.
     ///

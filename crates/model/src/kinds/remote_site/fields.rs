@@ -141,6 +141,15 @@ pub(super) static FIELDS: &[Field] = &[
     Field::flag("change_data_addr", "N", "FTP: data may come from, and go to, another address than commands")
         .aliases(&["s_change_data_addr"])
         .detail("N takes the address of the control connection, whatever the partner's server names"),
+    Field::text("snd_msg", 512, "FTP: commands that the partner's server hears when a session begins")
+        .aliases(&["s_snd_msg"])
+        .detail("SITE text or QUOTE text, a line or ; between them; one that is refused ends the call"),
+    Field::text("ftp_command", 255, "FTP: commands before and behind each file")
+        .shorts(&["fcmd"])
+        .aliases(&["s_ftp_command"])
+        .detail(
+            "as snd_msg; AE_SITE, AE_QUOTE behind the file, AC_SITE, AC_QUOTE too, and there a refusal is an error",
+        ),
     Field::text("route_remote_agent", 63, "site that gets files received from this partner")
         .shorts(&["rra"])
         .aliases(&["s_route_remote_agent"])

@@ -8,6 +8,7 @@ use model::FtPolicy;
 use super::control::Control;
 use super::error::refused;
 use super::names::first_text;
+use super::said::say;
 use super::{ClientOptions, FtpClient, Lacks, Offers, argument, proxy};
 use crate::carriers::ftp::wire::{Argument, Bare, Command, DataType, Named, Protection, Reply};
 use crate::carriers::{ProxyLogin, Unopened};
@@ -62,6 +63,9 @@ impl FtpClient {
             control.ask(&Command::Named(Named::Opts, utf8)).await?;
         }
         control.ask_done(&Command::Type(DataType::Image)).await?;
+        for command in &options.at_login {
+            say(&mut control, command).await?;
+        }
         let resumes = data_tls.is_some() && control.can_be_resumed();
         let tunnelled = caller.target.through.is_some().then(|| caller.target.clone());
         let lacks = Lacks::default();

@@ -13,6 +13,7 @@ mod probe;
 mod proxy;
 mod put;
 mod remote;
+mod said;
 #[cfg(test)]
 mod tests;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::RemoteSite;
+use model::{PartnerCommand, RemoteSite};
 
 /// How the client works.
 #[derive(Clone, Debug)]
@@ -13,6 +13,8 @@ pub struct ClientOptions {
     pub restart: bool,
     /// A data connection may lead to another address than the control connection does (`change_data_addr`, FTP-5).
     pub other_data_address: bool,
+    /// Commands that the server wants to hear before any file.
+    pub at_login: Vec<PartnerCommand>,
     /// Longest wait for the next octet of a reply, and for the server to take what we send.
     pub reply_wait_max: Duration,
     /// Longest wait for a data connection to stand.
@@ -31,6 +33,7 @@ impl ClientOptions {
             passive: site.data.passive,
             restart: site.restart,
             other_data_address: site.data.other_address,
+            at_login: site.commands.at_login.clone(),
             ..Self::default()
         }
     }
@@ -42,6 +45,7 @@ impl Default for ClientOptions {
             passive: true,
             restart: true,
             other_data_address: false,
+            at_login: Vec::new(),
             reply_wait_max: Duration::from_secs(120),
             connect_wait_max: Duration::from_secs(20),
             names_max: 100_000,

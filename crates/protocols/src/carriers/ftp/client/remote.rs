@@ -4,8 +4,10 @@ use async_trait::async_trait;
 use base::UtcMicros;
 use engine::fetch::{Listing, Sighted};
 use futures_util::future::BoxFuture;
+use model::PartnerCommand;
 
 use super::FtpClient;
+use super::said::say;
 use crate::outward::{ClientError, Progress, Remote, Sink, Source, Standing};
 
 #[async_trait]
@@ -58,6 +60,10 @@ impl Remote for FtpClient {
 
     async fn remove(&mut self, path: &[u8]) -> Result<(), ClientError> {
         Self::remove(self, path).await
+    }
+
+    async fn command(&mut self, command: &PartnerCommand) -> Result<(), ClientError> {
+        say(&mut self.control, command).await
     }
 
     async fn files(&mut self, folder: &[u8]) -> Result<Vec<Sighted>, ClientError> {

@@ -226,7 +226,7 @@ impl Session {
             Command::Allo(octets) => self.allocate(octets).await,
             Command::Rest(offset) => self.restart(offset).await,
             Command::Mfmt(at, name) => self.set_modified(at, &name).await,
-            Command::Open(_) => self.refuse(&Reply::new(502, "Not served here")).await,
+            Command::Open(_) | Command::Quote(_) => self.refuse(&Reply::new(502, "Not served here")).await,
             Command::Acct(_) => self.say(202, "No account is needed").await,
             // Clients that send USER and PASS at once have not seen 232.
             Command::Pass(_) if self.state.by_certificate => self.say(202, "No password is needed").await,

@@ -115,6 +115,8 @@ pub enum Command {
     Acct(Secret<Vec<u8>>),
     /// For proxies, which know a host by it; no server takes it.
     Open(Argument),
+    /// A line that the operator of a site has written.
+    Quote(Argument),
     Port(SocketAddrV4),
     Eprt(SocketAddr),
     /// With no family: that of the control connection.
@@ -261,6 +263,11 @@ impl Command {
     #[must_use]
     pub fn encode(&self) -> Bytes {
         let mut out = BytesMut::new();
+        if let Self::Quote(line) = self {
+            escape(line.octets(), &mut out);
+            out.put_slice(b"\r\n");
+            return out.freeze();
+        }
         out.put_slice(self.verb().as_bytes());
         if let Some(argument) = self.argument() {
             out.put_u8(b' ');
@@ -280,6 +287,7 @@ impl Command {
             Self::Pass(_) => "PASS",
             Self::Acct(_) => "ACCT",
             Self::Open(_) => "OPEN",
+            Self::Quote(_) => "QUOTE",
             Self::Port(_) => "PORT",
             Self::Eprt(_) => "EPRT",
             Self::Epsv(_) | Self::EpsvAll => "EPSV",
@@ -302,7 +310,7 @@ impl Command {
         };
         match self {
             Self::Bare(_) | Self::Epsv(None) => None,
-            Self::Named(_, argument) | Self::Open(argument) => Some(argument.octets().to_vec()),
+            Self::Named(_, argument) | Self::Open(argument) | Self::Quote(argument) => Some(argument.octets().to_vec()),
             Self::Loose(_, argument) => argument.as_ref().map(|a| a.octets().to_vec()),
             Self::Pass(s) | Self::Acct(s) => secret(s),
             Self::Port(at) => text(&port_argument(*at)),
