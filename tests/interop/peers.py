@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import os
 import shutil
 import signal
@@ -29,11 +30,25 @@ def need(program):
     return pytest.skip(f"{program} is not installed")
 
 
+def ports():
+    """The ports of this process, one after the other: below those that the system gives to callers, and apart from those of
+    a worker that runs other tests at the same time."""
+    worker = "".join(filter(str.isdigit, os.environ.get("PYTEST_XDIST_WORKER", ""))) or "0"
+    first, count = 18_000 + int(worker) % 3 * 4500, 4500
+    return (first + n % count for n in itertools.count(os.getpid() * 37))
+
+
+PORTS, PORTS_LOCK = ports(), threading.Lock()
+
+
 def free_port():
     """A port that nobody listens on now, for peers that cannot choose one by themselves."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return probe.getsockname()[1]
+    with PORTS_LOCK:
+        for port in PORTS:
+            with socket.socket() as probe, contextlib.suppress(OSError):
+                probe.bind((HOST, port))
+                return port
+    raise AssertionError("there is always one more port")
 
 
 def until(what, ask, limit=30.0):

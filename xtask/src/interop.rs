@@ -24,7 +24,8 @@ pub(crate) fn run_tests(place: &Workplace, arguments: &[&str]) -> Result<Count, 
     pytest.env("GATEHOUSE_XTASK", place.target.join("debug/xtask"));
     let (names, options): (Vec<&str>, Vec<&str>) = arguments.iter().partition(|word| !word.starts_with('-'));
     if names.is_empty() {
-        pytest.arg("tests/interop");
+        // Most of them wait for peers most of the time: two at once, the tests of one file one after the other.
+        pytest.args(["tests/interop", "-n", "2", "--dist", "loadfile"]);
     }
     pytest.args(names.iter().map(|name| format!("tests/interop/{name}"))).args(options);
     let (good, text) = tee("pytest", &mut pytest)?;

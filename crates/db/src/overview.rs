@@ -144,7 +144,7 @@ macro_rules! to_send {
             "SELECT COUNT(*), CAST(COALESCE(SUM(CASE WHEN next_try_at <= $1 THEN 1 ELSE 0 END), 0) AS BIGINT), MIN(id) \
              FROM (SELECT id, next_try_at FROM transfer ",
             $by,
-            " WHERE state IN ('B', 'R', 'D') AND mode = 'I' LIMIT $2) AS waiting"
+            " WHERE state IN ('B', 'R', 'D') AND mode = 'I' AND type <> 'MULTI' LIMIT $2) AS waiting"
         )
     };
 }

@@ -31,6 +31,8 @@ pub enum Event {
     Submitted { transfer: TransferId, site: String },
     /// A file reached its partner: we sent it, or the partner fetched it.
     Delivered { transfer: TransferId, site: String, octets: u64 },
+    /// A partner's folder was looked into, and what was wanted there fetched.
+    Fetched { transfer: TransferId, site: String, files: u32, octets: u64 },
     /// An attempt failed and will be repeated.
     Retried { transfer: TransferId, site: String, attempt: u32, cause: Cause, text: String },
     /// A transfer failed and waits for a person.
@@ -82,6 +84,7 @@ impl Event {
             Self::RouteFailed { .. } => "route_failed",
             Self::Submitted { .. } => "submitted",
             Self::Delivered { .. } => "delivered",
+            Self::Fetched { .. } => "fetched",
             Self::Retried { .. } => "retried",
             Self::Failed { .. } => "failed",
             Self::Cancelled { .. } => "cancelled",
@@ -114,6 +117,7 @@ impl Event {
             | Self::RouteFailed { transfer, .. }
             | Self::Submitted { transfer, .. }
             | Self::Delivered { transfer, .. }
+            | Self::Fetched { transfer, .. }
             | Self::Retried { transfer, .. }
             | Self::Failed { transfer, .. }
             | Self::Cancelled { transfer, .. }
@@ -158,6 +162,11 @@ impl Event {
             Self::RouteFailed { text, .. } => tracing::warn!(target: TARGET, event, transfer, text),
             Self::Submitted { site, .. } => tracing::info!(target: TARGET, event, transfer, %site),
             Self::Delivered { site, octets, .. } => tracing::info!(target: TARGET, event, transfer, %site, octets),
+            // A request that stays would fill the log.
+            Self::Fetched { site, files: 0, .. } => tracing::debug!(target: TARGET, event, transfer, %site),
+            Self::Fetched { site, files, octets, .. } => {
+                tracing::info!(target: TARGET, event, transfer, %site, files, octets);
+            }
             Self::Retried { site, attempt, cause, text, .. } => {
                 tracing::warn!(target: TARGET, event, transfer, %site, attempt, cause = cause.as_str(), text);
             }

@@ -18,7 +18,7 @@ mod bodies {
     use std::time::Duration;
 
     use base::{TransferId, UtcMicros};
-    use db::{Counted, Db, NewAlarm, NewTransfer, RouteState, State, Tally, TransferChange};
+    use db::{Counted, Db, Direction, NewAlarm, NewTransfer, RouteState, State, Tally, TransferChange, TransferType};
 
     use crate::house::{House, NOW};
 
@@ -196,6 +196,14 @@ mod bodies {
 
     pub(super) async fn the_queue_at_a_glance(house: House) {
         let db = house.open().await;
+        // A request to fetch that stays is older than anything, and no file waits in it.
+        let stays = db.transfers().next_id().await.unwrap();
+        let looks = NewTransfer {
+            kind: TransferType::Multi,
+            direction: Direction::In,
+            ..NewTransfer::outgoing(stays, "SFTP", NOW)
+        };
+        db.transfers().insert(looks).await.unwrap();
         let first = outgoing(&db, "acme").await;
         let second = outgoing(&db, "globex").await;
         for to in [State::Processing, State::Suspended] {

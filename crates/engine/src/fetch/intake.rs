@@ -70,7 +70,9 @@ impl Intake {
     /// and store.
     pub async fn take(&self, file: &Sighted) -> Result<Taken, TransferError> {
         let key = self.key(file);
-        let Some(alone) = Alone::with(&self.engine, &format!("{} {key}", self.site.name)) else { return Ok(Taken::Held) };
+        let Some(alone) = Alone::with(&self.engine, &format!("{} {key}", self.site.name)) else {
+            return Ok(Taken::Held);
+        };
         let found = self.engine.db.transfers().of_message(&key, &self.site.name).await.map_err(|e| db_error(&e))?;
         // What was deleted at the partner, or given up here, says nothing of a file that is there now.
         let found = found.into_iter().find(|t| t.state != State::Deleted && !Extra::of(t).left);

@@ -106,7 +106,8 @@ fn looked(t: &Transfer, fetched: Fetched, asked: Option<Control>, now: UtcMicros
     change.note = fetched.to_string();
     change.outcome = Some(Outcome::default());
     change.next_try_at = again.map(|seconds| now.plus(Duration::from_secs(seconds.into())));
-    Ended { change, event: None }
+    let Fetched { files, octets, .. } = fetched;
+    Ended { change, event: Some(Event::Fetched { transfer: t.id, site: t.site.clone(), files, octets }) }
 }
 
 fn stopped(t: &Transfer, to: State, error: &TransferError, now: UtcMicros) -> Ended {

@@ -72,6 +72,7 @@ impl Ledger {
                 self.failing.remove(site);
                 self.add((Counted::Delivered, "", ""), (now, *octets), (Some(*transfer), ""));
             }
+            Event::Fetched { site, .. } => drop(self.failing.remove(site)),
             Event::Retried { transfer, site, cause, text, .. } | Event::Failed { transfer, site, cause, text } => {
                 self.fails(site, (Some(*transfer), text), monotonic);
                 self.add((Counted::Failed, site, cause.as_str()), (now, 0), (Some(*transfer), text));

@@ -43,14 +43,16 @@ fn date_text(at: UtcMicros, now: UtcMicros) -> String {
     }
 }
 
+/// An entry as tests of lists want it.
+#[cfg(test)]
+pub(crate) fn entry(name: &[u8], kind: EntryKind) -> Entry {
+    let modified = UtcMicros::parse("2026-11-03T14:05:06Z").unwrap();
+    Entry { name: name.to_vec(), kind, size: 1234, modified, readable: true, writable: false, transfer: None }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn entry(name: &[u8], kind: EntryKind) -> Entry {
-        let modified = UtcMicros::parse("2026-11-03T14:05:06Z").unwrap();
-        Entry { name: name.to_vec(), kind, size: 1234, modified, readable: true, writable: false, transfer: None }
-    }
 
     #[test]
     fn a_long_name_is_one_line_in_the_form_of_ls() {

@@ -9,6 +9,8 @@ mod memory;
 mod partner;
 
 pub use folder::{Download, Durable, Folder, Upload};
+#[cfg(test)]
+pub(crate) use ls::entry;
 pub use ls::{ls_line, mode_bits};
 #[cfg(any(test, fuzzing))]
 pub(crate) use memory::MemoryFolder;

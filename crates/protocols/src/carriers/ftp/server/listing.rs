@@ -237,11 +237,7 @@ fn pieces(found: Found, form: Form) -> impl Iterator<Item = Bytes> + Send {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn entry(name: &[u8], kind: EntryKind) -> Entry {
-        let modified = UtcMicros::parse("2026-11-03T14:05:06Z").unwrap();
-        Entry { name: name.to_vec(), kind, size: 1234, modified, readable: true, writable: false, transfer: None }
-    }
+    use crate::files::entry;
 
     #[test]
     fn lines_have_the_name_as_it_is() {

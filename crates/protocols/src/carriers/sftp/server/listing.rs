@@ -67,11 +67,7 @@ pub(super) fn batch(listing: &mut VecDeque<NameEntry>) -> Vec<NameEntry> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn entry(name: &[u8], kind: EntryKind) -> Entry {
-        let modified = UtcMicros::parse("2026-11-03T14:05:06Z").unwrap();
-        Entry { name: name.to_vec(), kind, size: 1234, modified, readable: true, writable: false, transfer: None }
-    }
+    use crate::files::entry;
 
     #[test]
     fn names_come_in_replies_that_every_client_takes() {
