@@ -141,10 +141,10 @@ impl Overviews<'_> {
 macro_rules! to_send {
     ($by:literal) => {
         concat!(
-            "SELECT COUNT(*), CAST(COALESCE(SUM(CASE WHEN next_try_at <= $1 THEN 1 ELSE 0 END), 0) AS BIGINT), MIN(id) \
-             FROM (SELECT id, next_try_at FROM transfer ",
+            "SELECT COUNT(*), CAST(COALESCE(SUM(CASE WHEN next_try_at <= $1 THEN 1 ELSE 0 END), 0) AS BIGINT), \
+             MIN(CASE WHEN type <> 'MULTI' THEN id END) FROM (SELECT id, type, next_try_at FROM transfer ",
             $by,
-            " WHERE state IN ('B', 'R', 'D') AND mode = 'I' AND type <> 'MULTI' LIMIT $2) AS waiting"
+            " WHERE state IN ('B', 'R', 'D') AND mode = 'I' LIMIT $2) AS waiting"
         )
     };
 }

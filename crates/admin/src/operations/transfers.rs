@@ -210,7 +210,7 @@ async fn submit(context: &Context, input: &Input) -> Result<Output, OpError> {
         not_before: moment(input, "date_to_begin", now)?,
         not_after: moment(input, "date_to_end", now)?,
         retry_count_max: input.int("retry_count_max").and_then(|n| u32::try_from(n).ok()),
-        ftp_command: given("ftp_command").unwrap_or_default(),
+        commands: given("ftp_command").unwrap_or_default(),
         parameters: [given("param1").unwrap_or_default(), given("param2").unwrap_or_default()],
         actor: context.actor.clone(),
         ..Request::default()
@@ -242,7 +242,7 @@ async fn fetch(context: &Context, input: &Input, now: UtcMicros) -> Result<Outpu
         not_after: moment(input, "date_to_end", now)?,
         frozen: input.is_set("frozen_state"),
         retry_count_max: input.int("retry_count_max").and_then(|n| u32::try_from(n).ok()),
-        ftp_command: given("ftp_command"),
+        commands: given("ftp_command"),
         parameters: [given("param1"), given("param2")],
         actor: context.actor.clone(),
     };

@@ -217,7 +217,7 @@ mod bodies {
         };
         db.transfers().insert(late).await.unwrap();
         let glance = db.overview().queue(NOW).await.unwrap();
-        assert_eq!((glance.to_send, glance.due, glance.oldest), (2, 1, Some(first)));
+        assert_eq!((glance.to_send, glance.due, glance.oldest), (3, 2, Some(first)));
         assert_eq!((glance.in_state(State::Suspended), glance.at_disposal()), (1, 0));
         assert_eq!((glance.suspended[0].site.as_str(), glance.suspended[0].newest), ("globex", second));
         assert_eq!(db.overview().newest_of_site("globex").await.unwrap(), Some(second));

@@ -84,7 +84,7 @@ pub struct FetchRequest {
     /// Failed tries after which it is given up; none: the engine's setting.
     pub retry_count_max: Option<u32>,
     /// Commands for the partner's FTP server, before and behind each file; empty for those of the site.
-    pub ftp_command: String,
+    pub commands: String,
     /// User's own values.
     pub parameters: [String; 2],
     /// Who asks.
@@ -126,13 +126,11 @@ fn check(request: &FetchRequest, site: &RemoteSite, now: UtcMicros) -> Result<()
     if !site.roles.init_receiver {
         return Err(invalid(format!("site {name} lets us not call and receive: set init_receiver to Y")));
     }
-    if request.file_name.as_ref().is_some_and(|file| file.contains('/')) {
+    let is_one = |file: &String| VPath::from_text(file).is_ok_and(|path| path.depth() == 1) && !file.contains('/');
+    if !request.file_name.as_ref().is_none_or(is_one) {
         return Err(invalid("file_name is one name, without '/': give the folder as dir_name"));
     }
-    if let Some(file) = &request.file_name {
-        VPath::from_text(file)?;
-    }
-    commands_fit(&request.ftp_command, site)?;
+    commands_fit(&request.commands, site)?;
     Filter::parse(&request.filter).map_err(|e| invalid(e.to_string()))?;
     if request.every_s.is_some_and(|seconds| seconds < EVERY_S_MIN) {
         return Err(invalid(format!("interval is {EVERY_S_MIN} seconds at least")));
@@ -154,8 +152,8 @@ fn record(request: &FetchRequest, site: &RemoteSite, local: String, (id, now): (
     let usual_name = if request.listing.is_some() { LISTING_NAME } else { "*" };
     let [param1, param2] = request.parameters.clone();
     let retry_count_max = request.retry_count_max;
-    let ftp_command = request.ftp_command.clone();
-    let extra = Extra { fetch: Some(plan), ftp_command, retry_count_max, param1, param2, ..Extra::default() };
+    let commands = request.commands.clone();
+    let extra = Extra { fetch: Some(plan), commands, retry_count_max, param1, param2, ..Extra::default() };
     NewTransfer {
         kind: TransferType::Multi,
         mode: Mode::Initiator,

@@ -171,7 +171,7 @@ impl Jobs {
 
     /// Commands for the partner's server: those of the request, else those of the site.
     fn commands(&self, t: &Transfer) -> Result<Vec<PartnerCommand>, TransferError> {
-        match Extra::of(t).ftp_command {
+        match Extra::of(t).commands {
             text if text.is_empty() => Ok(self.site.commands.at_file.clone()),
             text => partner_commands(&text).map_err(|wrong| TransferError::park(Cause::Invalid, wrong)),
         }

@@ -116,7 +116,7 @@ fn wanted() -> FetchRequest {
         not_after: None,
         frozen: false,
         retry_count_max: Some(3),
-        ftp_command: String::new(),
+        commands: String::new(),
         parameters: [String::new(), String::new()],
         actor: actor(),
     }

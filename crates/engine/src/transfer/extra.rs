@@ -66,7 +66,7 @@ pub struct Extra {
     pub generation: u32,
     /// Commands for the partner's server, before and behind the file.
     #[serde(skip_serializing_if = "String::is_empty")]
-    pub ftp_command: String,
+    pub commands: String,
     /// What a request to fetch asks for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fetch: Option<FetchPlan>,

@@ -54,7 +54,7 @@ pub struct Request {
     /// Protocol-level destination.
     pub destination: String,
     /// Commands for the partner's FTP server, before and behind the file; empty for those of the site.
-    pub ftp_command: String,
+    pub commands: String,
     /// User's own values, never sent.
     pub parameters: [String; 2],
     /// Who asks.
@@ -80,7 +80,7 @@ impl Default for Request {
             permanent: false,
             originator: String::new(),
             destination: String::new(),
-            ftp_command: String::new(),
+            commands: String::new(),
             parameters: [String::new(), String::new()],
             actor: Actor { name: "gateway".to_owned(), origin: String::new() },
         }
@@ -221,7 +221,7 @@ fn check(
     if request.not_after.is_some_and(|end| end <= now || request.not_before.is_some_and(|begin| end <= begin)) {
         return Err(invalid("date_to_end is over before the transfer could begin"));
     }
-    commands_fit(&request.ftp_command, site)?;
+    commands_fit(&request.commands, site)?;
     if request.at_disposal() {
         return if site.roles.resp_sender {
             Ok(())
@@ -247,9 +247,9 @@ pub(crate) fn commands_fit(text: &str, site: &RemoteSite) -> Result<(), Transfer
         return Ok(());
     }
     if site.protocol != "FTP" {
-        return Err(invalid(format!("site {} speaks {}: ftp_command is for FTP", site.name, site.protocol)));
+        return Err(invalid(format!("site {} speaks {}: only FTP has such commands", site.name, site.protocol)));
     }
-    model::partner_commands(text).map(drop).map_err(|wrong| invalid(format!("ftp_command: {wrong}")))
+    model::partner_commands(text).map(drop).map_err(|wrong| invalid(format!("commands: {wrong}")))
 }
 
 fn file_name(
@@ -298,7 +298,7 @@ fn new_record(request: &Request, found: &Resolved, node: String, (id, now): (Tra
         originator: request.originator.clone(),
         destination: request.destination.clone(),
         local_path: request.file.display().to_string(),
-        ftp_command: request.ftp_command.clone(),
+        commands: request.commands.clone(),
         param1: request.parameters[0].clone(),
         param2: request.parameters[1].clone(),
         ..Extra::default()

@@ -366,10 +366,10 @@ fn security(r: &mut Reader<'_>, is_folder: bool, is_called: bool, profile: Optio
 }
 
 fn commands(r: &mut Reader<'_>) -> SiteCommands {
-    let is_ftp = r.text_or_empty("protocol").eq_ignore_ascii_case("FTP");
+    let takes_commands = r.text_or_empty("protocol").eq_ignore_ascii_case("FTP");
     let mut read = |field: &'static str| {
         let text = r.text_or_empty(field);
-        if !text.is_empty() && !is_ftp {
+        if !text.is_empty() && !takes_commands {
             r.error(field, "only FTP has such commands", "clear it");
         }
         partner_commands(&text).unwrap_or_else(|wrong| {
