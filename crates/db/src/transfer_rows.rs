@@ -237,9 +237,9 @@ pub(crate) const fn due_sites(postgres: bool) -> &'static str {
     if postgres { due_sites!("") } else { due_sites!("INDEXED BY transfer_due") }
 }
 
-/// By Message-ID. (`site || ''` keeps SQLite from the index of sites, which finds more.)
+/// By Message-ID, the newest first.
 pub(crate) const OF_MESSAGE: &str =
-    concat!("SELECT ", columns!(), " FROM transfer WHERE message_id = $1 AND site || '' = $2 LIMIT 50");
+    concat!("SELECT ", columns!(), " FROM transfer WHERE message_id = $1 AND site = $2 ORDER BY id DESC LIMIT 50");
 
 /// Received transfers whose settle time is over. (`state || ''` keeps SQLite from the index of states, which finds more.)
 pub(crate) const TO_ROUTE: &str = concat!(

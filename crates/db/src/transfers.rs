@@ -192,9 +192,7 @@ impl Transfers<'_> {
     /// # Errors
     /// If the database fails.
     pub async fn of_message(self, message_id: &str, site: &str) -> Result<Vec<Transfer>, DbError> {
-        let mut found = collect(self.0.read().rows(rows::OF_MESSAGE, args![message_id, site]).await?)?;
-        found.sort_by_key(|t| std::cmp::Reverse(t.id));
-        Ok(found)
+        collect(self.0.read().rows(rows::OF_MESSAGE, args![message_id, site]).await?)
     }
 
     /// Transfers, newest first.

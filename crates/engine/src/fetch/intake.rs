@@ -78,7 +78,8 @@ impl Intake {
         let found = found.into_iter().find(|t| t.state != State::Deleted && !Extra::of(t).left);
         let incoming = match found {
             Some(t) if t.state == State::Interrupted => self.begin(file, Some(&t)).await?,
-            Some(t) if t.state.is_end() => return Ok(Taken::Received(t.id)),
+            // Whom a person has cancelled is not here, and is not to be fetched, nor deleted at the partner.
+            Some(t) if t.state.is_end() && t.state != State::Cancelled => return Ok(Taken::Received(t.id)),
             Some(_) => return Ok(Taken::Held),
             None => self.begin(file, None).await?,
         };

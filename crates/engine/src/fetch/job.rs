@@ -49,7 +49,7 @@ impl FetchJob {
     pub fn wants(&self, file: &Sighted) -> bool {
         let name = text_of(&file.name);
         if name.contains('/') || VPath::from_text(&name).map_or(true, |path| path.depth() != 1) {
-            tracing::warn!(transfer = self.id.0, file = %base::Shown(&file.name), "this is no name of a file: left where it is");
+            tracing::debug!(transfer = self.id.0, file = %base::Shown(&file.name), "no name of a file: left where it is");
             return false;
         }
         match &self.name {

@@ -227,6 +227,23 @@ async fn a_request_that_stays_looks_again_whatever_happens() {
 }
 
 #[tokio::test]
+async fn what_a_person_has_cancelled_is_neither_fetched_nor_deleted() {
+    let house = House::new().await;
+    let shelf = Arc::new(Shelf::default());
+    shelf.put("a.csv", b"a content", 7);
+    *lock(&shelf.breaks_at) = Some(4);
+    let running = Running::start(&house, &shelf);
+    let first = house.engine.submit_fetch(wanted()).await.unwrap();
+    is_in(&house, first, State::ToRestart).await;
+    let child = brought(&house, first).await[0].id;
+    house.engine.control(child, Control::Cancel, &actor()).await.unwrap();
+    let second = house.engine.submit_fetch(FetchRequest { after: After::Delete, ..wanted() }).await.unwrap();
+    is_in(&house, second, State::Ended).await;
+    assert_eq!((brought(&house, second).await.len(), shelf.sighted().len()), (0, 1));
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn what_makes_no_sense_is_refused() {
     let house =
         House::with(&[(Kind::RemoteSite, "D", &[("dest_address", "d.example/22"), ("init_receiver", "N")])]).await;

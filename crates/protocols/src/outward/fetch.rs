@@ -77,7 +77,8 @@ impl Fetch<'_> {
             match self.file(file).await {
                 Err(error) if error.is_fatal() => return Err(error),
                 Err(error) => {
-                    tracing::info!(transfer = self.job.id.0, file = %Shown(&file.name), %error, "a file could not be fetched");
+                    // The first is told with the end of the look: each look may meet all of them.
+                    tracing::debug!(transfer = self.job.id.0, file = %Shown(&file.name), %error, "a file could not be fetched");
                     self.failure.get_or_insert(error);
                 }
                 Ok(()) => {}
