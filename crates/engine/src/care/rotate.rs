@@ -2,8 +2,8 @@
 //!
 //! Three files make it safe to be killed at any moment: `master.key` is the key that seals; `master.key.next` is the one
 //! that will; `master.key.old` the one that did. The order is: make the next one; keep the present one as the old one too;
-//! rename the next one over the present one; seal everything anew; when nothing refers to the old one, remove it. Whoever
-//! starts in between opens with all that are there, and goes on where it stopped.
+//! rename the next one over the present one; seal everything anew; when nothing refers to the old one, note in the database
+//! which one seals, and remove it. Whoever starts in between opens with all that are there, and goes on where it stopped.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -148,12 +148,14 @@ impl Engine {
             done.waiting = done.waiting.max(1);
         }
         if done.waiting == 0 {
+            // Before the old key goes: who starts in between has both, and the database names one of them.
+            step(go_on)?;
+            self.db.meta().set(MASTER_ID, &done.key).await?;
             step(go_on)?;
             set_aside(data)?;
             self.master.forget_others();
             step(go_on)?;
             erase(data)?;
-            self.db.meta().set(MASTER_ID, &done.key).await?;
             tracing::info!(master_key = %done.key, resealed = done.resealed, "the master key was changed");
         }
         Ok(done)
