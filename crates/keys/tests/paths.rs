@@ -284,6 +284,10 @@ fn issuers_of_one_name_are_told_by_key() {
     assert!(find(&end, &[], &store, &PathPolicy { mode: PathMode::Legacy, ..usual }).is_ok());
     let Failure::NoIssuer { hint, .. } = failure(find(&end, &[], &store, &usual)) else { panic!("another failure") };
     assert!(hint.contains("legacy"), "{hint}");
+    let store = self::store(vec![root.enabled("ROOT"), two.enabled("TWO"), end.enabled("END")]);
+    let wanted = Wanted { mode: PathMode::Rfc4158, at: now(), key_fits: &|_| true, accepted: &[] };
+    let [(_, skipped)] = &choose_own(&store, &["END".to_owned()], &wanted).skipped[..] else { panic!("it was taken") };
+    assert!(skipped.to_string().contains("only the mode legacy can find it"), "{skipped}");
 }
 
 // CERT-23: an expired issuer is skipped, the renewed one taken; while both are valid the old one stays in use.

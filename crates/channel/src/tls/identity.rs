@@ -42,7 +42,7 @@ impl OwnCertificate {
             return Err(Skipped::NotEnabled(alias.clone(), *state).to_string());
         }
         if let Some(missing) = &chain.missing {
-            return Err(Skipped::NoIssuer(missing.clone()).to_string());
+            return Err(Skipped::NoIssuer(missing.clone(), chain.hint).to_string());
         }
         if certificate.spki_sha256() != key.public_key().spki_sha256() {
             return Err("its private key is that of another certificate".to_owned());

@@ -115,14 +115,7 @@ impl Search<'_, '_> {
         if last.is_self_issued() {
             return Failure::RootUnknown;
         }
-        let by_key = self.request.policy.mode == PathMode::Rfc4158;
-        let hint = match &last.extensions().authority_key_id {
-            None if by_key => "; it has no authority key identifier, so that only the mode legacy can find it",
-            Some(_) if by_key && self.request.store.by_subject(last.issuer()).next().is_some() => {
-                "; a certificate of that name is stored, but its key identifier is another"
-            }
-            _ => "",
-        };
+        let hint = self.request.store.hint(last, self.request.policy.mode);
         Failure::NoIssuer { issuer: last.issuer().clone(), hint }
     }
 

@@ -19,6 +19,8 @@ pub struct OwnChain {
     pub steps: Vec<Step>,
     /// The issuer that is not in the store, if the chain does not reach a root.
     pub missing: Option<Name>,
+    /// What else to look at then: the end of a sentence, or nothing.
+    pub hint: &'static str,
     /// The first certificate of it that is not enabled.
     pub disabled: Option<(String, CertificateState)>,
 }
@@ -28,11 +30,12 @@ impl OwnChain {
     /// a valid one, the older one (CERT-22, CERT-23).
     #[must_use]
     pub fn follow(store: &TrustStore, start: &StoredCertificate, mode: PathMode, at: UtcMicros) -> Self {
-        let mut chain = Self { steps: vec![step(start)], missing: None, disabled: disabled(start) };
+        let mut chain = Self { steps: vec![step(start)], missing: None, hint: "", disabled: disabled(start) };
         let mut last = start;
         while !last.certificate.is_self_issued() && chain.steps.len() < PATH_DEPTH_MAX {
             let Some(next) = issuer(store, last, mode, at).filter(|next| !chain.has(next)) else {
                 chain.missing = Some(last.certificate.issuer().clone());
+                chain.hint = store.hint(&last.certificate, mode);
                 break;
             };
             chain.steps.push(step(next));
@@ -147,8 +150,8 @@ pub enum Skipped {
     NotEnabled(String, CertificateState),
     /// It has expired, or is not valid yet.
     NotValid(UtcMicros, UtcMicros),
-    /// Its chain ends before a root.
-    NoIssuer(Name),
+    /// Its chain ends before a root, whose name this is; and what else to look at.
+    NoIssuer(Name, &'static str),
     /// Its kind of key does not fit.
     Key(String),
     /// It leads to none of the authorities that the peer accepts.
@@ -161,7 +164,7 @@ impl fmt::Display for Skipped {
             Self::Missing => f.write_str("it is not in the store"),
             Self::NotEnabled(alias, state) => write!(f, "{alias} is {state}"),
             Self::NotValid(from, until) => write!(f, "it is valid from {from} until {until}"),
-            Self::NoIssuer(name) => write!(f, "its issuer {name} is not in the store"),
+            Self::NoIssuer(name, hint) => write!(f, "its issuer {name} is not found in the store{hint}"),
             Self::Key(key) => write!(f, "its key is {key}, which does not fit"),
             Self::NotAccepted => f.write_str("it leads to none of the authorities that the peer accepts"),
         }
@@ -210,7 +213,7 @@ fn own(store: &TrustStore, alias: &str, wanted: &Wanted<'_>) -> Result<OwnChain,
         return Err(Skipped::NotEnabled(alias.clone(), *state));
     }
     if let Some(missing) = &chain.missing {
-        return Err(Skipped::NoIssuer(missing.clone()));
+        return Err(Skipped::NoIssuer(missing.clone(), chain.hint));
     }
     let is_accepted = |step: &Step| {
         wanted.accepted.iter().any(|name| name == step.certificate.subject() || name == step.certificate.issuer())

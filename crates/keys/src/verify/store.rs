@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::crl::Crl;
+use super::policy::PathMode;
 use crate::certificate::{Certificate, CertificateState, CertificateType, Name};
 
 /// A certificate of the store.
@@ -57,6 +58,20 @@ impl TrustStore {
         }
         store.entries = entries;
         store
+    }
+
+    /// What else to look at where no issuer of `below` is found by `mode`: the end of a sentence, or nothing.
+    #[must_use]
+    pub fn hint(&self, below: &Certificate, mode: PathMode) -> &'static str {
+        match (mode, &below.extensions().authority_key_id) {
+            (PathMode::Rfc4158, None) => {
+                "; it has no authority key identifier, so that only the mode legacy can find it"
+            }
+            (PathMode::Rfc4158, Some(_)) if self.by_subject(below.issuer()).next().is_some() => {
+                "; a certificate of that name is stored, but its key identifier is another"
+            }
+            _ => "",
+        }
     }
 
     /// How many certificates it has.
