@@ -13,7 +13,7 @@ use super::Sighted;
 use crate::engine::Engine;
 use crate::error::TransferError;
 use crate::sync::lock;
-use crate::transfer::{Base, Committed, Extra, Incoming, Offer, db_error};
+use crate::transfer::{Committed, Extra, Incoming, Offer, db_error};
 use crate::vfd::text_of;
 
 /// Broken receptions of one request that are looked through at once.
@@ -108,21 +108,8 @@ impl Intake {
     }
 
     async fn begin(&self, file: &Sighted, partial: Option<&Transfer>) -> Result<Incoming, TransferError> {
-        let engine = &self.engine;
         let offer = self.offer(file, partial).await?;
-        let body = engine.upload_body(partial.map_or(Base::Fresh, Base::Partial)).await?;
-        let _owner = engine.queue.orphans.owners.read().await;
-        let now = engine.clock.now();
-        if let Some(partial) = partial {
-            let mut change = TransferChange::to(partial.id, State::Servicing, now);
-            change.note = format!("goes on at octet {}", body.staged.size());
-            change.node = Some(offer.owner.clone());
-            drop(engine.db.transfers().apply_lazy(change).await.map_err(|e| db_error(&e))?);
-        } else {
-            let new = self.record(&offer, file, now);
-            drop(engine.db.transfers().insert_lazy(new).await.map_err(|e| db_error(&e))?);
-        }
-        Ok(Incoming::begin(engine, offer, body))
+        self.engine.receive(offer, partial, |offer, now| self.record(offer, file, now)).await
     }
 
     /// Receives the list of the partner's folder as a file (FTP-21).

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base::{TransferId, UtcMicros};
 use bytes::Bytes;
-use db::{Actor, DbError, NewTransfer, Transfer};
+use db::{Actor, DbError, NewTransfer, State, Transfer, TransferChange};
 use model::FOLDER;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
@@ -43,21 +43,41 @@ impl Engine {
         content: &mut (dyn AsyncRead + Send + Unpin),
     ) -> Result<Committed, TransferError> {
         let offer = self.brought_offer(file).await?;
-        let new = self.brought_record(file, &offer, self.clock.now());
-        let body = self.upload_body(Base::Fresh).await?;
-        let mut incoming = {
-            let _owner = self.queue.orphans.owners.read().await;
-            drop(self.db.transfers().insert_lazy(new).await.map_err(|e| db_error(&e))?);
-            Incoming::begin(self, offer.clone(), body)
-        };
+        let id = offer.id;
+        let mut incoming = self.receive(offer, None, |offer, now| self.brought_record(file, offer, now)).await?;
         match pour(&mut incoming, content).await {
             Ok(()) => incoming.commit().await,
             Err(error) => {
                 incoming.interrupt().await;
-                self.give_up(offer.id, "the content broke off").await?;
+                self.give_up(id, "the content broke off").await?;
                 Err(error)
             }
         }
+    }
+
+    /// Begins to receive what no session brings: by a record of its own, which `new` makes, or going on with the broken one
+    /// `partial`.
+    ///
+    /// # Errors
+    /// As for [`Self::upload_body`]; those of the database.
+    pub(crate) async fn receive(
+        self: &Arc<Self>,
+        offer: Offer,
+        partial: Option<&Transfer>,
+        new: impl FnOnce(&Offer, UtcMicros) -> NewTransfer + Send,
+    ) -> Result<Incoming, TransferError> {
+        let body = self.upload_body(partial.map_or(Base::Fresh, Base::Partial)).await?;
+        let _owner = self.queue.orphans.owners.read().await;
+        let now = self.clock.now();
+        if let Some(partial) = partial {
+            let mut change = TransferChange::to(partial.id, State::Servicing, now);
+            change.note = format!("goes on at octet {}", body.staged.size());
+            change.node = Some(offer.owner.clone());
+            drop(self.db.transfers().apply_lazy(change).await.map_err(|e| db_error(&e))?);
+        } else {
+            drop(self.db.transfers().insert_lazy(new(&offer, now)).await.map_err(|e| db_error(&e))?);
+        }
+        Ok(Incoming::begin(self, offer, body))
     }
 
     async fn brought_offer(&self, file: &Brought) -> Result<Offer, TransferError> {

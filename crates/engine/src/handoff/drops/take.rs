@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use base::{TransferId, UtcMicros};
 use bytes::Bytes;
-use db::{NewTransfer, State, Transfer, TransferChange};
+use db::{NewTransfer, State, Transfer};
 use model::{DropFolder, FOLDER, Readiness};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -18,7 +18,7 @@ use crate::engine::Engine;
 use crate::error::{Cause, ErrorKind, TransferError};
 use crate::handoff::folder::Folder;
 use crate::limits::COPY_OCTETS;
-use crate::transfer::{Base, Extra, Incoming, Offer, db_error};
+use crate::transfer::{Extra, Incoming, Offer, db_error};
 use crate::vfd::text_of;
 
 /// A claim of this age whose record is gone may have been taken in, and the record purged.
@@ -196,21 +196,8 @@ impl Taker<'_> {
         modified: UtcMicros,
         partial: Option<&Transfer>,
     ) -> Result<Incoming, TransferError> {
-        let engine = self.engine;
         let offer = self.offer(claim, modified);
-        let body = engine.upload_body(partial.map_or(Base::Fresh, Base::Partial)).await?;
-        let _owner = engine.queue.orphans.owners.read().await;
-        let now = engine.clock.now();
-        if let Some(partial) = partial {
-            let mut change = TransferChange::to(partial.id, State::Servicing, now);
-            change.note = format!("goes on at octet {}", body.staged.size());
-            change.node = Some(offer.owner.clone());
-            drop(engine.db.transfers().apply_lazy(change).await.map_err(|e| db_error(&e))?);
-        } else {
-            let new = self.record(&offer, claim, now);
-            drop(engine.db.transfers().insert_lazy(new).await.map_err(|e| db_error(&e))?);
-        }
-        Ok(Incoming::begin(engine, offer, body))
+        self.engine.receive(offer, partial, |offer, now| self.record(offer, claim, now)).await
     }
 
     fn offer(&self, claim: &Claim, modified: UtcMicros) -> Offer {
