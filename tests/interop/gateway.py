@@ -350,6 +350,13 @@ class Gateway:
             "durable": shown["x_x_bytes"],
         }
 
+    def secured(self, ident):
+        """How the connection of a transfer was secured: profile, version, and who has shown a certificate; none in clear."""
+        shown = self.json("peldsp", "display_trans", str(ident))
+        names = ("x_tls_profile", "x_tls_version", "x_tls_client_auth", "x_tls_server_auth")
+        assert bool(shown["x_tls_suite"]) == bool(shown["x_tls_profile"])
+        return tuple(shown[name] for name in names) if shown["x_tls_profile"] else None
+
     def deliveries(self, file_name):
         """Rows of files that go out, of one name or all."""
         name = ["-file_name", file_name] if file_name else []

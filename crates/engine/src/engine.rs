@@ -58,6 +58,8 @@ pub struct EngineOptions {
     /// When tries to connect are used up: stop the site until someone starts it, instead of one more try with each new
     /// request for it (`stop_site_on_max_retry_reached`).
     pub stop_site_on_retries: bool,
+    /// Over how long it is counted what a partner transfers; none: not at all (FTP-15).
+    pub quota_window: Duration,
     /// Connections at the same time as initiator, for all sites of a protocol.
     pub connections_max: u32,
     /// From when on a person is needed.
@@ -87,6 +89,7 @@ impl Default for EngineOptions {
             retry_delay_max: Duration::from_secs(600),
             cancel_on_retries: false,
             stop_site_on_retries: false,
+            quota_window: crate::admit::QUOTA_WINDOW,
             connections_max: PROTOCOL_CONNECTIONS_MAX,
             thresholds: crate::watch::Thresholds::default(),
             mail: crate::watch::MailPace::default(),
@@ -157,6 +160,7 @@ pub struct Engine {
     pub(crate) clock_seen: crate::clock::Seen,
     pub(crate) alarms: Mutex<crate::admit::Told>,
     pub(crate) refusals: Mutex<crate::admit::Refusals>,
+    pub(crate) rates: crate::admit::Rates,
     pub(crate) pictured: crate::certificates::Pictured,
     pub(crate) logins: Mutex<crate::admit::Noted>,
     /// Held while an upload that has a limit is committed, so that no two of them take the same room.
@@ -217,6 +221,7 @@ impl Engine {
             running: Mutex::default(),
             alarms: Mutex::default(),
             refusals: Mutex::default(),
+            rates: crate::admit::Rates::default(),
             pictured: Mutex::default(),
             logins: Mutex::default(),
             settling: Settling::default(),

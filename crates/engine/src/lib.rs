@@ -41,7 +41,7 @@ pub use load::{Reloaded, Stored, reading};
 pub use node::run_node;
 pub use queue::{Deliver, Job, JobOutcome, JobSource, OutgoingJob, SessionOutcome, SiteStatus, run_deliveries};
 pub use route::{Why, run_routing};
-pub use transfer::{Brought, Committed, Control, Extra, Incoming, Outgoing, Request, Source, name_of_path};
+pub use transfer::{Brought, Committed, Control, Extra, Incoming, Outgoing, Request, Secured, Source, name_of_path};
 pub use vfd::{Entry, EntryKind, OpenWrite, PathError, Space, VPath};
 pub use watch::{ListenerStand, Status, Thresholds, run_outbox, run_traces, run_watch};
 pub use why::Story;

@@ -47,7 +47,7 @@ impl Deliver for Deliverer {
             Err(unreached) => return unreached.outcome(),
         };
         timer.done();
-        jobs.connected(connected.call.path);
+        jobs.connected(connected.call.path, connected.session.secured());
         let outcome = match connected.session.deliver(jobs).await {
             Ok(_) => SessionOutcome::Ended,
             Err(error) => SessionOutcome::Lost(error),

@@ -51,6 +51,7 @@ fn engine_options(dir: &DataDir, settings: &Settings, master_file: Option<PathBu
         home: dir.mark().map_err(|e| e.to_string())?,
         host,
         lease: Duration::from_secs(settings.node.lease_s.into()),
+        quota_window: Duration::from_secs(u64::from(settings.partners.quota_window_min) * 60),
         thresholds: settings.alarms.thresholds(),
         mail: settings.mail.pace(),
         label_sites: settings.metrics.sites,

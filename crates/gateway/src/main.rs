@@ -40,6 +40,9 @@ const WATCH_EVERY: std::time::Duration = std::time::Duration::from_secs(2);
 fn main() -> ExitCode {
     // Files are closed to others whatever the caller's mask (BP-5).
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    if let Err(error) = system::forbid_dumps() {
+        return told(FAILED, &format!("the system does not let us forbid images of our memory: {error}"));
+    }
     let asked = cli::ask(std::env::args_os());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

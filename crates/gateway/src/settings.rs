@@ -28,6 +28,7 @@ pub(crate) struct Settings {
     pub(crate) store: Store,
     pub(crate) node: Node,
     pub(crate) shutdown: Shutdown,
+    pub(crate) partners: Partners,
     pub(crate) retention: Retention,
     pub(crate) alarms: Alarms,
     pub(crate) mail: Mail,
@@ -213,6 +214,20 @@ pub(crate) struct Store {
     pub(crate) seal: bool,
     /// Compute SHA-256 of stored payloads.
     pub(crate) hash: bool,
+}
+
+/// `[partners]`
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Partners {
+    /// Minutes over which it is counted what a partner transfers; 0: not at all (FTP-15).
+    pub(crate) quota_window_min: u16,
+}
+
+impl Default for Partners {
+    fn default() -> Self {
+        Self { quota_window_min: 10 }
+    }
 }
 
 /// `[shutdown]`

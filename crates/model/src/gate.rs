@@ -15,6 +15,7 @@ use crate::kinds::addresses::{CallingRule, text_matches};
 use crate::kinds::cgate::Cgate;
 use crate::kinds::cgate_group::CgateGroup;
 use crate::kinds::remote_site::RemoteSite;
+use crate::kinds::transfer_rates::TransferRates;
 use crate::rights::{VfdRight, within};
 use crate::snapshot::Snapshot;
 use crate::variables;
@@ -46,6 +47,8 @@ pub struct GateMatch<'a> {
     pub by_certificate: bool,
     /// Largest upload in octets.
     pub max_upload_octets: Option<u64>,
+    /// How much in a minute.
+    pub rates: TransferRates,
     /// Quiet seconds before an uploaded file is routed.
     pub settle_s: u16,
     /// Site that gets the files received, `$(…)` replaced.
@@ -330,6 +333,7 @@ impl Call<'_> {
             login: self.login.to_owned(),
             has_password: gate.has_password,
             by_certificate: gate.tls.certificate_login,
+            rates: TransferRates::merged(shared().map(|shared| &shared.rates), &site.site().rates),
             max_upload_octets: [gate_max, site.site().max_upload_octets].into_iter().flatten().min(),
             settle_s: gate.settle_s,
             route_remote_agent: gate

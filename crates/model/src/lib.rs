@@ -67,6 +67,7 @@ pub use kinds::tls_profile::{
     ClientAuth, FtPolicy, HeaderPolicy, TlsNegotiated, TlsProfile, TlsRevocation, TlsStart, TlsTemplate, TlsTrust,
 };
 pub use kinds::transfer_model::TransferModel;
+pub use kinds::transfer_rates::{TransferRate, TransferRates};
 pub use kinds::vfd_dir::{DirType, DisplayOption, DuplicatePolicy, VfdDir};
 pub use kinds::webhook::Webhook;
 pub use nearest::nearest;

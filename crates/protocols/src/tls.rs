@@ -17,6 +17,7 @@ use model::{RemoteSite, Snapshot, TlsProfile};
 
 pub use self::fit::Line;
 use self::fit::filter;
+pub(crate) use self::fit::secured;
 
 /// Profiles that are made ready at a time, for each side; beyond, all are made anew.
 const READY_MAX: usize = 1000;

@@ -36,7 +36,11 @@ def test_to_servers_with_tls(fresh, client, keys, tmp_path, kind, octets):
         expected = {"order.bin": sha256(sent), "again.bin": sha256(sent)}
         until("the files are at the partner", lambda: arrived(bravo) == expected)
         until("nothing is left to do", fresh.idle)
-        assert len(fresh.deliveries("order.bin")) == 1
+        (delivery,) = fresh.deliveries("order.bin")
+        # TLS-29: the record keeps how it went; the file came by SSH
+        profile, version, *proved = fresh.secured(delivery["Ident"])
+        assert version.startswith("TLSv1") and proved == [False, True] and profile
+        assert all(fresh.secured(row["Ident"]) is None for row in fresh.transfers("-direction", "I"))
         shown = fresh.run("partner", "test", "bravo").stdout
         assert "TLSv1" in shown and "order.bin" in shown, shown
 

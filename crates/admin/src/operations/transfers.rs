@@ -3,7 +3,7 @@
 use base::{TransferId, UtcMicros};
 use db::{Direction, Mode, State, Transfer, TransferFilter};
 use engine::fetch::{After, FetchRequest, Listing};
-use engine::{Control, Extra, Request};
+use engine::{Control, Extra, Request, Secured};
 use model::{Field, FieldKind, Kind};
 use serde_json::json;
 
@@ -365,6 +365,8 @@ async fn display(context: &Context, input: &Input) -> Result<Output, OpError> {
 fn record(t: &Transfer) -> Vec<(&'static str, Cell)> {
     let time = |at: Option<UtcMicros>| at.map_or(Cell::None, Cell::from);
     let link = |id: Option<TransferId>| id.map_or(Cell::None, |id| id.0.into());
+    let extra = Extra::of(t);
+    let tls = |said: fn(&Secured) -> Cell| extra.secured.as_ref().map_or(Cell::None, said);
     vec![
         ("x_local_ident", t.id.0.into()),
         ("x_type", t.kind.word().into()),
@@ -373,7 +375,12 @@ fn record(t: &Transfer) -> Vec<(&'static str, Cell)> {
         ("x_protocol", t.protocol.as_str().into()),
         ("x_local_alias", t.local.as_str().into()),
         ("x_remote_alias", t.site.as_str().into()),
-        ("x_gate", Extra::of(t).gate.into()),
+        ("x_gate", extra.gate.into()),
+        ("x_tls_profile", tls(|secured| secured.profile.as_str().into())),
+        ("x_tls_version", tls(|secured| secured.version.as_str().into())),
+        ("x_tls_suite", tls(|secured| secured.suite.as_str().into())),
+        ("x_tls_client_auth", tls(|secured| Cell::Flag(secured.client_authenticated))),
+        ("x_tls_server_auth", tls(|secured| Cell::Flag(secured.server_authenticated))),
         ("x_username", t.login.as_str().into()),
         ("x_appli", t.appli.as_str().into()),
         ("x_dir_name", t.dir_name.as_str().into()),

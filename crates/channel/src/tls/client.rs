@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::ahead::ReadAhead;
 use super::identity::{Own, OwnCertificate};
 use super::judge::{HANDSHAKE, HandshakeNotes, Judge, Verdict};
 use super::names::{provider, versions};
@@ -95,7 +96,7 @@ impl TlsClient {
             let bound = Duration::from_secs(profile.handshake_timeout_s.into());
             let notes = HandshakeNotes::calling(called);
             let connector = TlsConnector::from(Arc::new(self.config(&tickets)));
-            let work = HANDSHAKE.scope(Arc::clone(&notes), connector.connect(name, stream));
+            let work = HANDSHAKE.scope(Arc::clone(&notes), connector.connect(name, ReadAhead::of(stream, data_of)));
             match timeout(bound, work).await {
                 Ok(Ok(stream)) => self.look(stream, (&notes, tickets), data_of),
                 Ok(Err(error)) => Err(refusal::of(&error, &notes, profile)),
@@ -133,7 +134,7 @@ impl TlsClient {
 
     fn look(
         &self,
-        stream: TlsStream<TcpStream>,
+        stream: TlsStream<ReadAhead>,
         (notes, tickets): (&HandshakeNotes, Arc<SessionTickets>),
         data_of: Option<&TlsSession>,
     ) -> Result<Secured, TlsRefusal> {
@@ -177,7 +178,7 @@ impl fmt::Debug for TlsClient {
     }
 }
 
-impl SecureStream for TlsStream<TcpStream> {
+impl SecureStream for TlsStream<ReadAhead> {
     fn poll_end_unannounced(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.as_mut().poll_flush(cx))?;
         Pin::new(self.get_mut().get_mut().0).poll_shutdown(cx)

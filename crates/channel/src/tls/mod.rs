@@ -5,6 +5,7 @@
 //! so that another library can serve old partners beside the present one. Who the partner is, is decided by [`keys::verify`]
 //! with what is stored at that moment ([`TrustSource`]); this module only asks, and proves that the partner has the key.
 
+mod ahead;
 mod client;
 mod identity;
 mod judge;

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::ahead::ReadAhead;
 use super::identity::{Own, OwnCertificate};
 use super::judge::{HANDSHAKE, HandshakeNotes, Judge, SessionMark, Verdict};
 use super::names::{provider, versions};
@@ -105,6 +106,7 @@ impl TlsServer {
             let mark = base::random().map_err(|e| TlsRefusal::Ended(e.to_string()))?;
             let notes = HandshakeNotes::serving(mark);
             let config = if data_of.is_some() { &self.0.of_data } else { &self.0.config };
+            let stream = ReadAhead::of(stream, data_of);
             let work = HANDSHAKE.scope(Arc::clone(&notes), handshake(stream, config));
             match timeout(bound, work).await {
                 Ok(Ok(stream)) => self.look(stream, &notes, data_of),
@@ -117,7 +119,7 @@ impl TlsServer {
     /// What was agreed is looked at once more: the library's word that a certificate was verified is not enough.
     fn look(
         &self,
-        stream: TlsStream<TcpStream>,
+        stream: TlsStream<ReadAhead>,
         notes: &HandshakeNotes,
         data_of: Option<&TlsSession>,
     ) -> Result<Secured, TlsRefusal> {
@@ -178,7 +180,7 @@ impl TlsServer {
     }
 }
 
-async fn handshake(stream: TcpStream, config: &Arc<ServerConfig>) -> io::Result<TlsStream<TcpStream>> {
+async fn handshake(stream: ReadAhead, config: &Arc<ServerConfig>) -> io::Result<TlsStream<ReadAhead>> {
     let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
     let hello = start.client_hello();
     let offered = (hello.cipher_suites().to_vec(), hello.named_groups().unwrap_or_default().to_vec());
@@ -212,7 +214,7 @@ impl fmt::Debug for TlsServer {
     }
 }
 
-impl SecureStream for TlsStream<TcpStream> {
+impl SecureStream for TlsStream<ReadAhead> {
     fn poll_end_unannounced(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.as_mut().poll_flush(cx))?;
         Pin::new(self.get_mut().get_mut().0).poll_shutdown(cx)

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use model::VfdRight;
+use model::{TransferRates, VfdRight};
+
+use crate::transfer::Secured;
 
 /// A partner that has proved who it is and was bound to a gate and a site. Only the admission makes one.
 #[derive(Clone, Debug)]
@@ -25,6 +27,8 @@ pub struct Admitted {
     pub key: Option<String>,
     /// The stored certificate that stood for its password, if one did; it must stay enabled.
     pub certificate: Option<String>,
+    /// How its connection is secured (TLS-29); none in clear, and over SSH.
+    pub secured: Option<Secured>,
     /// The folder it cannot leave, as an absolute virtual path.
     pub root_dir: String,
     /// The folder where it begins, as an absolute virtual path below `root_dir`.
@@ -35,6 +39,8 @@ pub struct Admitted {
     pub settle: Duration,
     /// Largest file it may upload, in octets.
     pub max_upload: Option<u64>,
+    /// How much it may transfer in a minute.
+    pub rates: TransferRates,
     /// Destination of its files where no rule says otherwise.
     pub route_remote_agent: Option<String>,
 }

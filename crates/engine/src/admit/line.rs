@@ -2,10 +2,17 @@
 
 use model::{LoginTls, RemoteSite};
 
+use crate::transfer::Secured;
+
 /// The connection that a login comes by.
 pub trait LoginLine: Send + Sync {
     /// Its TLS; none in clear.
     fn tls(&self) -> Option<LoginTls>;
+
+    /// How it is secured, for the records of transfers; none in clear.
+    fn secured(&self) -> Option<Secured> {
+        None
+    }
 
     /// The name of the partner's certificate in the store, if it is there.
     fn certificate(&self) -> Option<String>;

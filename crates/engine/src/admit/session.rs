@@ -326,11 +326,13 @@ impl AuthSession {
             local: self.inbound.local,
             key: None,
             certificate: None,
+            secured: None,
             root_dir: gate.root_dir,
             home_dir: gate.home_dir,
             rights: gate.rights,
             settle: Duration::from_secs(gate.settle_s.into()),
             max_upload: gate.max_upload_octets,
+            rates: gate.rates,
             route_remote_agent: gate.route_remote_agent,
         }
     }
@@ -382,6 +384,7 @@ impl AuthSession {
         let admitted = Arc::new(Admitted {
             key: state.key.clone(),
             certificate: state.certificate.clone(),
+            secured: state.line.as_ref().and_then(|line| line.secured()),
             ..candidate.admitted.clone()
         });
         let facts = crate::hooks::facts(&admitted, "", "");

@@ -13,7 +13,7 @@ use super::Sighted;
 use crate::engine::Engine;
 use crate::error::TransferError;
 use crate::sync::lock;
-use crate::transfer::{Committed, Extra, Incoming, Offer, db_error};
+use crate::transfer::{Committed, Extra, Incoming, Offer, Secured, db_error};
 use crate::vfd::text_of;
 
 /// Broken receptions of one request that are looked through at once.
@@ -55,12 +55,18 @@ impl Drop for Alone {
 pub struct Intake {
     engine: Arc<Engine>,
     site: Arc<RemoteSite>,
+    secured: Option<Secured>,
     request: Transfer,
 }
 
 impl Intake {
-    pub(crate) const fn new(engine: Arc<Engine>, site: Arc<RemoteSite>, request: Transfer) -> Self {
-        Self { engine, site, request }
+    /// `site` is fetched from, by a connection secured like that.
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        (site, secured): (Arc<RemoteSite>, Option<Secured>),
+        request: Transfer,
+    ) -> Self {
+        Self { engine, site, secured, request }
     }
 
     /// Takes a file, unless it is here already.
@@ -167,7 +173,7 @@ impl Intake {
             octets_max: None,
             quotas: Vec::new(),
             append: true,
-            extra: Extra { modified: file.modified, ..Extra::default() },
+            extra: Extra { modified: file.modified, secured: self.secured.clone(), ..Extra::default() },
             replaces: Vec::new(),
             base: None,
             owner: self.engine.node.id(),

@@ -36,7 +36,7 @@ pub async fn put_all(site: &RemoteSite, place: &FolderPlace, data: &Path, jobs: 
         Ok(root) => root,
         Err(error) => return SessionOutcome::ConnectFailed { path: 0, error },
     };
-    jobs.connected(0);
+    jobs.connected(0, None);
     while let Some(job) = jobs.next().await {
         let mut job = match job {
             Job::Send(job) => job,

@@ -22,7 +22,7 @@ use crate::error::{Cause, TransferError};
 use crate::fetch::{FetchJob, Filter, FilterError, Intake, is_fetch};
 use crate::limits::{CUT_AFTER, PROGRESS_EVERY};
 use crate::sync::lock;
-use crate::transfer::{Extra, db_error};
+use crate::transfer::{Extra, Secured, db_error};
 use crate::vfd::octets_of;
 
 /// Steps of a request to fetch that are kept.
@@ -38,6 +38,8 @@ pub(super) struct Jobs {
     /// The end of the job before, which is on its way to the disk with the next commit.
     ending: Option<JoinHandle<Result<(), TransferError>>>,
     connected: bool,
+    /// How the connection is secured.
+    secured: Option<Secured>,
     working: bool,
 }
 
@@ -57,7 +59,7 @@ struct Held {
 
 impl Jobs {
     pub(super) const fn new(engine: Arc<Engine>, site: Arc<RemoteSite>) -> Self {
-        Self { engine, site, held: None, ready: None, ending: None, connected: false, working: false }
+        Self { engine, site, held: None, ready: None, ending: None, connected: false, secured: None, working: false }
     }
 
     /// Whether a connection stood.
@@ -189,7 +191,7 @@ impl Jobs {
             commands: self.commands(&t)?,
             after: plan.after,
             now,
-            intake: Intake::new(self.engine.clone(), self.site.clone(), t),
+            intake: Intake::new(self.engine.clone(), (self.site.clone(), self.secured.clone()), t),
         })
     }
 
@@ -263,8 +265,9 @@ impl JobSource for Jobs {
         lock(&self.engine.queue.sites).path_order(&self.site.name, self.site.addresses.len())
     }
 
-    fn connected(&mut self, path: usize) {
+    fn connected(&mut self, path: usize, secured: Option<Secured>) {
         self.connected = true;
+        self.secured = secured;
         lock(&self.engine.queue.sites).connected(&self.site.name, Some(path));
     }
 
@@ -343,7 +346,11 @@ impl JobSource for Jobs {
         }
         let delivered = matches!(outcome, JobOutcome::Delivered | JobOutcome::Fetched(_));
         let fetches = matches!(outcome, JobOutcome::Fetched(_));
-        let end = ended(&record, outcome, running.asked(), (self.engine.clock.now(), &self.engine.options));
+        let mut end = ended(&record, outcome, running.asked(), (self.engine.clock.now(), &self.engine.options));
+        if delivered && self.secured.is_some() {
+            let secured = self.secured.clone();
+            end.change.extra_json = Some(Extra { secured, open_end: false, ..Extra::of(&record) }.json());
+        }
         let engine = self.engine.clone();
         let change = end.change.clone();
         let ending = Ending { engine: engine.clone(), running, end, taken: record.revision };

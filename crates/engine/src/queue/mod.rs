@@ -34,6 +34,7 @@ pub use sites::SiteStatus;
 
 use crate::error::TransferError;
 use crate::sync::lock;
+use crate::transfer::Secured;
 use sites::Sites;
 
 /// Whoever can carry files to partners: the gateway, with its protocols.
@@ -49,8 +50,8 @@ pub trait JobSource: Send {
     /// Which of the site's addresses to try, in this order, once each (OBJ-5).
     fn path_order(&self) -> Vec<usize>;
 
-    /// Tells that the connection stands, by this address. Taking the first job tells it too.
-    fn connected(&mut self, path: usize);
+    /// Tells that the connection stands, by this address, and how it is secured. Taking the first job tells it too.
+    fn connected(&mut self, path: usize, secured: Option<Secured>);
 
     /// The next job; none: close the connection. Connect and log in first: a job that is taken counts as tried.
     async fn next(&mut self) -> Option<Job>;

@@ -14,6 +14,7 @@ use sha2::Digest;
 use super::disk::DiskFile;
 use super::error::Part;
 use super::format::{CHUNK, CHUNK_OCTETS, Cipher, Header, IN_PLACE_AT, Kind, NONCE, RECORD, Suite, TAG, narrow, wide};
+use super::past::Past;
 use super::saved::{Hash, Marks, State};
 use super::{FileUuid, Saved, StoreError, StoreParts};
 
@@ -54,13 +55,15 @@ pub(super) struct Body {
     pub(super) hash: Hash,
     pub(super) marks: Marks,
     pub(super) scratch: Vec<u8>,
+    pub(super) past: Past,
 }
 
 impl Body {
     /// Nothing yet; no file is made before there is something to write.
     pub(super) fn new(staging: Arc<Staging>, uuid: FileUuid) -> Self {
         let (path, hash) = (staging.path(uuid), Hash::fresh(staging.parts.options.hash));
-        Self { staging, uuid, path, opened: None, flushed: 0, hash, marks: Marks::default(), scratch: Vec::new() }
+        let (marks, scratch, past) = (Marks::default(), Vec::new(), Past::default());
+        Self { staging, uuid, path, opened: None, flushed: 0, hash, marks, scratch, past }
     }
 
     /// Writes whole chunks behind what is flushed.
@@ -123,7 +126,8 @@ impl Body {
     }
 
     /// Up to `len` octets from `offset`, all of them flushed.
-    pub(super) fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, StoreError> {
+    pub(super) fn read(&mut self, offset: u64, len: usize) -> Result<Vec<u8>, StoreError> {
+        self.settle()?;
         let (mut at, mut out) = (offset, Vec::with_capacity(len));
         while out.len() < len {
             let plain = self.load(at / CHUNK_OCTETS)?;
@@ -137,15 +141,24 @@ impl Body {
 
     /// Makes all that was written durable.
     pub(super) fn sync(&mut self) -> Result<(), StoreError> {
-        self.syncer().map_or(Ok(()), |syncer| syncer.run())
+        self.syncer()?.map_or(Ok(()), |syncer| syncer.run())
+    }
+
+    /// Has all that was written in the file, not yet on the disk.
+    pub(super) fn settle(&mut self) -> Result<(), StoreError> {
+        match &self.opened {
+            Some(opened) => self.past.settle(&opened.file),
+            None => Ok(()),
+        }
     }
 
     /// What has to be synchronised, to be run beside further writes.
-    pub(super) fn syncer(&mut self) -> Option<Syncer> {
+    pub(super) fn syncer(&mut self) -> Result<Option<Syncer>, StoreError> {
+        self.settle()?;
         let staging = self.staging.clone();
-        let opened = self.opened.as_mut()?;
+        let Some(opened) = self.opened.as_mut() else { return Ok(None) };
         let name = !std::mem::replace(&mut opened.named, true);
-        Some(Syncer { file: opened.file.clone(), staging, name })
+        Ok(Some(Syncer { file: opened.file.clone(), staging, name }))
     }
 
     /// State to go on from, once what was written is durable; `tail` is what comes behind it.
@@ -211,34 +224,39 @@ impl Body {
             _ => None,
         };
         let (suite, mut index) = (opened.header.suite, self.flushed / CHUNK_OCTETS);
-        let Some(cipher) = &opened.cipher else {
+        let parts = &self.staging.parts;
+        if self.flushed >= parts.limits.cached_octets {
+            self.past.turn_on((&*parts.disk, &self.path), &*opened.file, suite.record_at(index))?;
+        }
+        if opened.cipher.is_none() && !self.past.is_on() {
             let slices: Vec<&[u8]> = pieces.iter().map(|piece| &piece[..]).collect();
             if let Some(hash) = &mut hash {
                 slices.iter().for_each(|piece| hash.update(piece));
             }
             return write(&opened.file, &slices, suite.record_at(index));
-        };
-        let max = self.staging.parts.limits.rewritten_chunks_max;
+        }
         let mut feed = Feed::new(pieces);
         while feed.more() {
             let first = index;
-            scratch.clear();
-            scratch.reserve(BATCH * RECORD);
-            while feed.more() && scratch.len() < BATCH * RECORD {
-                let nonce = nonce()?;
-                scratch.extend_from_slice(&nonce);
+            let lead = self.past.lead(scratch, BATCH * RECORD);
+            while feed.more() && index.saturating_sub(first) < wide(BATCH) {
+                let nonce = opened.cipher.as_ref().map(|_| nonce()).transpose()?;
+                scratch.extend_from_slice(nonce.as_ref().map_or(&[][..], |nonce| &nonce[..]));
                 let from = scratch.len();
                 feed.fill(scratch, CHUNK);
                 let plain = scratch.get_mut(from..).unwrap_or_default();
                 if let Some(hash) = &mut hash {
                     hash.update(&*plain);
                 }
-                let tag = cipher.seal((index, Kind::More), nonce, plain)?;
-                scratch.extend_from_slice(&tag);
-                self.marks.note(index, tag, max);
+                if let (Some(cipher), Some(nonce)) = (&opened.cipher, nonce) {
+                    let tag = cipher.seal((index, Kind::More), nonce, plain)?;
+                    scratch.extend_from_slice(&tag);
+                    self.marks.note(index, tag, parts.limits.rewritten_chunks_max);
+                }
                 index = index.saturating_add(1);
             }
-            write(&opened.file, &[scratch], suite.record_at(first))?;
+            let content = scratch.get(lead..).unwrap_or_default();
+            self.past.write(&opened.file, content, suite.record_at(first))?;
         }
         Ok(())
     }
@@ -285,6 +303,8 @@ impl Body {
 
     /// Says in the file that durable content is about to change, so that no saved state is trusted any more.
     fn mark_in_place(&mut self) -> Result<(), StoreError> {
+        self.settle()?;
+        self.past.turn_off();
         let opened = self.opened.as_mut().ok_or(StoreError::Absent { uuid: self.uuid })?;
         if !opened.header.in_place {
             write(&opened.file, &[&[1]], IN_PLACE_AT)?;
@@ -370,4 +390,4 @@ fn nonce_of<const N: usize>() -> Result<[u8; N], StoreError> {
 }
 
 /// Chunks sealed and written in one call.
-const BATCH: usize = 4;
+const BATCH: usize = 8;

@@ -67,6 +67,13 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// The system's.
     fn open(&self, path: &Path, write: bool) -> io::Result<Arc<dyn DiskFile>>;
 
+    /// Opens a file that is there for writing past the system's cache, in pieces of [`super::past::ALIGN`] at multiples of it;
+    /// none if this disk has no such way.
+    fn open_past_cache(&self, path: &Path) -> Option<Arc<dyn DiskFile>> {
+        let _ = path;
+        None
+    }
+
     /// Renames within the disk; replaces what has the new name.
     ///
     /// # Errors
@@ -159,6 +166,12 @@ impl Disk for RealDisk {
         let way = if write { OFlags::RDWR } else { OFlags::RDONLY };
         let file = rustix::fs::open(path, way | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
         Ok(Arc::new(RealFile(File::from(file))))
+    }
+
+    fn open_past_cache(&self, path: &Path) -> Option<Arc<dyn DiskFile>> {
+        let flags = OFlags::WRONLY | OFlags::DIRECT | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::open(path, flags, Mode::empty()).ok()?;
+        Some(Arc::new(RealFile(File::from(file))))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

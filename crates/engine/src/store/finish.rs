@@ -11,6 +11,7 @@ use super::{StoreError, StoredInfo};
 impl Body {
     /// Writes the tail, at most one chunk, as the final one, then list and trailer, and makes all durable.
     pub(super) fn finish(&mut self, tail: &[Bytes]) -> Result<StoredInfo, StoreError> {
+        self.settle()?;
         let mut tail = tail.concat();
         let mut hashed = 0;
         if tail.is_empty() && self.flushed > 0 {
@@ -81,6 +82,7 @@ impl Body {
             copy.append(&[self.load(index)?.into()])?;
         }
         copy.open()?;
+        copy.settle()?;
         let renamed = self.staging.parts.disk.rename(&copy.path, &self.path);
         renamed.map_err(|e| StoreError::io("renaming a staged file", &e))?;
         copy.path = self.path.clone();

@@ -18,6 +18,7 @@ mod inline;
 mod keywrap;
 pub mod local;
 mod options;
+mod past;
 mod resume;
 pub mod s3;
 mod saved;

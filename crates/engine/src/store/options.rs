@@ -32,6 +32,9 @@ pub struct StoreLimits {
     /// Octets gathered before they go to the disk in one step; a multiple of 64 KiB. An upload holds two of these and
     /// a buffer of 256 KiB; half of it costs a tenth more CPU (0.35 for 0.28 s/GiB without sealing).
     pub window_octets: usize,
+    /// Octets of a file from which on it is written past the system's cache: what a file is likely to be read from at once, on
+    /// its way to the next partner, is in the cache before that.
+    pub cached_octets: u64,
     /// Octets after which a checkpoint is worth its synchronisation.
     pub checkpoint_octets: u64,
     /// Time after which one is made however little has come.
@@ -52,6 +55,7 @@ impl Default for StoreLimits {
     fn default() -> Self {
         Self {
             window_octets: 512 << 10,
+            cached_octets: 16 << 20,
             checkpoint_octets: 8 << 20,
             checkpoint_wait: Duration::from_secs(1),
             checkpoint_pause: Duration::from_millis(250),

@@ -366,7 +366,7 @@ impl Staged {
         let enough = new >= limits.checkpoint_octets && waited >= limits.checkpoint_pause;
         let late = new > 0 && waited >= limits.checkpoint_wait;
         if (enough || late)
-            && let Some(syncer) = body.syncer()
+            && let Some(syncer) = body.syncer()?
         {
             let saved = body.saved(&[], self.holes)?;
             self.syncing = Some((saved, tokio::task::spawn_blocking(move || syncer.run())));

@@ -61,6 +61,9 @@ impl Disk for FailingDisk {
         count(&self.left)?;
         RealDisk.open(path, write).map(|file| self.wrapped(file))
     }
+    fn open_past_cache(&self, path: &Path) -> Option<Arc<dyn DiskFile>> {
+        RealDisk.open_past_cache(path).map(|file| self.wrapped(file))
+    }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         count(&self.left)?;
         RealDisk.rename(from, to)

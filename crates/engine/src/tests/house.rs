@@ -348,11 +348,13 @@ pub(super) fn partner(site: &str) -> Admitted {
         local: "192.0.2.1:22".parse().unwrap(),
         key: None,
         certificate: None,
+        secured: None,
         root_dir: "/".to_owned(),
         home_dir: "/in".to_owned(),
         rights: rights.iter().map(|r| VfdRight::parse(r).unwrap()).collect(),
         settle: Duration::from_secs(2),
         max_upload: None,
+        rates: model::TransferRates::default(),
         route_remote_agent: None,
     }
 }

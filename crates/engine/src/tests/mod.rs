@@ -17,6 +17,7 @@ mod keep;
 mod made;
 mod mounts;
 mod pickup;
+mod rates;
 mod receive;
 mod rotate;
 mod route;

@@ -29,7 +29,7 @@ impl JobSource for Queue {
     fn path_order(&self) -> Vec<usize> {
         Vec::new()
     }
-    fn connected(&mut self, _path: usize) {}
+    fn connected(&mut self, _path: usize, _secured: Option<crate::transfer::Secured>) {}
     async fn next(&mut self) -> Option<Job> {
         self.jobs.pop_front().map(|job| Job::Send(Box::new(job)))
     }

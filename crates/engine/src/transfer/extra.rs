@@ -4,6 +4,7 @@ use base::UtcMicros;
 use db::Transfer;
 use serde::{Deserialize, Serialize};
 
+use super::Secured;
 use crate::fetch::FetchPlan;
 
 /// What a record keeps as `extra_json`. A field that is not known here is kept by no one: all of them are listed.
@@ -16,6 +17,9 @@ pub struct Extra {
     /// Address of the partner.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub peer: String,
+    /// How its last connection was secured; none in clear, and where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secured: Option<Secured>,
     /// Time of change that the sender gave the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modified: Option<UtcMicros>,

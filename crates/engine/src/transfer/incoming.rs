@@ -5,6 +5,7 @@ use std::sync::Arc;
 use base::{TransferId, UtcMicros};
 use bytes::Bytes;
 
+use crate::admit::Meter;
 use crate::engine::Engine;
 use crate::error::TransferError;
 use crate::sync::lock;
@@ -35,6 +36,7 @@ pub struct Incoming {
     engine: Arc<Engine>,
     kind: Kind,
     append: bool,
+    meter: Meter,
 }
 
 #[derive(Debug)]
@@ -50,11 +52,18 @@ impl Incoming {
         let key = (offer.site.clone(), offer.path.clone());
         let slot = Slot::new(Upload::new(offer, body));
         lock(&engine.uploads).insert(key, slot.clone());
-        Self { engine: engine.clone(), kind: Kind::Recorded(slot), append }
+        Self { engine: engine.clone(), kind: Kind::Recorded(slot), append, meter: Meter::default() }
     }
 
     pub(crate) fn mounted(engine: &Arc<Engine>, upload: MountUpload, append: bool) -> Self {
-        Self { engine: engine.clone(), kind: Kind::Mount(Some(Box::new(upload))), append }
+        let kind = Kind::Mount(Some(Box::new(upload)));
+        Self { engine: engine.clone(), kind, append, meter: Meter::default() }
+    }
+
+    /// Its octets count towards the partner's quota.
+    pub(crate) fn paced(mut self, meter: Meter) -> Self {
+        self.meter = meter;
+        self
     }
 
     /// Its record; none in a mounted folder without recording.
@@ -89,6 +98,7 @@ impl Incoming {
     /// [`crate::Cause::Quota`] beyond the partner's limit, [`crate::Cause::NoSpace`], [`crate::Cause::Disk`]; [`crate::Cause::Busy`] if another
     /// session has taken the upload over. After an error the upload can only be interrupted.
     pub async fn write_at(&mut self, offset: u64, data: Bytes) -> Result<(), TransferError> {
+        self.engine.moved(&self.meter, data.len());
         let slot = match &mut self.kind {
             Kind::Recorded(slot) => slot.clone(),
             Kind::Mount(Some(upload)) => return upload.write_at(offset, data).await,

@@ -7,6 +7,7 @@ use base::{TransferId, UtcMicros};
 use bytes::Bytes;
 use db::{DbError, NewTransfer, Outcome, State, Transfer, TransferChange};
 
+use crate::admit::{Admitted, Meter};
 use crate::engine::Engine;
 use crate::error::{Cause, TransferError};
 use crate::events::Event;
@@ -39,6 +40,7 @@ pub struct Outgoing {
     engine: Arc<Engine>,
     kind: Kind,
     modified: UtcMicros,
+    meter: Meter,
 }
 
 #[derive(Debug)]
@@ -64,16 +66,16 @@ struct Download {
 
 impl Outgoing {
     /// Opens a file at disposal. A permanent one stays; this download gets a record of its own (OBJ-24).
-    pub(crate) async fn offered(engine: &Arc<Engine>, offer: &Transfer) -> Result<Self, TransferError> {
+    pub(crate) async fn offered(engine: &Arc<Engine>, who: &Admitted, offer: &Transfer) -> Result<Self, TransferError> {
         let payload = offer.payload.ok_or_else(|| {
             TransferError::park(Cause::NotFound, format!("transfer {} has no content: submit it again", offer.id))
         })?;
         let source = engine.open_payload(payload).await?;
         let now = engine.clock.now();
-        let extra = Extra::of(offer);
+        let extra = Extra { secured: who.secured.clone(), ..Extra::of(offer) };
         let modified = extra.modified.unwrap_or(offer.created_at);
         let _owner = engine.queue.orphans.owners.read().await;
-        let id = if extra.permanent { copy_record(engine, offer, now).await? } else { offer.id };
+        let id = if extra.permanent { copy_record(engine, offer, (&extra, now)).await? } else { offer.id };
         let known = if extra.permanent { 0 } else { u64::try_from(offer.done_octets).unwrap_or(0) };
         let first = {
             let mut open = lock(&engine.downloads);
@@ -86,10 +88,12 @@ impl Outgoing {
             progress.handles == 1
         };
         let download = Download { id, site: offer.site.clone(), source, read_end: false, copy: extra.permanent };
-        let this = Self { engine: engine.clone(), kind: Kind::Offered(Box::new(download)), modified };
+        let this =
+            Self { engine: engine.clone(), kind: Kind::Offered(Box::new(download)), modified, meter: Meter::default() };
         if first && !extra.permanent {
             let mut change = TransferChange::to(id, State::Servicing, now);
             change.node = Some(engine.node.id());
+            change.extra_json = Some(extra.json());
             drop(engine.db.transfers().apply_lazy(change).await.map_err(|e| db_error(&e))?);
         }
         Ok(this)
@@ -101,12 +105,18 @@ impl Outgoing {
             upload.payload.ok_or_else(|| TransferError::refuse(Cause::NotFound, "the upload has no content"))?;
         let source = Box::new(engine.open_payload(payload).await?);
         let modified = Extra::of(upload).modified.or(upload.ended_at).unwrap_or(upload.created_at);
-        Ok(Self { engine: engine.clone(), kind: Kind::Own(upload.id, source), modified })
+        Ok(Self { engine: engine.clone(), kind: Kind::Own(upload.id, source), modified, meter: Meter::default() })
     }
 
     pub(crate) fn mounted(engine: &Arc<Engine>, file: MountRead) -> Self {
         let modified = file.modified();
-        Self { engine: engine.clone(), kind: Kind::Mount(Box::new(file)), modified }
+        Self { engine: engine.clone(), kind: Kind::Mount(Box::new(file)), modified, meter: Meter::default() }
+    }
+
+    /// Its octets count towards the partner's quota.
+    pub(crate) fn paced(mut self, meter: Meter) -> Self {
+        self.meter = meter;
+        self
     }
 
     /// Its record; none in a mounted folder without recording.
@@ -142,19 +152,21 @@ impl Outgoing {
     /// # Errors
     /// [`Cause::Integrity`], [`Cause::Disk`]; [`Cause::Denied`] if an operator ended it.
     pub async fn read_at(&mut self, offset: u64, len: u32) -> Result<Bytes, TransferError> {
-        match &mut self.kind {
+        let octets = match &mut self.kind {
             Kind::Offered(download) => {
                 let octets = download.source.read_at(offset, len).await?;
                 let count = u64::try_from(octets.len()).unwrap_or(0);
                 let end = offset.saturating_add(count);
                 download.read_end |= len > 0 && offset <= end && end >= download.source.size();
                 count_read(&self.engine, download.id, (offset, count))?;
-                Ok(octets)
+                octets
             }
-            Kind::Own(_, source) => source.read_at(offset, len).await,
-            Kind::Mount(file) => file.read_at(offset, len).await,
-            Kind::Done => Err(TransferError::refuse(Cause::Invalid, "the file is closed")),
-        }
+            Kind::Own(_, source) => source.read_at(offset, len).await?,
+            Kind::Mount(file) => file.read_at(offset, len).await?,
+            Kind::Done => return Err(TransferError::refuse(Cause::Invalid, "the file is closed")),
+        };
+        self.engine.moved(&self.meter, octets.len());
+        Ok(octets)
     }
 
     /// Ends the download. `closed`: the client closed the file, so everything that was read has arrived. Gives whether
@@ -229,7 +241,11 @@ async fn finish(engine: &Engine, kind: Kind, closed: bool) -> Result<bool, Trans
 }
 
 /// A record of its own for the download of a permanent file.
-async fn copy_record(engine: &Engine, offer: &Transfer, now: UtcMicros) -> Result<TransferId, TransferError> {
+async fn copy_record(
+    engine: &Engine,
+    offer: &Transfer,
+    (extra, now): (&Extra, UtcMicros),
+) -> Result<TransferId, TransferError> {
     let id = engine.db.transfers().next_id().await.map_err(|e| db_error(&e))?;
     let new = NewTransfer {
         mode: offer.mode,
@@ -245,7 +261,7 @@ async fn copy_record(engine: &Engine, offer: &Transfer, now: UtcMicros) -> Resul
         size: offer.size,
         payload: offer.payload,
         dup_from: Some(offer.id),
-        extra_json: Extra { permanent: false, ..Extra::of(offer) }.json(),
+        extra_json: Extra { permanent: false, ..extra.clone() }.json(),
         node: Some(engine.node.id()),
         ..NewTransfer::outgoing(id, &offer.protocol, now)
     };

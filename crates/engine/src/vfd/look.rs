@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base::UtcMicros;
 use db::Transfer;
 
-use crate::admit::Admitted;
+use crate::admit::{Admitted, Way};
 use crate::engine::Engine;
 use crate::error::{Cause, TransferError};
 use crate::limits::NAME_OCTETS_MAX;
@@ -101,12 +101,16 @@ impl Engine {
     ///
     /// # Errors
     /// [`Cause::NotFound`], [`Cause::IsDirectory`]; [`Cause::Denied`] without the right to read; [`Cause::Integrity`] if
-    /// the content does not open.
+    /// the content does not open; [`Cause::Quota`].
     pub async fn open_read(self: &Arc<Self>, who: &Admitted, path: &VPath) -> Result<Outgoing, TransferError> {
         let view = self.view(who)?;
+        let meter = self.begin_paced(who, Way::Download)?;
         let (folder, name) = match view.place(path)? {
             Place::Dir(_) => return Err(TransferError::refuse(Cause::IsDirectory, format!("{path} is a folder"))),
-            Place::Mount(dir, below) => return mount::open_read(self, &Spot::new(&view, (&dir, &below), path)).await,
+            Place::Mount(dir, below) => {
+                let mounted = mount::open_read(self, &Spot::new(&view, (&dir, &below), path)).await;
+                return mounted.map(|file| file.paced(meter));
+            }
             Place::File(folder, name) => (folder, name),
         };
         let named = self.named(&view, &folder, &name).await?;
@@ -114,10 +118,11 @@ impl Engine {
         if !view.file_rights(&folder, &file.file_name).read {
             return Err(denied("read", path));
         }
-        match file.direction {
-            db::Direction::Out => Outgoing::offered(self, file).await,
+        let file = match file.direction {
+            db::Direction::Out => Outgoing::offered(self, who, file).await,
             db::Direction::In => Outgoing::own(self, file).await,
-        }
+        };
+        file.map(|file| file.paced(meter))
     }
 
     /// SHA-256 of a file that a reader would get, if the store keeps it. Nothing is read for it.

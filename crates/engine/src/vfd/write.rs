@@ -6,7 +6,7 @@ use base::TransferId;
 use db::{NewTransfer, State, Transfer, TransferChange};
 use model::DuplicatePolicy;
 
-use crate::admit::Admitted;
+use crate::admit::{Admitted, Way};
 use crate::engine::Engine;
 use crate::error::{Cause, TransferError};
 use crate::limits::REOPENED_REST;
@@ -43,13 +43,15 @@ impl Engine {
         how: OpenWrite,
     ) -> Result<Incoming, TransferError> {
         let view = self.view(who)?;
+        let meter = self.begin_paced(who, Way::Upload)?;
         let (folder, name) = match view.place(path)? {
             Place::Dir(_) => return Err(TransferError::refuse(Cause::IsDirectory, format!("{path} is a folder"))),
             Place::Mount(dir, below) => {
                 let parent = path.parent().unwrap_or_default().text();
                 let name = text_of(path.name().unwrap_or_default());
                 self.ask_hooks("UPLOAD", &crate::hooks::facts(who, &parent, &name), who).await?;
-                return mount::open_write(self, &Spot::new(&view, (&dir, &below), path), how).await;
+                let mounted = mount::open_write(self, &Spot::new(&view, (&dir, &below), path), how).await;
+                return mounted.map(|file| file.paced(meter));
             }
             Place::File(folder, name) => (folder, name),
         };
@@ -84,7 +86,7 @@ impl Engine {
         offer.begun_elsewhere = begun_elsewhere;
         offer.octets_max = [offer.octets_max, room].into_iter().flatten().min();
         offer.quotas = quotas;
-        self.begin(&view, (&folder, base), offer).await
+        Ok(self.begin(&view, (&folder, base), offer).await?.paced(meter))
     }
 
     /// Applies the duplicate policy; gives the older uploads that the new one replaces once it is whole.
@@ -141,6 +143,7 @@ impl Engine {
                 if partial.state == State::Interrupted {
                     let mut change = TransferChange::to(partial.id, State::Servicing, now);
                     change.node = Some(offer.owner.clone());
+                    change.extra_json = Some(offer.extra.json());
                     change.note = format!("resumed at octet {}", body.staged.size());
                     drop(self.db.transfers().apply_lazy(change).await.map_err(|e| db_error(&e))?);
                 }
@@ -183,7 +186,12 @@ fn offer(view: &View<'_>, folder: &Folder, name: &str, how: OpenWrite) -> Offer 
         octets_max: who.max_upload,
         quotas: Vec::new(),
         append: how.append,
-        extra: Extra { gate: who.gate.clone(), peer: who.peer.to_string(), ..Extra::default() },
+        extra: Extra {
+            gate: who.gate.clone(),
+            peer: who.peer.to_string(),
+            secured: who.secured.clone(),
+            ..Extra::default()
+        },
         replaces: Vec::new(),
         base: None,
         owner: String::new(),

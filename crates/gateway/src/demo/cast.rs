@@ -63,7 +63,7 @@ impl Gateway {
         Ok(Self { running, address, fingerprint: Fingerprint(entry.fingerprint).to_string(), host_key })
     }
 
-    fn context(&self) -> Context {
+    pub(super) fn context(&self) -> Context {
         self.running.instance.context("demo", "demo")
     }
 
@@ -75,7 +75,8 @@ impl Gateway {
     }
 }
 
-fn free_address() -> std::io::Result<SocketAddr> {
+/// A loopback address that nobody listens at.
+pub(super) fn free_address() -> std::io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
@@ -134,8 +135,13 @@ async fn open_for(on: &Gateway, key: &str, public: &PublicKey, login: &str) -> R
         ("vfd_right", "/:*:R:L:Y;/in:*:RWD:L:Y"),
     ];
     operate(on, "peladm create_cgate", &gate).await?;
+    until_open(on, 1).await
+}
+
+/// Waits until so many listeners are open.
+pub(super) async fn until_open(on: &Gateway, listeners: usize) -> Result<(), String> {
     let mut listening = on.running.listening.clone();
-    let opened = listening.wait_for(|open| !open.is_empty());
+    let opened = listening.wait_for(|open| open.len() >= listeners);
     tokio::time::timeout(Duration::from_secs(10), opened)
         .await
         .map_err(|_| "the listener does not open")?
@@ -275,12 +281,20 @@ pub(super) async fn wait_for(
 
 /// SHA-256 of a stored file, as computed while it arrived.
 pub(super) async fn stored_sha256(on: &Gateway, id: TransferId) -> Result<String, String> {
+    shown(on, id, "x_sha256").await
+}
+
+/// Version and cipher suite of the connection that a file went by.
+pub(super) async fn tls_of(on: &Gateway, id: TransferId) -> Result<String, String> {
+    let (version, suite) = (shown(on, id, "x_tls_version").await?, shown(on, id, "x_tls_suite").await?);
+    Ok(format!("{version} {suite}"))
+}
+
+/// A field of a transfer.
+async fn shown(on: &Gateway, id: TransferId, field: &str) -> Result<String, String> {
     let output = run(&on.context(), "peldsp display_trans", &[("local_ident", &id.to_string())]).await?;
     let json = output.json();
-    json.get("x_sha256")
-        .and_then(|v| v.as_str())
-        .map(str::to_owned)
-        .ok_or_else(|| format!("transfer {id} has no SHA-256"))
+    json.get(field).and_then(|v| v.as_str()).map(str::to_owned).ok_or_else(|| format!("transfer {id} has no {field}"))
 }
 
 /// Name of the key that waits in quarantine.

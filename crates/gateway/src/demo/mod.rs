@@ -1,9 +1,10 @@
 //! `gatehouse demo`: the main job before one's eyes, with real keys, real sockets, real databases.
 //!
-//! Two gateways run in this process: ours, and one that plays the SFTP server of partner B. Partner A is an SFTP client
+//! Two gateways run in this process: ours, and one that plays the SFTP server of partner B and the FTPS server of partner C. Partner A is an SFTP client
 //! that we play as well. Everything else is what an operator and two partners would see and do.
 
 mod cast;
+mod ftps;
 mod show;
 #[cfg(test)]
 mod sockets;
@@ -43,6 +44,7 @@ pub(crate) async fn demo(keep: bool) -> Result<(), String> {
     }
 
     deliver(&show, &ours, &server_b, &a).await?;
+    ftps::play(&show, (&ours, &server_b), &a).await?;
     new_key(&show, &ours, &mut a).await?;
 
     if keep {

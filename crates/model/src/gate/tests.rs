@@ -175,6 +175,8 @@ fn the_hierarchy_is_merged() {
                 ("root_dir", "/p/$(LOGIN_USER)"),
                 ("vfd_right", "/p:*:R:L:Y"),
                 ("max_upload_file_size", "5"),
+                ("max_upload_requests_rate", "0"),
+                ("max_download_rate", "7"),
             ],
         ),
         group(&[("parent_group", "TOP"), ("root_dir", "/elsewhere"), ("vfd_right", "/p/in:*:W:C:N")]),
@@ -185,6 +187,9 @@ fn the_hierarchy_is_merged() {
                 ("home_dir", "/p/$(LOGIN_USER)/in"),
                 ("vfd_right", "/p/out:*.txt:RD::N;/p/x:::LCR:Y"),
                 ("max_upload_file_size", "9"),
+                ("max_upload_requests_rate", "8"),
+                ("max_download_requests_rate", "8"),
+                ("max_download_rate", "3"),
                 ("route_remote_agent", "TO_$(LOGIN_USER)"),
             ],
         ),
@@ -194,6 +199,8 @@ fn the_hierarchy_is_merged() {
     assert_eq!((found.root_dir.as_str(), found.home_dir.as_str()), ("/p/alice", "/p/alice/in"));
     assert_eq!(found.rights.iter().map(|r| r.path.as_str()).collect::<Vec<_>>(), ["/p", "/p/in", "/p/out", "/p/x"]);
     assert_eq!(found.max_upload_octets, Some(5_000_000));
+    let of = |files, octets| crate::TransferRate { files, octets };
+    assert_eq!((found.rates.uploads, found.rates.downloads), (of(None, None), of(Some(8), Some(7000))));
     assert_eq!(found.route_remote_agent.as_deref(), Some("TO_alice"));
     assert_eq!((found.settle_s, found.has_password), (2, false));
 }

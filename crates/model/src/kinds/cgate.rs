@@ -6,6 +6,7 @@ use base::{Alias, ObjectId, Pattern};
 
 use super::cgate_group::{CALLING, HOME_DIR, MAX_UPLOAD, PARAM1, PARAM2, ROOT_DIR, Shared, VFD_RIGHT, shared};
 use super::store_limits::{MAX_STORED, MAX_STORED_FILES, RETENTION, StoreLimits, store_limits};
+use super::transfer_rates::{DOWNLOAD_RATE, DOWNLOAD_REQUESTS, UPLOAD_RATE, UPLOAD_REQUESTS};
 use crate::field::{COMMENTS, Field, FieldKind, NameRule, ObjectDescriptor, STATE};
 use crate::object::Kind;
 use crate::read::{Meant, Reader};
@@ -60,6 +61,10 @@ pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
             .default("2")
             .detail("a client that is broken off may close a short file properly; opening it again or renaming starts the time anew"),
         MAX_UPLOAD,
+        UPLOAD_RATE,
+        UPLOAD_REQUESTS,
+        DOWNLOAD_RATE,
+        DOWNLOAD_REQUESTS,
         MAX_STORED_FILES,
         MAX_STORED,
         RETENTION,

@@ -3,6 +3,7 @@
 use base::ObjectId;
 
 use super::addresses::{AddressPattern, CallingRule, PortSet};
+use super::transfer_rates::{DOWNLOAD_RATE, DOWNLOAD_REQUESTS, TransferRates, UPLOAD_RATE, UPLOAD_REQUESTS};
 use crate::field::{COMMENTS, Field, FieldKind, NameRule, ObjectDescriptor, STATE};
 use crate::object::Kind;
 use crate::read::{Meant, Reader};
@@ -35,6 +36,10 @@ pub(crate) static DESCRIPTOR: ObjectDescriptor = ObjectDescriptor {
         ROOT_DIR,
         VFD_RIGHT,
         MAX_UPLOAD,
+        UPLOAD_RATE,
+        UPLOAD_REQUESTS,
+        DOWNLOAD_RATE,
+        DOWNLOAD_REQUESTS,
         PARAM1,
         PARAM2,
         COMMENTS,
@@ -90,6 +95,8 @@ pub struct Shared {
     pub rights: Vec<VfdRight>,
     /// Largest upload in octets; `Some(0)` stands for any.
     pub max_upload_octets: Option<u64>,
+    /// How much in a minute.
+    pub rates: TransferRates,
     /// Texts of the user's own.
     pub parameters: [String; 2],
 }
@@ -152,6 +159,7 @@ pub(crate) fn shared(r: &mut Reader<'_>) -> Shared {
         home_dir: r.text("home_dir"),
         root_dir: r.text("root_dir"),
         max_upload_octets: r.int_given::<u64>("max_upload_file_size").map(|mb| mb.saturating_mul(1_000_000)),
+        rates: TransferRates::read(r),
         parameters: [r.text_or_empty("user_param1"), r.text_or_empty("user_param2")],
         ..Shared::default()
     };

@@ -24,6 +24,7 @@ pub(crate) mod ssh_profile;
 pub(crate) mod store_limits;
 pub(crate) mod tls_profile;
 pub(crate) mod transfer_model;
+pub(crate) mod transfer_rates;
 pub(crate) mod vfd_dir;
 pub(crate) mod webhook;
 

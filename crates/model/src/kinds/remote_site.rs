@@ -9,6 +9,7 @@ use super::partner_commands::{CommandTime, PartnerCommand, partner_commands};
 use super::real_folder::{FolderPlace, folder_place, name_pattern};
 use super::site_tls::{SiteTls, site_tls};
 use super::store_limits::{StoreLimits, store_limits};
+use super::transfer_rates::TransferRates;
 use crate::field::{Field, GROUP, NameRule, ObjectDescriptor, STATE};
 use crate::object::Kind;
 use crate::read::{Meant, Reader};
@@ -128,6 +129,8 @@ pub struct RemoteSite {
     pub route_remote_agent: Option<String>,
     /// Largest file it may send, in octets.
     pub max_upload_octets: Option<u64>,
+    /// How much in a minute.
+    pub rates: TransferRates,
     /// How much of it is stored, and how long.
     pub stored: StoreLimits,
 }
@@ -305,6 +308,7 @@ impl Meant for RemoteSite {
             commands: commands(r),
             restart: r.flag("restart_allowed"),
             route_remote_agent: r.text("route_remote_agent"),
+            rates: TransferRates::read(r),
             max_upload_octets: (max_mb > 0).then(|| max_mb.saturating_mul(1_000_000)),
             stored: store_limits(r),
         }

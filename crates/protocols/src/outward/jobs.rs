@@ -173,7 +173,7 @@ mod tests {
         fn path_order(&self) -> Vec<usize> {
             vec![0]
         }
-        fn connected(&mut self, _path: usize) {}
+        fn connected(&mut self, _path: usize, _secured: Option<engine::Secured>) {}
         async fn next(&mut self) -> Option<Job> {
             self.jobs.pop_front().map(|job| Job::Send(Box::new(job)))
         }

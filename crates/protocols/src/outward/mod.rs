@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use base::UtcMicros;
 use bytes::Bytes;
 use engine::fetch::{Listing, Sighted};
-use engine::{JobSource, TransferError};
+use engine::{JobSource, Secured, TransferError};
 use futures_util::future::BoxFuture;
 use model::PartnerCommand;
 
@@ -239,6 +239,11 @@ pub trait Outward: Send {
     /// Algorithms that make the connection secure, as far as the session itself has agreed to them.
     fn algorithms(&self) -> String {
         String::new()
+    }
+
+    /// How TLS makes the connection secure, for the records of transfers; none without TLS.
+    fn secured(&self) -> Option<Secured> {
+        None
     }
 
     /// Carries jobs to the partner until there are no more. Gives how many were delivered.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use base::Pattern;
 use channel::{TlsServer, TlsSession, templates};
-use engine::Engine;
 use engine::admit::{LoginLine, Unfit, tls_other_certificate};
+use engine::{Engine, Secured};
 use keys::verify::Verified;
 use model::{LoginTls, RemoteSite};
 
@@ -34,9 +34,25 @@ impl Line {
     }
 }
 
+/// A session, as records of transfers keep it (TLS-29).
+pub(crate) fn secured(session: &TlsSession) -> Secured {
+    Secured {
+        profile: session.profile().to_owned(),
+        version: session.version().as_str().to_owned(),
+        suite: session.suite().to_owned(),
+        client_authenticated: session.client_authenticated(),
+        // No suite that we speak does without.
+        server_authenticated: true,
+    }
+}
+
 impl LoginLine for Line {
     fn tls(&self) -> Option<LoginTls> {
         self.session.as_ref().map(|(_, tls)| tls.clone())
+    }
+
+    fn secured(&self) -> Option<Secured> {
+        self.session().map(secured)
     }
 
     fn certificate(&self) -> Option<String> {

@@ -53,6 +53,7 @@ pub(in crate::store::tests) fn parts(disk: &Arc<MemoryDisk>, options: StoreOptio
     parts.options = options;
     parts.limits = StoreLimits {
         window_octets: 128 << 10,
+        cached_octets: 128 << 10,
         checkpoint_octets: 1,
         checkpoint_pause: Duration::ZERO,
         rewritten_chunks_max: 4,

@@ -39,7 +39,13 @@ pub(super) async fn record(
         dir_name: spot.folder(),
         file_name: spot.name(),
         size: i64::try_from(file.found.size).ok(),
-        extra_json: Extra { gate: who.gate.clone(), mount: spot.dir.path.clone(), ..Extra::default() }.json(),
+        extra_json: Extra {
+            gate: who.gate.clone(),
+            secured: who.secured.clone(),
+            mount: spot.dir.path.clone(),
+            ..Extra::default()
+        }
+        .json(),
         node: Some(engine.node.id()),
         ..NewTransfer::outgoing(id, who.protocol, engine.clock.now())
     };

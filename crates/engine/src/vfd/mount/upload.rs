@@ -75,6 +75,7 @@ async fn record(engine: &Engine, spot: &Spot<'_>) -> Result<Option<TransferId>, 
         extra_json: Extra {
             gate: who.gate.clone(),
             peer: who.peer.to_string(),
+            secured: who.secured.clone(),
             mount: spot.dir.path.clone(),
             ..Extra::default()
         }

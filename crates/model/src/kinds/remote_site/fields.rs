@@ -4,6 +4,7 @@ use crate::field::{COMMENTS, Field, FieldKind};
 use crate::kinds::real_folder::{DONE_MARKER, FILE_MODE, FILE_OWNER, FOLDER, NAME_PATTERN, REAL_PATH};
 use crate::kinds::site_tls::{ISSUER_ALIAS, ISSUER_PATTERN, SUBJECT_ALIAS, SUBJECT_PATTERN, TLS_IN, TLS_OUT};
 use crate::kinds::store_limits::{MAX_STORED, MAX_STORED_FILES, RETENTION};
+use crate::kinds::transfer_rates::{DOWNLOAD_RATE, DOWNLOAD_REQUESTS, UPLOAD_RATE, UPLOAD_REQUESTS};
 use crate::object::Kind;
 
 const fn net_proxy(name: &'static str, help: &'static str) -> Field {
@@ -157,6 +158,10 @@ pub(super) static FIELDS: &[Field] = &[
     Field::int("max_upload_file_size", (0, 1_000_000_000), "MB", "largest file the partner may send; 0 for any")
         .aliases(&["s_max_upload_file_size"])
         .default("0"),
+    UPLOAD_RATE,
+    UPLOAD_REQUESTS,
+    DOWNLOAD_RATE,
+    DOWNLOAD_REQUESTS,
     MAX_STORED_FILES,
     MAX_STORED,
     RETENTION,

@@ -1,7 +1,7 @@
 //! A session with a partner's server, as the gateway uses it.
 
 use async_trait::async_trait;
-use engine::{JobSource, TransferError};
+use engine::{JobSource, Secured, TransferError};
 use model::{ProxyKind, RemoteSite};
 
 use super::client::{Caller, ClientOptions, FtpClient};
@@ -37,6 +37,10 @@ impl Outward for Session {
 
     fn algorithms(&self) -> String {
         self.client.algorithms()
+    }
+
+    fn secured(&self) -> Option<Secured> {
+        self.client.tls().map(crate::tls::secured)
     }
 
     async fn deliver(&mut self, jobs: &mut dyn JobSource) -> Result<u32, TransferError> {

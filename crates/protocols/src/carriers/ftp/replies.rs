@@ -1,6 +1,6 @@
 //! What the peer reads: one code and a short text for each cause. The log knows more (BP-20).
 
-use engine::{Cause, TransferError};
+use engine::{Cause, ErrorKind, TransferError};
 
 use super::wire::{AddressError, CommandError, Reply};
 use crate::files::Durable;
@@ -16,6 +16,7 @@ pub fn refused(error: &TransferError) -> Reply {
         Cause::Unsupported => (504, "Not served here"),
         Cause::Exists => (553, "The name is taken"),
         Cause::Invalid => (553, "Not a valid request for this name"),
+        Cause::Quota if error.kind == ErrorKind::Retry => (450, "Quota of the moment is used up, try again later"),
         Cause::Quota => (552, "Quota is used up, or the file is too large"),
         Cause::NoSpace => (452, "No space left, try again later"),
         Cause::Busy => (450, "File is in use, try again later"),

@@ -1,7 +1,7 @@
 //! From a connection to a session: greeting, TLS, login, what the server can do (RFC 959 section 5.4, RFC 4217).
 
 use base::{Secret, Shown, octets_text};
-use channel::{Link, Target, TlsRefusal};
+use channel::{Link, Target, TlsRefusal, TlsSession};
 use engine::{Cause, TransferError};
 use model::FtPolicy;
 
@@ -75,7 +75,13 @@ impl FtpClient {
     /// What the control connection has agreed to; empty in clear.
     #[must_use]
     pub fn algorithms(&self) -> String {
-        self.control.tls().map(ToString::to_string).unwrap_or_default()
+        self.tls().map(ToString::to_string).unwrap_or_default()
+    }
+
+    /// TLS of the control connection.
+    #[must_use]
+    pub fn tls(&self) -> Option<&TlsSession> {
+        self.control.tls()
     }
 }
 
