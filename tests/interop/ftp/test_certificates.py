@@ -115,7 +115,7 @@ def test_a_certificate_in_place_of_the_password(gateway, identities):
     assert gateway.received("carol", "by-certificate.bin")["size"] == 1000
     # TLS-29: the record keeps how it came
     (row,) = gateway.transfers("-file_name", "by-certificate.bin")
-    assert gateway.secured(row["Ident"]) == ("FTP_EXPLICIT", "TLSv1.3", True, True)
+    assert gateway.secured(row["Ident"]) == ("FTP_EXPLICIT", "TLSv13", True, True)
     for who in ("mallory", None):
         with connect(gateway, identities, who) as ftp:
             assert ftp.sendcmd("USER carol").startswith("331")

@@ -175,6 +175,8 @@ def test_commands_that_the_server_wants(fresh, client, keys, tmp_path):
         fresh.run("pelctl", "control_trans", ident, "-action", "R")
         until("the file is at the partner", lambda: arrived(bravo) == {"first.bin": sha256(sent)})
         heard = bravo.state["heard"]
+        # That comes when the file has its name.
+        until("the command behind the file is heard", lambda: "SITE NONSENSE" in heard)
         order = [heard.index(line) for line in ("NOOP", "STAT")] + [heard.index("SITE NONSENSE")]
         assert order == sorted(order) and heard.index("STAT") < next(n for n, line in enumerate(heard) if line.startswith("STOR"))
         words = ["peltrans", "-dest_alias", "bravo", "-file_component", str(sent), "-file_name", "second.bin"]

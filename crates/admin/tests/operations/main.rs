@@ -9,6 +9,7 @@ mod explain_tls;
 mod house;
 mod partner;
 mod round_trip;
+mod tls_profiles;
 
 use admin::{OpError, Output};
 use db::{CaptureCaps, CaptureOutcome, NewCapture};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct Secured {
     /// Name of the security profile.
     pub profile: String,
-    /// Protocol and version, as profiles name it: `TLSv1.3`.
+    /// Protocol and version, as profiles name it: `TLSv13`.
     pub version: String,
     /// Cipher suite, as profiles name it.
     pub suite: String,
