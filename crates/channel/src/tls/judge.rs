@@ -11,6 +11,7 @@ use model::{TlsProfile, TlsRevocation, TlsTemplate, TlsTrust};
 use rustls::pki_types::CertificateDer;
 use rustls::{CertificateError, CipherSuite, NamedGroup};
 
+use super::records::TrafficSecrets;
 use super::{ShownChain, TlsRefusal, TrustSource};
 
 tokio::task_local! {
@@ -41,6 +42,8 @@ pub(super) struct Notes {
     pub(super) verdict: Option<Verdict>,
     /// The partner holds the key of it.
     pub(super) proved: bool,
+    /// What the keys of the session follow from, where it is taken over from the library.
+    pub(super) secrets: TrafficSecrets,
     /// The mark of the session that the client named last, whether or not it is the one that goes on.
     pub(super) named: Option<SessionMark>,
 }

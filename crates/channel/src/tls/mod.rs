@@ -11,6 +11,7 @@ mod identity;
 mod judge;
 mod names;
 mod probe;
+mod records;
 mod refusal;
 mod server;
 mod session;

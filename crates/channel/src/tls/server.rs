@@ -1,16 +1,18 @@
 //! TLS as server.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Read};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use base::Secret;
 use keys::verify::Verified;
+use model::tls_suites::TlsVersion;
 use model::{ClientAuth, TlsProfile, TlsStart};
 use rustls::server::{Acceptor, NoServerSessionStorage};
-use rustls::{CommonState, HandshakeKind, ServerConfig};
+use rustls::{CommonState, HandshakeKind, KeyLog, ServerConfig};
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -21,6 +23,7 @@ use super::ahead::ReadAhead;
 use super::identity::{Own, OwnCertificate};
 use super::judge::{HANDSHAKE, HandshakeNotes, Judge, SessionMark, Verdict};
 use super::names::{provider, versions};
+use super::records::{Handed, Records};
 use super::session::{Agreed, Identity, TlsSession};
 use super::tickets::{ServerSessions, SessionMarks};
 use super::verifier::Verifier;
@@ -82,6 +85,8 @@ impl TlsServer {
         }
         let mut of_data = config.clone();
         of_data.send_tls13_tickets = 0;
+        of_data.enable_secret_extraction = true;
+        of_data.key_log = Arc::new(Kept);
         let (config, of_data) = (Arc::new(config), Arc::new(of_data));
         Ok(Self(Arc::new(Inner { profile: profile.clone(), config, of_data, verifier })))
     }
@@ -143,7 +148,11 @@ impl TlsServer {
         };
         let agreed = agreed(connection, (profile, own, peer), identity)?;
         let session = TlsSession(Arc::new(Agreed { is_server: true, resumed, ..agreed }));
-        Ok(Secured { stream: Box::new(stream), session, close_notify: profile.close_notify })
+        let stream: Box<dyn SecureStream> = match data_of {
+            Some(_) if session.version() == TlsVersion::V13 => Box::new(taken_over(stream, notes)?),
+            _ => Box::new(stream),
+        };
+        Ok(Secured { stream, session, close_notify: profile.close_notify })
     }
 
     /// Whether a data connection is that of the control connection; what it is known by from now on.
@@ -190,6 +199,48 @@ async fn handshake(stream: ReadAhead, config: &Arc<ServerConfig>) -> io::Result<
     });
     start.into_stream(Arc::clone(config)).await
 }
+
+/// Takes a session over from the library when its handshake is done.
+fn taken_over(stream: TlsStream<ReadAhead>, notes: &HandshakeNotes) -> Result<Records, TlsRefusal> {
+    let lost = |text: &str| TlsRefusal::Ended(format!("the session could not be taken over: {text}"));
+    let (line, mut connection) = stream.into_inner();
+    let mut early = Vec::new();
+    let is_closed = match connection.reader().read_to_end(&mut early) {
+        Ok(_) => true,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+        Err(error) => return Err(TlsRefusal::Ended(error.to_string())),
+    };
+    let suite = connection.negotiated_cipher_suite().map(|suite| suite.suite()).ok_or_else(|| lost("no suite"))?;
+    let keys = connection.dangerous_extract_secrets().map_err(|e| lost(&e.to_string()))?;
+    let secrets = std::mem::take(&mut notes.notes().secrets);
+    let records = (keys.rx.0, keys.tx.0);
+    Records::new(Handed { line, early, is_closed, suite, records, secrets }).ok_or_else(|| lost("keys are missing"))
+}
+
+/// Keeps what the keys of a session follow from, for as long as the handshake takes.
+#[derive(Debug)]
+struct Kept;
+
+impl KeyLog for Kept {
+    fn log(&self, label: &str, _client_random: &[u8], secret: &[u8]) {
+        let _inside = HANDSHAKE.try_with(|handshake| {
+            let mut notes = handshake.notes();
+            let place = match label {
+                CLIENT_SECRET => &mut notes.secrets.client,
+                SERVER_SECRET => &mut notes.secrets.server,
+                _ => return,
+            };
+            *place = Some(Secret::new(secret.to_vec()));
+        });
+    }
+
+    fn will_log(&self, label: &str) -> bool {
+        matches!(label, CLIENT_SECRET | SERVER_SECRET)
+    }
+}
+
+const CLIENT_SECRET: &str = "CLIENT_TRAFFIC_SECRET_0";
+const SERVER_SECRET: &str = "SERVER_TRAFFIC_SECRET_0";
 
 /// What both sides have in common about a session.
 pub(super) fn agreed(

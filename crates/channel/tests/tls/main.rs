@@ -11,6 +11,7 @@
     reason = "the whole file is a test, helpers too"
 )]
 
+mod data;
 mod house;
 #[path = "../../../keys/tests/made/mod.rs"]
 mod made;

@@ -234,6 +234,48 @@ async fn openssl_resumes_on_data_connections() {
     }
 }
 
+#[tokio::test] // RFC 8446 section 4.6.3: on a data connection, where records are ours
+async fn openssl_changes_its_keys_in_mid_transfer() {
+    let world = World::new();
+    let files = Files::of(&world);
+    let root = files.text("root.pem");
+    let server = world.server(&server_profile(&[]));
+    let control = call(&server, ("openssl", &s_client(&root, &["-tls1_3"])), None).await.link.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap().to_string();
+    let args: Vec<String> = s_client(&root, &["-tls1_3"]).iter().map(|arg| arg.replace("{at}", &at)).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let mut child = program("openssl", &args).spawn().unwrap();
+    let serve = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut link = Link::clear(stream).unwrap().secure(&server, control.tls()).await.unwrap();
+        let mut heard = [0; 512];
+        loop {
+            match link.read(&mut heard).await.unwrap() {
+                0 => return link.finish().await.unwrap(),
+                octets => link.write_all(&[b"heard ", &heard[..octets]].concat()).await.unwrap(),
+            }
+            link.flush().await.unwrap();
+        }
+    };
+    let (mut input, out) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+    let (mut told, mut warned) = (out.lines(), BufReader::new(child.stderr.take().unwrap()).lines());
+    let talk = async {
+        // K asks us for new keys, too.
+        for (line, change) in [("one", "k"), ("two", "K"), ("three", "K"), ("four", "k"), ("five", "")] {
+            input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+            while !told.next_line().await.unwrap().unwrap().contains(&format!("heard {line}")) {}
+            if !change.is_empty() {
+                input.write_all(format!("{change}\n").as_bytes()).await.unwrap();
+                while !warned.next_line().await.unwrap().unwrap().contains("KEYUPDATE") {}
+            }
+        }
+        input.write_all(b"Q\n").await.unwrap();
+        child.wait().await.unwrap();
+    };
+    timeout(WAIT, async { tokio::join!(serve, talk) }).await.unwrap();
+}
+
 #[tokio::test]
 async fn gnutls_calls() {
     let world = World::new();
