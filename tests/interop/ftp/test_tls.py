@@ -61,7 +61,7 @@ def connect(gateway, mode, login, kind=ftplib.FTP_TLS, version=None, protect=Tru
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 @pytest.mark.parametrize("mode, kind", [("explicit", ftplib.FTP_TLS), ("explicit", Resuming), ("implicit", Implicit)])
 def test_ftplib(shared, mode, kind, version):
-    # FTP-6, FTP-7
+    # FTP-6, FTP-7, NET-20
     data = bytes(range(256)) * 4000
     name = f"{mode}-{kind.__name__}-{version.name}.bin"
     with connect(shared, mode, "tlsa", kind, version) as ftp:
@@ -74,7 +74,7 @@ def test_ftplib(shared, mode, kind, version):
 
 
 def test_policies(shared):
-    # FTP-6, FTP-7
+    # FTP-6, FTP-7, TLS-23, NET-15: the first octets are clear, and what may stay so is the profile's to say
     port = shared.ftp_port("explicit")
     shared.ftp_partner("tlsb", PASSWORD)
     ftp = ftplib.FTP()
@@ -110,6 +110,37 @@ def test_data_has_to_resume_where_the_profile_says_so(shared, version):
         for n in range(8):
             assert ftp.storbinary(f"STOR resumed-{version.name}-{n}.bin", io.BytesIO(b"x")).startswith("226")
     assert shared.received("tlsc", "new.bin", wanted=False) is None
+
+
+def test_a_changed_profile_is_for_those_who_come_then(fresh):
+    # TLS-34
+    old = connect(fresh, "explicit", "tlsg", version=ssl.TLSVersion.TLSv1_2)
+    fresh.run("secadm", "update_sprof", "-spn", "FTP_EXPLICIT", "-tls_versions", "TLSv13")
+    with pytest.raises((ssl.SSLError, OSError, EOFError)):
+        connect(fresh, "explicit", "tlsg", version=ssl.TLSVersion.TLSv1_2)
+    with connect(fresh, "explicit", "tlsg") as new:
+        assert new.sock.version() == "TLSv1.3"
+        new.storbinary("STOR new.bin", io.BytesIO(b"x"))
+    with old:
+        assert old.sock.version() == "TLSv1.2"
+        assert old.storbinary("STOR old.bin", io.BytesIO(b"xx")).startswith("226"), "a session that stands goes on"
+    assert fresh.received("tlsg", "old.bin")["size"] == 2
+
+
+def test_who_has_had_its_share_waits(fresh):
+    # FTP-14: one file a minute is ten in the window of ten minutes
+    connect(fresh, "explicit", "tlsq").close()
+    fresh.run("peladm", "update_site", "-alias", "tlsq", "-max_upload_requests_rate", "1")
+    with connect(fresh, "explicit", "tlsq") as ftp:
+        for n in range(10):
+            ftp.storbinary(f"STOR {n}.bin", io.BytesIO(b"x"))
+        with pytest.raises(ftplib.error_temp, match="450 Quota"):
+            ftp.storbinary("STOR more.bin", io.BytesIO(b"x"))
+        got = io.BytesIO()
+        ftp.retrbinary("RETR 3.bin", got.write)
+        assert got.getvalue() == b"x", "fetching has a quota of its own"
+    assert any("max_upload_requests_rate" in line for line in fresh.log().splitlines()), "the log says which quota it was"
+    assert fresh.received("tlsq", "more.bin", wanted=False) is None
 
 
 def test_an_end_that_is_not_announced_is_no_end(shared):

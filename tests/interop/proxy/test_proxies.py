@@ -1,4 +1,4 @@
-"""Partners that are reached through proxies: by SFTP, FTP and FTPS, through SOCKS4, CONNECT and an FTP proxy (OBJ-33)."""
+"""Partners that are reached through proxies: by SFTP, FTP and FTPS, through SOCKS4, CONNECT and an FTP proxy (OBJ-33, FTP-22)."""
 
 import sys
 from pathlib import Path
