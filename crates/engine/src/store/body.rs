@@ -228,12 +228,19 @@ impl Body {
         if self.flushed >= parts.limits.cached_octets {
             self.past.turn_on((&*parts.disk, &self.path), &*opened.file, suite.record_at(index))?;
         }
-        if opened.cipher.is_none() && !self.past.is_on() {
+        if opened.cipher.is_none() {
             let slices: Vec<&[u8]> = pieces.iter().map(|piece| &piece[..]).collect();
             if let Some(hash) = &mut hash {
                 slices.iter().for_each(|piece| hash.update(piece));
             }
-            return write(&opened.file, &slices, suite.record_at(index));
+            if self.past.write_as_they_are(&slices, suite.record_at(index))? {
+                return Ok(());
+            }
+            if !self.past.is_on() {
+                return write(&opened.file, &slices, suite.record_at(index));
+            }
+            // It is hashed already.
+            hash = None;
         }
         let mut feed = Feed::new(pieces);
         while feed.more() {

@@ -99,6 +99,27 @@ impl Past {
         }
     }
 
+    /// Writes `pieces` at `at` without a copy, if all of them begin and end where they must. Gives whether it did.
+    pub(super) fn write_as_they_are(&mut self, pieces: &[&[u8]], at: u64) -> Result<bool, StoreError> {
+        let fits = |piece: &&[u8]| piece.len().is_multiple_of(ALIGN) && piece.as_ptr().align_offset(ALIGN) == 0;
+        let Some(past) = &self.file else { return Ok(false) };
+        if !self.carry.is_empty() || !pieces.iter().all(fits) {
+            return Ok(false);
+        }
+        let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+        match past.write_at(&mut slices, at) {
+            Ok(()) => {
+                self.end = at.saturating_add(wide(pieces.iter().map(|piece| piece.len()).sum()));
+                Ok(true)
+            }
+            Err(e) if e.kind() == io::ErrorKind::InvalidInput => {
+                self.turn_off();
+                Ok(false)
+            }
+            Err(e) => Err(StoreError::io("writing a staged file", &e)),
+        }
+    }
+
     /// Has all that was written in the file.
     pub(super) fn settle(&mut self, file: &Arc<dyn DiskFile>) -> Result<(), StoreError> {
         if self.is_on() && !self.is_settled {

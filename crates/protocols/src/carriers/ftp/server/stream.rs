@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use channel::Link;
 use engine::TransferError;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -16,6 +16,8 @@ use crate::files::{Download, Upload};
 
 /// Octets read from a data connection in one step.
 const STEP_OCTETS: usize = 512 * 1024;
+/// What the store writes without a copy begins at a multiple of this in memory, and at one of [`STEP_OCTETS`] in the file.
+const PAGE: usize = 4096;
 /// Octets read from a file in one step.
 const READ_OCTETS: u32 = 256 * 1024;
 /// How long octets are gathered before they are written.
@@ -49,21 +51,33 @@ enum Step {
     Last(Bytes, Result<(), Cut>),
 }
 
-/// Reads until much has come, or nothing more comes for a moment.
-async fn step(link: &mut Link, buffer: &mut BytesMut, (idle, stop): (Duration, &mut watch::Receiver<bool>)) -> Step {
-    buffer.reserve(STEP_OCTETS);
+/// Room for a step, from the beginning of a page on.
+fn room() -> BytesMut {
+    let mut room = BytesMut::with_capacity(STEP_OCTETS + PAGE);
+    let before = room.as_ptr().align_offset(PAGE).min(PAGE);
+    room.resize(before, 0);
+    room.advance(before);
+    room
+}
+
+/// Reads on behind `at` until much has come, or nothing more comes for a moment.
+async fn step(link: &mut Link, at: u64, (idle, stop): (Duration, &mut watch::Receiver<bool>)) -> Step {
+    let mut buffer = room();
+    let behind = usize::try_from(at).unwrap_or(0) % STEP_OCTETS;
+    let most = STEP_OCTETS - behind;
     loop {
         let patience = if buffer.is_empty() { idle } else { GATHER_TIME_MAX };
+        let left = most - buffer.len();
         let read = tokio::select! {
-            read = timeout(patience, link.read_buf(buffer)) => read,
-            true = is_set(stop) => return Step::Last(buffer.split().freeze(), Err(Cut::Stopped)),
+            read = timeout(patience, async { link.read_buf(&mut (&mut buffer).limit(left)).await }) => read,
+            true = is_set(stop) => return Step::Last(buffer.freeze(), Err(Cut::Stopped)),
         };
         match read {
-            Ok(Ok(0)) => return Step::Last(buffer.split().freeze(), Ok(())),
-            Ok(Ok(_)) if buffer.len() < STEP_OCTETS => {}
-            Ok(Ok(_)) => return Step::More(buffer.split().freeze()),
-            Ok(Err(error)) => return Step::Last(buffer.split().freeze(), Err(Cut::Line(error))),
-            Err(_) if !buffer.is_empty() => return Step::More(buffer.split().freeze()),
+            Ok(Ok(0)) => return Step::Last(buffer.freeze(), Ok(())),
+            Ok(Ok(_)) if buffer.len() < most => {}
+            Ok(Ok(_)) => return Step::More(buffer.freeze()),
+            Ok(Err(error)) => return Step::Last(buffer.freeze(), Err(Cut::Line(error))),
+            Err(_) if !buffer.is_empty() => return Step::More(buffer.freeze()),
             Err(_) => return Step::Last(Bytes::new(), Err(Cut::Line(io::ErrorKind::TimedOut.into()))),
         }
     }
@@ -77,13 +91,15 @@ pub(super) async fn receive(
     mut text: Option<FromWire>,
     (idle, mut stop): (Duration, watch::Receiver<bool>),
 ) -> Result<(), Cut> {
-    let mut buffer = BytesMut::new();
-    let mut came = step(link, &mut buffer, (idle, &mut stop)).await;
+    // Where the line stands, in octets of it.
+    let mut place = at;
+    let mut came = step(link, place, (idle, &mut stop)).await;
     loop {
         let (octets, last) = match came {
             Step::More(octets) => (octets, None),
             Step::Last(octets, end) => (octets, Some(end)),
         };
+        place = place.saturating_add(u64::try_from(octets.len()).unwrap_or(u64::MAX));
         let octets = text.as_mut().map_or(octets.clone(), |text| text.feed(&octets));
         let len = u64::try_from(octets.len()).unwrap_or(u64::MAX);
         if let Some(end) = last {
@@ -93,7 +109,7 @@ pub(super) async fn receive(
             }
             return end;
         }
-        let (written, next) = tokio::join!(write(file, at, octets), step(link, &mut buffer, (idle, &mut stop)));
+        let (written, next) = tokio::join!(write(file, at, octets), step(link, place, (idle, &mut stop)));
         written?;
         at = at.saturating_add(len);
         came = next;
