@@ -179,6 +179,22 @@ def idle(subject, scale, memory):
 def growth(subject, scale, memory):
     """How far resident memory rises while one client moves a large file up and down."""
     sent, back = source(memory, scale.octets), memory / "back"
+    return rise(subject, lambda: subject.sftp(f"put {sent} bulk.bin", f"get bulk.bin {back}"), back)
+
+
+def ftps_growth(subject, scale, memory):
+    """The same over FTPS."""
+    sent, back, name = source(memory, scale.octets), memory / "back", subject.fresh_name()
+
+    def both():
+        subject.curl("--upload-file", str(sent), subject.url(name))
+        subject.curl("--output", str(back), subject.url(name))
+
+    return rise(subject, both, back)
+
+
+def rise(subject, work, back):
+    """How far resident memory rises meanwhile."""
     before, top, done = subject.resident_kib(), [0], threading.Event()
 
     def watch():
@@ -188,7 +204,7 @@ def growth(subject, scale, memory):
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        subject.sftp(f"put {sent} bulk.bin", f"get bulk.bin {back}")
+        work()
     finally:
         done.set()
         watcher.join()
@@ -247,6 +263,9 @@ JOBS = {
         ("ftp gateway plain", "up cpu_s/GiB"): ("ratio", 0.85), ("ftp gateway plain", "down cpu_s/GiB"): ("ratio", 0.95),
     }),
     "ftps-idle": Job(ftps_idle, ["ftp gateway"], {("ftp gateway", "KiB/session"): ("value", 60)}, warm_up=0, fold=max),
+    "ftps-growth": Job(ftps_growth, FTPS[1:], {
+        ("ftp gateway", "RSS growth MiB"): ("value", 32), ("ftp gateway plain", "RSS growth MiB"): ("value", 32),
+    }, warm_up=0, fold=max),
     "handshake": Job(handshake, ["nginx", "tls gateway"], {("tls gateway", "cpu_us/handshake"): ("ratio", 0.5)}),
     "connect": Job(connect, ["sshd", "gateway"], {("gateway", "cpu_ms/cycle"): ("ratio", 0.2)}),
 }

@@ -31,7 +31,8 @@ const SEALED_MAX: u64 = 1 << 24;
 /// Octets of sealed records that wait for the line.
 const OUT_MAX: usize = 4 * (HEADER + CONTENT_MAX + 1 + TAG);
 
-const ALERT: u8 = 21;
+/// Type of an alert (RFC 8446 section 6): each but one ends the session at once.
+const ENDING: u8 = 21;
 const HANDSHAKE: u8 = 22;
 const CONTENT: u8 = 23;
 const KEY_UPDATE: u8 = 24;
@@ -265,7 +266,7 @@ impl Records {
         }
         match kind {
             CONTENT => self.plain = content,
-            ALERT => match *self.line.record(content) {
+            ENDING => match *self.line.record(content) {
                 [_, CLOSE_NOTIFY] => self.is_closed = true,
                 [_, number] => {
                     let text = format!("the partner ended TLS with alert {number}");
@@ -289,7 +290,7 @@ impl Records {
     /// Tells the partner, and us.
     fn refuse(&mut self, alert: u8, text: &str) -> io::Error {
         const FATAL: u8 = 2;
-        let text = match self.tx.seal(ALERT, &[FATAL, alert], &mut self.out) {
+        let text = match self.tx.seal(ENDING, &[FATAL, alert], &mut self.out) {
             Ok(()) => text.to_owned(),
             Err(error) => format!("{text}, and {error}"),
         };
@@ -378,7 +379,7 @@ impl AsyncWrite for Records {
         if !self.is_ended {
             self.is_ended = true;
             let this = &mut *self;
-            this.tx.seal(ALERT, &[WARNING, CLOSE_NOTIFY], &mut this.out)?;
+            this.tx.seal(ENDING, &[WARNING, CLOSE_NOTIFY], &mut this.out)?;
         }
         ready!(self.poll_out(cx))?;
         Pin::new(&mut self.line.stream).poll_shutdown(cx)
@@ -490,7 +491,7 @@ mod tests {
         loop {
             match partner.receive().await {
                 (CONTENT, some) => came.extend(some),
-                end => break assert_eq!(end, (ALERT, vec![1, CLOSE_NOTIFY])),
+                end => break assert_eq!(end, (ENDING, vec![1, CLOSE_NOTIFY])),
             }
         }
         assert_eq!(came, content);
@@ -502,7 +503,7 @@ mod tests {
         let mut out = Vec::new();
         partner.tx.seal(0, &padded, &mut out).unwrap();
         partner.line.write_all(&out).await.unwrap();
-        partner.send(ALERT, &[1, CLOSE_NOTIFY]).await;
+        partner.send(ENDING, &[1, CLOSE_NOTIFY]).await;
         let mut came = Vec::new();
         ours.read_to_end(&mut came).await.unwrap();
         assert_eq!(came.len(), 1 + 16_384 + 5000 + 6);
@@ -518,8 +519,8 @@ mod tests {
         use io::ErrorKind::{ConnectionAborted, InvalidData, UnexpectedEof};
         for (kind, content, expected) in [
             (99, &b"x"[..], InvalidData),
-            (ALERT, &[2, 40], ConnectionAborted),
-            (ALERT, &[2], InvalidData),
+            (ENDING, &[2, 40], ConnectionAborted),
+            (ENDING, &[2], InvalidData),
             (HANDSHAKE, &[4, 0, 0, 0], InvalidData),
             (HANDSHAKE, &[KEY_UPDATE, 0, 0, 1, 2], InvalidData),
         ] {
@@ -530,7 +531,7 @@ mod tests {
             assert_eq!(error(&mut ours).await, expected, "{kind} {content:?}");
             assert_eq!(error(&mut ours).await, expected, "and it stays so");
             if expected == InvalidData {
-                assert_eq!(partner.receive().await, (ALERT, vec![2, UNEXPECTED_MESSAGE]));
+                assert_eq!(partner.receive().await, (ENDING, vec![2, UNEXPECTED_MESSAGE]));
             }
         }
         for (octets, expected) in [

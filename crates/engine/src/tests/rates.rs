@@ -74,5 +74,7 @@ async fn octets_count_in_both_directions() {
 async fn a_window_of_nothing_counts_nothing() {
     let mut house = House::new().await;
     house.options(|options| options.quota_window = Duration::ZERO).await;
-    send(&house, &paced(Some(1), Some(1)), 30).await;
+    let a = paced(Some(1), Some(1));
+    send(&house, &a, 30).await;
+    assert_eq!(house.fetch(&a, "/in/n").await.unwrap().0, b"x");
 }
