@@ -124,14 +124,22 @@ impl Half {
         Nonce::assume_unique_for_key(nonce)
     }
 
-    /// Opens a record in its place. Gives the type and the length of its content, which stands behind the header.
-    fn open(&mut self, record: &mut [u8]) -> Option<(u8, usize)> {
+    /// Opens a record into `out`, or, if there is no room, in its place behind the header. Gives the type and the length of its
+    /// content.
+    fn open(&mut self, record: &mut [u8], out: Option<&mut [u8]>) -> Option<(u8, usize)> {
         let (header, sealed) = record.split_first_chunk_mut::<HEADER>()?;
         if header[0] != CONTENT || sealed.len() > CONTENT_MAX + ADDED_MAX {
             return None;
         }
-        let nonce = self.nonce();
-        let plain = self.key.open_in_place(nonce, Aad::from(&header[..]), sealed).ok()?;
+        let (nonce, header) = (self.nonce(), Aad::from(&header[..]));
+        let plain = match out {
+            Some(out) => {
+                let (sealed, tag) = sealed.split_at_checked(sealed.len().checked_sub(TAG)?)?;
+                self.key.open_separate_gather(nonce, header, sealed, tag, out).ok()?;
+                out
+            }
+            None => self.key.open_in_place(nonce, header, sealed).ok()?,
+        };
         // The type is the last octet that is not padding.
         let end = plain.iter().rposition(|octet| *octet != 0)?;
         (end <= CONTENT_MAX).then(|| (plain.get(end).copied().unwrap_or(0), end))
@@ -227,10 +235,11 @@ impl Records {
         }
     }
 
-    /// Opens records until there is content: `false` at the announced end.
-    fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+    /// Opens records until there is content, in `buf` or to be taken: `false` at the announced end.
+    fn poll_content(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
+        let before = buf.filled().len();
         loop {
-            if !self.ready().is_empty() {
+            if !self.ready().is_empty() || buf.filled().len() > before {
                 return Poll::Ready(Ok(true));
             }
             if let Some((kind, text)) = &self.failed {
@@ -240,7 +249,7 @@ impl Records {
                 return Poll::Ready(Ok(false));
             }
             let record = ready!(self.line.poll_record(cx))?;
-            if let Err(error) = self.open(record) {
+            if let Err(error) = self.open(record, buf) {
                 self.failed = Some((error.kind(), error.to_string()));
                 // Whether it goes out or not, this is the end.
                 let _told = self.poll_out(cx);
@@ -248,7 +257,7 @@ impl Records {
         }
     }
 
-    fn open(&mut self, record: Option<Range<usize>>) -> io::Result<()> {
+    fn open(&mut self, record: Option<Range<usize>>, buf: &mut ReadBuf<'_>) -> io::Result<()> {
         let cut = || io::Error::from(io::ErrorKind::UnexpectedEof);
         let at = record.ok_or_else(cut)?;
         let octets = self.line.record(at.clone());
@@ -256,32 +265,52 @@ impl Records {
         if sealed.len() < usize::from(u16::from_be_bytes([*high, *low])) {
             return Err(cut());
         }
-        let Some((kind, len)) = self.rx.open(octets) else {
+        let plain = sealed.len().saturating_sub(TAG);
+        let has_room = plain <= buf.remaining();
+        let opened = match has_room {
+            true => self.rx.open(octets, Some(buf.initialize_unfilled_to(plain))),
+            false => self.rx.open(octets, None),
+        };
+        let Some((kind, len)) = opened else {
             return Err(self.refuse(BAD_RECORD_MAC, "a record does not open"));
         };
-        let content = at.start + HEADER..at.start + HEADER + len;
         self.empty = if kind == CONTENT && len > 0 { 0 } else { self.empty + 1 };
         if self.empty > EMPTY_MAX {
             return Err(self.refuse(UNEXPECTED_MESSAGE, "records come without content"));
         }
-        match kind {
-            CONTENT => self.plain = content,
-            ENDING => match *self.line.record(content) {
-                [_, CLOSE_NOTIFY] => self.is_closed = true,
-                [_, number] => {
-                    let text = format!("the partner ended TLS with alert {number}");
-                    return Err(io::Error::new(io::ErrorKind::ConnectionAborted, text));
-                }
-                _ => return Err(self.refuse(UNEXPECTED_MESSAGE, "an alert is none")),
-            },
-            HANDSHAKE => match *self.line.record(content) {
-                [KEY_UPDATE, 0, 0, 1, 0] => self.rx.update()?,
-                [KEY_UPDATE, 0, 0, 1, 1] => {
-                    self.rx.update()?;
-                    self.update_ours()?;
-                }
-                _ => return Err(self.refuse(UNEXPECTED_MESSAGE, "a message of the handshake comes behind it")),
-            },
+        let behind = at.start + HEADER..at.start + HEADER + len;
+        match (kind, has_room) {
+            (CONTENT, true) => buf.advance(len),
+            (CONTENT, false) => self.plain = behind,
+            (_, true) => {
+                let message = buf.initialize_unfilled_to(len).to_vec();
+                return self.heed(kind, &message);
+            }
+            (_, false) => {
+                let message = self.line.record(behind).to_vec();
+                return self.heed(kind, &message);
+            }
+        }
+        Ok(())
+    }
+
+    /// Acts on what is no content.
+    fn heed(&mut self, kind: u8, message: &[u8]) -> io::Result<()> {
+        match (kind, message) {
+            (ENDING, [_, CLOSE_NOTIFY]) => self.is_closed = true,
+            (ENDING, [_, number]) => {
+                let text = format!("the partner ended TLS with alert {number}");
+                return Err(io::Error::new(io::ErrorKind::ConnectionAborted, text));
+            }
+            (HANDSHAKE, [KEY_UPDATE, 0, 0, 1, 0]) => self.rx.update()?,
+            (HANDSHAKE, [KEY_UPDATE, 0, 0, 1, 1]) => {
+                self.rx.update()?;
+                self.update_ours()?;
+            }
+            (ENDING, _) => return Err(self.refuse(UNEXPECTED_MESSAGE, "an alert is none")),
+            (HANDSHAKE, _) => {
+                return Err(self.refuse(UNEXPECTED_MESSAGE, "a message of the handshake comes behind it"));
+            }
             _ => return Err(self.refuse(UNEXPECTED_MESSAGE, "a record has an unknown type")),
         }
         Ok(())
@@ -327,7 +356,8 @@ impl AsyncRead for Records {
             return Poll::Ready(Err(error));
         }
         while buf.remaining() > 0 {
-            match self.poll_content(cx) {
+            match self.poll_content(cx, buf) {
+                // It may be in its place already.
                 Poll::Ready(Ok(true)) => {
                     let some = self.ready();
                     let octets = some.len().min(buf.remaining());
@@ -442,7 +472,7 @@ mod tests {
             self.line.read_exact(&mut record).await.unwrap();
             record.resize(HEADER + usize::from(u16::from_be_bytes([record[3], record[4]])), 0);
             self.line.read_exact(&mut record[HEADER..]).await.unwrap();
-            let (kind, len) = self.rx.open(&mut record).unwrap();
+            let (kind, len) = self.rx.open(&mut record, None).unwrap();
             (kind, record[HEADER..HEADER + len].to_vec())
         }
     }
