@@ -207,7 +207,8 @@ fn taken_over(stream: TlsStream<ReadAhead>, notes: &HandshakeNotes) -> Result<Re
     let mut early = Vec::new();
     let is_closed = match connection.reader().read_to_end(&mut early) {
         Ok(_) => true,
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+        // The line has ended, announced or not: that is seen by who reads on.
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::UnexpectedEof) => false,
         Err(error) => return Err(TlsRefusal::Ended(error.to_string())),
     };
     let suite = connection.negotiated_cipher_suite().map(|suite| suite.suite()).ok_or_else(|| lost("no suite"))?;

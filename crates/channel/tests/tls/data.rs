@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::house::{World, client_profile, meet_for, server_profile, session};
+use crate::house::{HOST, World, client_profile, ends, meet_for, server_profile, session};
 
 fn content(octets: usize) -> Vec<u8> {
     (0..octets).map(|n| u8::try_from((n * 31 + n / 253) % 256).unwrap()).collect()
@@ -62,4 +62,28 @@ async fn an_end_that_is_not_announced_is_none() {
     let mut came = Vec::new();
     let cut = s.read_to_end(&mut came).await.unwrap_err();
     assert_eq!((cut.kind(), came.len()), (ErrorKind::UnexpectedEof, 100_000));
+}
+
+#[tokio::test] // TLS-20: all of a file, and the end of the line, are there before our side of the handshake is done
+async fn who_is_done_early_has_sent_a_whole_file_where_ends_are_not_announced() {
+    let world = World::new();
+    for (octets, silent) in [(0, "Y"), (10, "Y"), (0, "N"), (10, "N")] {
+        let silence = [("close_notify_disabled", silent)];
+        let (server, client) = (world.server(&server_profile(&silence)), world.client(&client_profile(&silence)));
+        let control = session(&server, &client).await;
+        let (taken, called) = ends().await;
+        let call = async {
+            let mut c = called.call_secure(&client, HOST, control.1.tls()).await.unwrap();
+            c.write_all(&content(octets)).await.unwrap();
+            c.finish().await.unwrap();
+        };
+        let serve = async {
+            let mut s = taken.secure(&server, control.0.tls()).await.unwrap();
+            let mut came = Vec::new();
+            s.read_to_end(&mut came).await.unwrap();
+            came
+        };
+        let (came, ()) = tokio::join!(serve, call);
+        assert_eq!(came, content(octets), "close_notify_disabled {silent}");
+    }
 }
