@@ -1,4 +1,4 @@
-"""A gateway that crashes with secrets in its memory leaves none of them behind (STO-1): no core file, whatever the limit."""
+"""A gateway that crashes with secrets in its memory leaves none of them behind (STO-8): no core file, whatever the limit."""
 
 import os
 import resource

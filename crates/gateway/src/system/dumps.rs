@@ -1,4 +1,4 @@
-//! No image of our memory outside it: passwords and private keys are in use there (STO-1).
+//! No image of our memory outside it: passwords and private keys are in use there (STO-8).
 
 use rustix::io;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
