@@ -193,6 +193,8 @@ pub(super) struct Records {
     /// Sealed records, and what of them is on the line.
     out: Vec<u8>,
     sent: usize,
+    /// The partner wants ours sealed with new keys before we send more; once, however often it says so.
+    is_update_due: bool,
     /// Our end is announced.
     is_ended: bool,
 }
@@ -215,6 +217,7 @@ impl Records {
             failed: None,
             out: Vec::new(),
             sent: 0,
+            is_update_due: false,
             is_ended: false,
         })
     }
@@ -305,7 +308,7 @@ impl Records {
             (HANDSHAKE, [KEY_UPDATE, 0, 0, 1, 0]) => self.rx.update()?,
             (HANDSHAKE, [KEY_UPDATE, 0, 0, 1, 1]) => {
                 self.rx.update()?;
-                self.update_ours()?;
+                self.is_update_due = true;
             }
             (ENDING, _) => return Err(self.refuse(UNEXPECTED_MESSAGE, "an alert is none")),
             (HANDSHAKE, _) => {
@@ -329,6 +332,7 @@ impl Records {
 
     /// From the next record on ours are sealed with new keys.
     fn update_ours(&mut self) -> io::Result<()> {
+        self.is_update_due = false;
         self.tx.seal(HANDSHAKE, &[KEY_UPDATE, 0, 0, 1, 0], &mut self.out)?;
         self.tx.update()
     }
@@ -351,10 +355,6 @@ impl Records {
 impl AsyncRead for Records {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        // Our new keys may wait to be told.
-        if let Poll::Ready(Err(error)) = self.poll_out(cx) {
-            return Poll::Ready(Err(error));
-        }
         while buf.remaining() > 0 {
             match self.poll_content(cx, buf) {
                 // It may be in its place already.
@@ -387,7 +387,7 @@ impl AsyncWrite for Records {
             if this.out.len() >= OUT_MAX {
                 break;
             }
-            if this.tx.number >= SEALED_MAX {
+            if this.is_update_due || this.tx.number >= SEALED_MAX {
                 this.update_ours()?;
             }
             this.tx.seal(CONTENT, piece, &mut this.out)?;
@@ -502,6 +502,17 @@ mod tests {
                 }
                 assert_eq!(partner.receive().await, (CONTENT, b"answer".to_vec()));
             }
+            // However often it is wished for while we are silent.
+            for _ in 0..3 {
+                partner.send(HANDSHAKE, &[KEY_UPDATE, 0, 0, 1, 1]).await;
+                partner.tx.update().unwrap();
+            }
+            partner.send(CONTENT, b"last").await;
+            assert_eq!(read(&mut ours, 4).await, b"last");
+            ours.write_all(b"once").await.unwrap();
+            assert_eq!(partner.receive().await, (HANDSHAKE, vec![KEY_UPDATE, 0, 0, 1, 0]));
+            partner.rx.update().unwrap();
+            assert_eq!(partner.receive().await, (CONTENT, b"once".to_vec()));
             ours.tx.number = SEALED_MAX;
             partner.rx.number = SEALED_MAX;
             ours.write_all(b"long after").await.unwrap();
