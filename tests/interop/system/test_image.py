@@ -4,6 +4,7 @@ program run the way the image would run it, in a root of its own."""
 import json
 import os
 import shlex
+import signal
 import subprocess
 from pathlib import Path
 
@@ -127,15 +128,21 @@ def container(tmp_path):
             [*words, os.environ["GATEHOUSE_PROGRAM"], *variables, *command], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
         )
 
+    def first():
+        return Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+
     def inside(*words):
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        enter = ["nsenter", "--target", children[0], "--mount", "--pid", "--net", "--root", "--wd=/", "setpriv", "--reuid", "10001"]
+        enter = ["nsenter", "--target", first()[0], "--mount", "--pid", "--net", "--root", "--wd=/", "setpriv", "--reuid", "10001"]
         return subprocess.run(
             [*enter, "--regid", "10001", "--clear-groups", "env", "-i", *variables, *words], capture_output=True, text=True,
             timeout=60, stdin=subprocess.DEVNULL,
         )
 
     yield inside, process, log
+    # The first process of the namespace takes all others along. It outlives its parent: who changes its user forgets that it
+    # was to end with it.
+    for pid in first() if process.poll() is None else ():
+        os.kill(int(pid), signal.SIGKILL)
     process.kill()
     process.wait(timeout=30)
 
