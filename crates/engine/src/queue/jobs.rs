@@ -91,7 +91,7 @@ impl Jobs {
         let end = match running.asked() {
             Some(_) => {
                 let error = TransferError::retry(Cause::Denied, "an operator stopped it");
-                ended(&t, JobOutcome::Retry(error), running.asked(), (now, &self.engine.options))
+                ended(&t, JobOutcome::Retry(error), (running.asked(), None), (now, &self.engine.options))
             }
             None => {
                 let mut change = TransferChange::to(t.id, State::ToRestart, now);
@@ -346,11 +346,8 @@ impl JobSource for Jobs {
         }
         let delivered = matches!(outcome, JobOutcome::Delivered | JobOutcome::Fetched(_));
         let fetches = matches!(outcome, JobOutcome::Fetched(_));
-        let mut end = ended(&record, outcome, running.asked(), (self.engine.clock.now(), &self.engine.options));
-        if delivered && self.secured.is_some() {
-            let secured = self.secured.clone();
-            end.change.extra_json = Some(Extra { secured, open_end: false, ..Extra::of(&record) }.json());
-        }
+        let how = (running.asked(), self.secured.as_ref());
+        let end = ended(&record, outcome, how, (self.engine.clock.now(), &self.engine.options));
         let engine = self.engine.clone();
         let change = end.change.clone();
         let ending = Ending { engine: engine.clone(), running, end, taken: record.revision };

@@ -11,7 +11,7 @@ use crate::engine::EngineOptions;
 use crate::error::{Cause, TransferError};
 use crate::events::Event;
 use crate::fetch::Fetched;
-use crate::transfer::{Control, Extra};
+use crate::transfer::{Control, Extra, Secured};
 
 /// Most characters of a cause that a record keeps.
 const ERR_CHARS_MAX: usize = 500;
@@ -23,12 +23,12 @@ pub(super) struct Ended {
     pub(super) event: Option<Event>,
 }
 
-/// What `outcome` makes of `t`, which an operator may have `asked` to stop meanwhile. A delivered file is delivered,
-/// whatever was asked.
+/// What `outcome` makes of `t`, which an operator may have `asked` to stop meanwhile, over a connection `secured` like that. A
+/// delivered file is delivered, whatever was asked.
 pub(super) fn ended(
     t: &Transfer,
     outcome: JobOutcome,
-    asked: Option<Control>,
+    (asked, secured): (Option<Control>, Option<&Secured>),
     (now, options): (UtcMicros, &EngineOptions),
 ) -> Ended {
     // A try that ended in order takes back the note that it made before its last step, not that of an earlier one.
@@ -40,6 +40,8 @@ pub(super) fn ended(
     end.change.owner = t.node.clone();
     if !delivered {
         end.change.extra_json = Some(Extra { open_end, to_verify, ..extra }.json());
+    } else if let Some(secured) = secured {
+        end.change.extra_json = Some(Extra { secured: Some(secured.clone()), open_end: false, ..extra }.json());
     }
     end
 }

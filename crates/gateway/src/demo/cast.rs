@@ -63,7 +63,7 @@ impl Gateway {
         Ok(Self { running, address, fingerprint: Fingerprint(entry.fingerprint).to_string(), host_key })
     }
 
-    pub(super) fn context(&self) -> Context {
+    fn context(&self) -> Context {
         self.running.instance.context("demo", "demo")
     }
 
@@ -150,11 +150,21 @@ pub(super) async fn until_open(on: &Gateway, listeners: usize) -> Result<(), Str
 }
 
 async fn import(on: &Gateway, name: &str, key: &PublicKey) -> Result<(), String> {
-    let operation = "secadm import_key";
-    let mut given: Input = input(operation, &[("name", name), ("file_format", "TXT")])?;
-    let params = (admin::find(operation).ok_or("import_key is gone")?.params)();
-    let file = params.iter().find(|p| p.name() == "file_name").ok_or("import_key takes no file")?;
-    given.give_file(file, key.openssh_line(name).into_bytes());
+    let (values, line) = ([("name", name), ("file_format", "TXT")], key.openssh_line(name));
+    operate_with_file(on, "secadm import_key", &values, ("file_name", line.into_bytes())).await
+}
+
+/// Carries out an operation that takes a file.
+pub(super) async fn operate_with_file(
+    on: &Gateway,
+    operation: &str,
+    values: &[(&str, &str)],
+    (param, octets): (&str, Vec<u8>),
+) -> Result<(), String> {
+    let mut given: Input = input(operation, values)?;
+    let params = (admin::find(operation).ok_or_else(|| format!("{operation} is gone"))?.params)();
+    let file = params.iter().find(|p| p.name() == param).ok_or_else(|| format!("{operation} takes no {param}"))?;
+    given.give_file(file, octets);
     execute(&on.context(), operation, &given).await.map(drop).map_err(|e| e.to_string())
 }
 

@@ -2,13 +2,11 @@
 
 use std::net::SocketAddr;
 
-use admin::{Input, execute};
 use base::hex;
 
 use super::STEP_MAX;
-use super::cast::{self, Gateway, free_address, operate, until_open};
+use super::cast::{self, Gateway, free_address, operate, operate_with_file, until_open};
 use super::show::Show;
-use crate::instance::input;
 
 /// Octets of the file.
 const FILE_OCTETS: usize = 8 << 20;
@@ -123,12 +121,8 @@ async fn open(on: &Gateway, password: &str) -> Result<SocketAddr, String> {
 async fn know((on, other): (&Gateway, &Gateway), (door, password): (SocketAddr, &str)) -> Result<(), String> {
     let snapshot = other.running.engine.snapshot();
     let shown = snapshot.certificate(CERTIFICATE).ok_or("the certificate is gone")?;
-    let operation = "secadm import_cert";
-    let mut given: Input = input(operation, &[("certificate_name", PARTNER)])?;
-    let params = (admin::find(operation).ok_or("import_cert is gone")?.params)();
-    let file = params.iter().find(|p| p.name() == "certificate_file").ok_or("import_cert takes no file")?;
-    given.give_file(file, shown.der.to_vec());
-    execute(&on.context(), operation, &given).await.map_err(|e| e.to_string())?;
+    let file = ("certificate_file", shown.der.to_vec());
+    operate_with_file(on, "secadm import_cert", &[("certificate_name", PARTNER)], file).await?;
     let profile = [
         ("sprof_name", "FTPS_OUT"),
         ("type", "CLIENT"),
